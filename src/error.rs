@@ -1,0 +1,82 @@
+//! One error type for the whole crate: a variant per cause, a sentence per variant.
+//!
+//! Every message names the file, line or tensor, says what is wrong, and says what to do.
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    // Recipe
+    #[error("recipe: unknown key \"{key}\"{}", nearest(.suggestion))]
+    UnknownKey { key: String, suggestion: Option<String> },
+    #[error("recipe: {key} is {value}, but {expected}")]
+    InvalidSetting { key: String, value: String, expected: String },
+    #[error("recipe: {reason}")]
+    InvalidRecipe { reason: String },
+
+    // Model files
+    #[error("{file}: {reason}")]
+    InvalidModelFile { file: String, reason: String },
+    #[error("{file}: tensor \"{tensor}\" {reason}")]
+    InvalidTensor { file: String, tensor: String, reason: String },
+    #[error("{file}: {what} is not supported; {supported}")]
+    Unsupported { file: String, what: String, supported: String },
+    #[error("{file} is missing; {remedy}")]
+    MissingFile { file: String, remedy: String },
+    #[error("{file}: cannot be read ({reason})")]
+    Unreadable { file: String, reason: String },
+    #[error("the model does not fit: {reason}")]
+    ModelTooLarge { reason: String },
+
+    // Data files
+    #[error("{file}: {reason}")]
+    InvalidData { file: String, reason: String },
+    #[error("{file}, line {line}: {reason}")]
+    InvalidDataLine { file: String, line: usize, reason: String },
+    #[error("chat template: {reason}")]
+    ChatTemplate { reason: String },
+    #[error("tokenizer: {reason}")]
+    Tokenizer { reason: String },
+
+    // Training, devices, files of our own
+    #[error("training: {reason}")]
+    Training { reason: String },
+    #[error("adapter {file}: {reason}")]
+    InvalidAdapter { file: String, reason: String },
+    #[error("checkpoint: {reason}")]
+    InvalidCheckpoint { reason: String },
+    #[error("device: {reason}")]
+    Device { reason: String },
+}
+
+impl Error {
+    /// A stable code for programs; the sentence is for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::UnknownKey { .. } => "unknown_key",
+            Error::InvalidSetting { .. } => "invalid_setting",
+            Error::InvalidRecipe { .. } => "invalid_recipe",
+            Error::InvalidModelFile { .. } => "invalid_model_file",
+            Error::InvalidTensor { .. } => "invalid_tensor",
+            Error::Unsupported { .. } => "unsupported",
+            Error::MissingFile { .. } => "missing_file",
+            Error::Unreadable { .. } => "unreadable",
+            Error::ModelTooLarge { .. } => "model_too_large",
+            Error::InvalidData { .. } => "invalid_data",
+            Error::InvalidDataLine { .. } => "invalid_data_line",
+            Error::ChatTemplate { .. } => "chat_template",
+            Error::Tokenizer { .. } => "tokenizer",
+            Error::Training { .. } => "training",
+            Error::InvalidAdapter { .. } => "invalid_adapter",
+            Error::InvalidCheckpoint { .. } => "invalid_checkpoint",
+            Error::Device { .. } => "device",
+        }
+    }
+}
+
+fn nearest(suggestion: &Option<String>) -> String {
+    match suggestion {
+        Some(key) => format!("; did you mean \"{key}\"?"),
+        None => "; see the recipe reference for the known keys".into(),
+    }
+}

@@ -1,0 +1,13 @@
+//! Loralet fine-tunes small language models with LoRA inside a browser tab.
+//!
+//! The way of the data: `weights` opens a model's files and `models` runs it;
+//! `data` turns a file of examples into batches; `objectives` turns (model, batch)
+//! into a loss; `train` owns the loop; `generate` answers prompts; `export` writes
+//! adapters for other tools; `web` is the only module that knows JavaScript.
+
+pub mod data;
+pub mod error;
+pub mod recipe;
+pub mod weights;
+
+pub use error::{Error, Result};
