@@ -1,0 +1,271 @@
+/** The page's side of the training worker: one method a request, typed, with errors as sentences. */
+import type {
+  AdapterFile,
+  DataSummary,
+  DeviceChoice,
+  DeviceReport,
+  Evaluation,
+  GenerateReport,
+  GenerateRequest,
+  MemoryReport,
+  ModelFile,
+  ModelReport,
+  Plan,
+  Recipe,
+  StepReport,
+} from '../types.js';
+import type {
+  Answer,
+  Carries,
+  FromWorker,
+  LoopOptions,
+  RequestType,
+  TrainState,
+  WireError,
+} from './protocol.js';
+import { unreachable } from './protocol.js';
+import { spawnWorker, trainerModule, type Spawned } from './spawn.js';
+
+export type { LoopOptions, TrainState } from './protocol.js';
+
+/** An error of the trainer. `message` is one sentence for people, `kind` a stable code. */
+export class TrainerError extends Error {
+  override readonly name = 'TrainerError';
+  constructor(
+    readonly kind: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface TrainHandlers {
+  onStep?(report: StepReport): void;
+  onState?(state: TrainState): void;
+  onCheckpoint?(bytes: Uint8Array<ArrayBuffer>, step: number): void;
+}
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  onText?: ((delta: string) => void) | undefined;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+export class TrainerClient {
+  /** What the trainer runs on and why; known once started. */
+  device!: DeviceReport;
+  private readonly pending = new Map<number, Pending>();
+  private nextId = 1;
+  private handlers: TrainHandlers = {};
+  private ended: PromiseWithResolvers<'finished' | 'stopped'> = withResolvers();
+
+  private constructor(private readonly spawned: Spawned) {
+    spawned.worker.onmessage = (message: MessageEvent<FromWorker>) => this.receive(message.data);
+    spawned.worker.onerror = (event) => this.fail(event.message);
+    spawned.worker.onmessageerror = () => this.fail('a message could not be read');
+  }
+
+  /** Loads the WebAssembly module, starts a worker and lets it choose its device. */
+  static async start(options: { device?: DeviceChoice } = {}): Promise<TrainerClient> {
+    const [module, spawned] = await Promise.all([trainerModule(), spawnWorker()]);
+    const client = new TrainerClient(spawned);
+    try {
+      client.device = await client.call('create', { module, device: options.device ?? 'auto' });
+    } catch (error) {
+      client.terminate();
+      throw error;
+    }
+    return client;
+  }
+
+  defaultRecipe(): Promise<Recipe> {
+    return this.call('default_recipe', {});
+  }
+
+  /** The recipe with every field filled. Throws `unknown_key` or `invalid_setting` naming the field. */
+  validateRecipe(recipe: unknown): Promise<Recipe> {
+    return this.call('validate_recipe', { recipe });
+  }
+
+  openModel(
+    files: ModelFile[],
+    modelName: string,
+    onProgress?: (doneBytes: number, totalBytes: number) => void,
+  ): Promise<ModelReport> {
+    return this.call('open_model', { files, modelName }, { onProgress });
+  }
+
+  openData(fileName: string, bytes: Uint8Array, recipe: Recipe): Promise<DataSummary> {
+    return this.call('open_data', { fileName, bytes, recipe });
+  }
+
+  /** Plans the run and starts the loop, which the worker owns. */
+  begin(recipe: Recipe, handlers: TrainHandlers, options: LoopOptions = {}): Promise<Plan> {
+    this.newRun(handlers);
+    return this.call('begin', { recipe, options });
+  }
+
+  /** Goes on from a checkpoint, paused unless told otherwise. The model and the same data must be open. */
+  resumeFrom(
+    checkpoint: Uint8Array,
+    handlers?: TrainHandlers,
+    options: LoopOptions = { paused: true },
+  ): Promise<Plan> {
+    this.newRun(handlers ?? this.handlers);
+    return this.call('resume_from', { checkpoint, options });
+  }
+
+  /** How the run ended; rejects with the error that ended it. */
+  finished(): Promise<'finished' | 'stopped'> {
+    return this.ended.promise;
+  }
+
+  pause(): Promise<null> {
+    return this.call('pause', {});
+  }
+
+  resumeLoop(): Promise<null> {
+    return this.call('resume_loop', {});
+  }
+
+  /** One step, while paused. */
+  stepOnce(): Promise<null> {
+    return this.call('step_once', {});
+  }
+
+  stop(): Promise<null> {
+    return this.call('stop', {});
+  }
+
+  /** Drops adapter and optimizer; the model and the data stay open. */
+  resetTraining(): Promise<null> {
+    return this.call('reset_training', {});
+  }
+
+  evaluate(): Promise<Evaluation> {
+    return this.call('evaluate', {});
+  }
+
+  /** Also while training: it runs between two steps. */
+  generate(request: GenerateRequest, onText?: (delta: string) => void): Promise<GenerateReport> {
+    return this.call('generate', { request }, { onText });
+  }
+
+  cancelGenerate(): Promise<null> {
+    return this.call('cancel_generate', {});
+  }
+
+  saveCheckpoint(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.call('save_checkpoint', {});
+  }
+
+  adapterFiles(): Promise<AdapterFile[]> {
+    return this.call('adapter_files', {});
+  }
+
+  adapterZip(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.call('adapter_zip', {});
+  }
+
+  loadAdapter(files: AdapterFile[]): Promise<null> {
+    return this.call('load_adapter', { files });
+  }
+
+  memory(): Promise<MemoryReport> {
+    return this.call('memory', {});
+  }
+
+  terminate(): void {
+    this.spawned.terminate();
+    this.rejectAll(new TrainerError('terminated', 'the trainer was closed'));
+  }
+
+  private newRun(handlers: TrainHandlers): void {
+    this.handlers = handlers;
+    this.ended = withResolvers();
+    // Whoever does not ask how the run ended must not get an unhandled rejection.
+    this.ended.promise.catch(() => undefined);
+  }
+
+  private call<T extends RequestType>(
+    type: T,
+    carries: Carries<T>,
+    listeners: Pick<Pending, 'onText' | 'onProgress'> = {},
+  ): Promise<Answer<T>> {
+    const id = this.nextId++;
+    return new Promise<Answer<T>>((resolve, reject) => {
+      this.pending.set(id, { resolve: resolve as (value: unknown) => void, reject, ...listeners });
+      this.spawned.worker.postMessage({ type, id, ...carries });
+    });
+  }
+
+  private receive(message: FromWorker): void {
+    switch (message.type) {
+      case 'answer':
+        this.take(message.id)?.resolve(message.value);
+        break;
+      case 'error':
+        this.take(message.id)?.reject(trainerError(message.error));
+        break;
+      case 'model_progress':
+        this.pending.get(message.id)?.onProgress?.(message.done, message.total);
+        break;
+      case 'text':
+        this.pending.get(message.id)?.onText?.(message.delta);
+        break;
+      case 'step':
+        this.handlers.onStep?.(message.report);
+        break;
+      case 'state':
+        this.handlers.onState?.(message.state);
+        if (message.state === 'finished' || message.state === 'stopped') this.ended.resolve(message.state);
+        break;
+      case 'checkpoint':
+        this.handlers.onCheckpoint?.(message.bytes, message.step);
+        break;
+      case 'loop_failed':
+        this.ended.reject(trainerError(message.error));
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  private take(id: number): Pending | undefined {
+    const pending = this.pending.get(id);
+    this.pending.delete(id);
+    return pending;
+  }
+
+  private fail(reason: string): void {
+    this.rejectAll(new TrainerError('worker', `the training worker stopped (${reason}); reload the page`));
+  }
+
+  private rejectAll(error: TrainerError): void {
+    for (const pending of this.pending.values()) pending.reject(error);
+    this.pending.clear();
+    this.ended.reject(error);
+  }
+}
+
+function trainerError(error: WireError): TrainerError {
+  return new TrainerError(error.kind, error.message);
+}
+
+interface PromiseWithResolvers<T> {
+  promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+function withResolvers<T>(): PromiseWithResolvers<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((res, rej) => {
+    resolve = res;
+    reject = rej;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}

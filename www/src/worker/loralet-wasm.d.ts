@@ -1,0 +1,39 @@
+/** The WebAssembly package that `wasm-pack build --target web` puts into `pkg/`. One Session call at a time. */
+declare module 'loralet-wasm/loralet.js' {
+  import type * as t from '../types.js';
+
+  export default function init(options: { module_or_path: WebAssembly.Module }): Promise<unknown>;
+  export function start(): void;
+  export function default_recipe(): t.Recipe;
+  export function validate_recipe(recipe: unknown): t.Recipe;
+
+  export class Session {
+    static create(device: t.DeviceChoice): Promise<Session>;
+    device(): t.DeviceReport;
+    open_model(
+      files: t.ModelFile[],
+      model_name: string,
+      on_progress: (done_bytes: number, total_bytes: number) => void,
+    ): Promise<t.ModelReport>;
+    open_data(file_name: string, bytes: Uint8Array, recipe: t.Recipe): t.DataSummary;
+    begin(recipe: t.Recipe): Promise<t.Plan>;
+    step(): Promise<t.StepReport>;
+    evaluate(): Promise<t.Evaluation>;
+    save_checkpoint(): Promise<Uint8Array<ArrayBuffer>>;
+    resume(checkpoint: Uint8Array): Promise<t.Plan>;
+    adapter_files(): Promise<t.AdapterFile[]>;
+    adapter_zip(): Promise<Uint8Array<ArrayBuffer>>;
+    load_adapter(files: t.AdapterFile[]): Promise<void>;
+    has_adapter(): boolean;
+    /** `on_text` returns false to stop. */
+    generate(request: t.GenerateRequest, on_text: (delta: string) => boolean): Promise<t.GenerateReport>;
+    memory(): t.MemoryReport;
+    reset_training(): void;
+    free(): void;
+  }
+}
+
+declare module 'loralet-wasm/loralet_bg.wasm?url' {
+  const url: string;
+  export default url;
+}

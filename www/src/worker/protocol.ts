@@ -1,0 +1,87 @@
+/**
+ * The messages between page and worker, all of them.
+ *
+ * The page sends a `Request` and gets exactly one `Reply` with the same id. Whatever happens
+ * in between, or unasked while the loop runs, arrives as an `Event`.
+ */
+import type {
+  AdapterFile,
+  DataSummary,
+  DeviceChoice,
+  DeviceReport,
+  Evaluation,
+  GenerateReport,
+  GenerateRequest,
+  MemoryReport,
+  ModelFile,
+  ModelReport,
+  Plan,
+  Recipe,
+  StepReport,
+} from '../types.js';
+
+/** What the loop is doing. `stopping` lasts until the step in progress is done. */
+export type TrainState =
+  'idle' | 'running' | 'pausing' | 'paused' | 'stopping' | 'stopped' | 'finished' | 'failed';
+
+export interface LoopOptions {
+  /** Wait for the first `resume_loop` or `step_once`. */
+  paused?: boolean;
+  /** Steps between `checkpoint` events; pausing, stopping and finishing also send one. Null: never. */
+  checkpointEvery?: number | null;
+}
+
+/** Each request: what it carries and what it answers. */
+interface Calls {
+  create: { carries: { module: WebAssembly.Module; device: DeviceChoice }; answers: DeviceReport };
+  default_recipe: { carries: object; answers: Recipe };
+  validate_recipe: { carries: { recipe: unknown }; answers: Recipe };
+  open_model: { carries: { files: ModelFile[]; modelName: string }; answers: ModelReport };
+  open_data: { carries: { fileName: string; bytes: Uint8Array; recipe: Recipe }; answers: DataSummary };
+  begin: { carries: { recipe: Recipe; options: LoopOptions }; answers: Plan };
+  resume_from: { carries: { checkpoint: Uint8Array; options: LoopOptions }; answers: Plan };
+  pause: { carries: object; answers: null };
+  resume_loop: { carries: object; answers: null };
+  step_once: { carries: object; answers: null };
+  stop: { carries: object; answers: null };
+  reset_training: { carries: object; answers: null };
+  evaluate: { carries: object; answers: Evaluation };
+  generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
+  cancel_generate: { carries: object; answers: null };
+  save_checkpoint: { carries: object; answers: Uint8Array<ArrayBuffer> };
+  adapter_files: { carries: object; answers: AdapterFile[] };
+  adapter_zip: { carries: object; answers: Uint8Array<ArrayBuffer> };
+  load_adapter: { carries: { files: AdapterFile[] }; answers: null };
+  memory: { carries: object; answers: MemoryReport };
+}
+
+export type RequestType = keyof Calls;
+export type Carries<T extends RequestType> = Calls[T]['carries'];
+export type Answer<T extends RequestType> = Calls[T]['answers'];
+
+export type Request = { [T in RequestType]: { type: T; id: number } & Carries<T> }[RequestType];
+
+/** An error as it crosses the boundary: `kind` is the stable code, `message` the sentence for people. */
+export interface WireError {
+  kind: string;
+  message: string;
+}
+
+export type Reply =
+  | { type: 'answer'; id: number; value: Answer<RequestType> }
+  | { type: 'error'; id: number; error: WireError };
+
+export type Event =
+  | { type: 'model_progress'; id: number; done: number; total: number }
+  | { type: 'text'; id: number; delta: string }
+  | { type: 'step'; report: StepReport }
+  | { type: 'state'; state: TrainState }
+  | { type: 'checkpoint'; step: number; bytes: Uint8Array<ArrayBuffer> }
+  | { type: 'loop_failed'; error: WireError };
+
+export type FromWorker = Reply | Event;
+
+/** Makes a switch over a union exhaustive at compile time. */
+export function unreachable(value: never): never {
+  throw new Error(`unexpected message ${JSON.stringify(value)}`);
+}

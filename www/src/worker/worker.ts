@@ -1,0 +1,233 @@
+/**
+ * The training worker: owns the WebAssembly session and the training loop.
+ *
+ * It gets a compiled module and Blobs, and never touches the network. Session calls
+ * go one at a time, first come first served; between two training steps everything else gets its turn,
+ * so pause, stop, generate and save fall between steps.
+ */
+import init, { Session, default_recipe, start, validate_recipe } from 'loralet-wasm/loralet.js';
+import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
+import { unreachable } from './protocol.js';
+
+let session: Session | null = null;
+let state: TrainState = 'idle';
+let loop: { options: LoopOptions; singleSteps: number; lastCheckpoint: number; step: number } | null = null;
+let wakeLoop: () => void = () => undefined;
+let generateCancelled = false;
+let turn: Promise<unknown> = Promise.resolve();
+
+self.onmessage = (message: MessageEvent<Request>) => {
+  const request = message.data;
+  answer(request).then(
+    ({ value, transfer }) => {
+      send({ type: 'answer', id: request.id, value: value as never }, transfer);
+    },
+    (error: unknown) => {
+      send({ type: 'error', id: request.id, error: wireError(error) });
+    },
+  );
+};
+
+interface Answered {
+  value: unknown;
+  transfer?: Transferable[];
+}
+
+async function answer(request: Request): Promise<Answered> {
+  switch (request.type) {
+    case 'create':
+      await init({ module_or_path: request.module });
+      start();
+      session = await Session.create(request.device);
+      return { value: session.device() };
+    case 'default_recipe':
+      return { value: default_recipe() };
+    case 'validate_recipe':
+      return { value: validate_recipe(request.recipe) };
+    case 'open_model':
+      return exclusive(async (session) => {
+        endLoop('idle');
+        const report = (done: number, total: number) => {
+          send({ type: 'model_progress', id: request.id, done, total });
+        };
+        return { value: await session.open_model(request.files, request.modelName, report) };
+      });
+    case 'open_data':
+      return exclusive(async (session) => ({
+        value: session.open_data(request.fileName, request.bytes, request.recipe),
+      }));
+    case 'begin':
+      return exclusive(async (session) => {
+        endLoop('idle');
+        const plan = await session.begin(request.recipe);
+        startLoop(request.options, 0);
+        return { value: plan };
+      });
+    case 'resume_from':
+      return exclusive(async (session) => {
+        endLoop('idle');
+        const plan = await session.resume(request.checkpoint);
+        startLoop(request.options, 0);
+        return { value: plan };
+      });
+    case 'pause':
+      if (state === 'running') setState('pausing');
+      return { value: null };
+    case 'resume_loop':
+      if (loop) {
+        setState('running');
+        wakeLoop();
+      }
+      return { value: null };
+    case 'step_once':
+      if (loop && (state === 'paused' || state === 'pausing')) {
+        loop.singleSteps += 1;
+        wakeLoop();
+      }
+      return { value: null };
+    case 'stop':
+      if (loop) {
+        setState('stopping');
+        wakeLoop();
+      }
+      return { value: null };
+    case 'reset_training':
+      return exclusive(async (session) => {
+        endLoop('idle');
+        session.reset_training();
+        return { value: null };
+      });
+    case 'evaluate':
+      return exclusive(async (session) => ({ value: await session.evaluate() }));
+    case 'generate':
+      return exclusive(async (session) => {
+        generateCancelled = false;
+        const onText = (delta: string) => {
+          send({ type: 'text', id: request.id, delta });
+          return !generateCancelled;
+        };
+        return { value: await session.generate(request.request, onText) };
+      });
+    case 'cancel_generate':
+      generateCancelled = true;
+      return { value: null };
+    case 'save_checkpoint':
+      return exclusive(async (session) => transferring(await session.save_checkpoint()));
+    case 'adapter_files':
+      return exclusive(async (session) => ({ value: await session.adapter_files() }));
+    case 'adapter_zip':
+      return exclusive(async (session) => transferring(await session.adapter_zip()));
+    case 'load_adapter':
+      return exclusive(async (session) => {
+        await session.load_adapter(request.files);
+        return { value: null };
+      });
+    case 'memory':
+      return exclusive(async (session) => ({ value: session.memory() }));
+    default:
+      return unreachable(request);
+  }
+}
+
+/** Runs `work` when everything asked for before is done. */
+function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  const mine = turn.then(() => {
+    if (!session) throw new Error('the trainer is not started');
+    return work(session);
+  });
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+function startLoop(options: LoopOptions, step: number): void {
+  loop = { options, singleSteps: 0, lastCheckpoint: step, step };
+  setState(options.paused ? 'paused' : 'running');
+  void runLoop(loop);
+}
+
+function endLoop(final: TrainState): void {
+  loop = null;
+  setState(final);
+  wakeLoop();
+}
+
+/** One optimizer step after the other until finished, stopped or replaced by another loop. */
+async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
+  try {
+    while (loop === mine) {
+      // A macrotask: messages that came during the step are read before the next one.
+      await nextTask();
+      if (loop !== mine) return;
+      if (state === 'stopping') {
+        await checkpoint(mine);
+        if (loop === mine) endLoop('stopped');
+        return;
+      }
+      if (state !== 'running' && mine.singleSteps === 0) {
+        await checkpoint(mine);
+        if (loop !== mine) return;
+        if (state === 'pausing') setState('paused');
+        if (state === 'paused' && mine.singleSteps === 0)
+          await new Promise<void>((wake) => (wakeLoop = wake));
+        continue;
+      }
+      if (mine.singleSteps > 0) mine.singleSteps -= 1;
+      const report = await exclusive((session) => session.step());
+      if (loop !== mine) return;
+      mine.step = report.step;
+      send({ type: 'step', report });
+      const every = mine.options.checkpointEvery;
+      if (report.finished || (every && report.step - mine.lastCheckpoint >= every)) await checkpoint(mine);
+      if (report.finished && loop === mine) {
+        endLoop('finished');
+        return;
+      }
+    }
+  } catch (error) {
+    if (loop !== mine) return;
+    send({ type: 'loop_failed', error: wireError(error) });
+    endLoop('failed');
+  }
+}
+
+async function checkpoint(mine: NonNullable<typeof loop>): Promise<void> {
+  if (!mine.options.checkpointEvery || mine.step === mine.lastCheckpoint) return;
+  const bytes = await exclusive((session) => session.save_checkpoint());
+  mine.lastCheckpoint = mine.step;
+  send({ type: 'checkpoint', step: mine.step, bytes }, [bytes.buffer]);
+}
+
+function setState(next: TrainState): void {
+  if (state === next) return;
+  state = next;
+  send({ type: 'state', state });
+}
+
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0);
+  });
+}
+
+function transferring(bytes: Uint8Array<ArrayBuffer>): Answered {
+  return { value: bytes, transfer: [bytes.buffer] };
+}
+
+function send(message: FromWorker | Event, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
+}
+
+/** A trap inside WebAssembly has no sentence of its own for people. */
+function wireError(error: unknown): WireError {
+  if (error instanceof WebAssembly.RuntimeError) {
+    return {
+      kind: 'crashed',
+      message: `the trainer crashed (${error.message}); reload the page, and try a smaller batch or a shorter sequence`,
+    };
+  }
+  if (error instanceof Error) {
+    const kind = (error as Error & { kind?: unknown }).kind;
+    return { kind: typeof kind === 'string' ? kind : 'unexpected', message: error.message };
+  }
+  return { kind: 'unexpected', message: String(error) };
+}
