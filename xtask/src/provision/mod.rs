@@ -1,0 +1,17 @@
+//! Set-up: each function makes sure that one thing is there, says so in a line, and returns where it is.
+//!
+//! All of it is idempotent. What is installed goes to the user's cache (`paths::cache`) or into
+//! the checkout; the system is changed only through apt, and only where that needs no password.
+
+mod chromium;
+mod model;
+mod node;
+mod python;
+mod rust;
+mod system;
+
+pub use chromium::{chromedriver, chromium};
+pub use model::default_model;
+pub use node::{node, node_modules, wasm_opt};
+pub use python::peers;
+pub use rust::{Toolchain, cargo, wasm_bindgen, wasm_pack, wasm_toolchain};
