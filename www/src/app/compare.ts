@@ -1,0 +1,89 @@
+/** One prompt, answered by the base model and by the tuned one. */
+import type { GenerateReport } from '../types.js';
+import { Store, sentence } from './store.js';
+import { trainer } from './trainer.js';
+import { training } from './training.js';
+
+export interface Side {
+  text: string;
+  report: GenerateReport | null;
+  running: boolean;
+  /** The step that the adapter was at. */
+  step: number | null;
+}
+
+export interface Question {
+  prompt: string;
+  system: string;
+  maxNewTokens: number;
+  temperature: number;
+}
+
+const EMPTY: Side = { text: '', report: null, running: false, step: null };
+
+class CompareStore extends Store {
+  base: Side = EMPTY;
+  tuned: Side = EMPTY;
+  busy = false;
+  error: string | null = null;
+
+  /** Base first, then tuned where there is an adapter; both greedy unless a temperature is set. */
+  async ask(question: Question): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    this.error = null;
+    this.base = EMPTY;
+    this.tuned = EMPTY;
+    this.changed();
+    try {
+      await this.answer('base', question);
+      if (training.hasAdapter) await this.answer('tuned', question);
+    } catch (error) {
+      this.error = sentence(error);
+    } finally {
+      this.busy = false;
+      this.base = { ...this.base, running: false };
+      this.tuned = { ...this.tuned, running: false };
+      this.changed();
+    }
+  }
+
+  async cancel(): Promise<void> {
+    await (await trainer.client()).cancelGenerate();
+  }
+
+  clear(): void {
+    this.base = EMPTY;
+    this.tuned = EMPTY;
+    this.error = null;
+    this.changed();
+  }
+
+  private async answer(side: 'base' | 'tuned', question: Question): Promise<void> {
+    const client = await trainer.client();
+    const step = side === 'tuned' ? (training.last?.step ?? null) : null;
+    this[side] = { text: '', report: null, running: true, step };
+    this.changed();
+    const messages = [{ role: 'user', content: question.prompt }];
+    if (question.system.trim()) messages.unshift({ role: 'system', content: question.system });
+    const report = await client.generate(
+      {
+        messages,
+        adapter: side === 'tuned',
+        max_new_tokens: question.maxNewTokens,
+        temperature: question.temperature,
+        top_k: null,
+        top_p: null,
+        seed: 42,
+      },
+      (delta) => {
+        this[side] = { ...this[side], text: this[side].text + delta };
+        this.changed();
+      },
+    );
+    this[side] = { text: report.text, report, running: false, step };
+    this.changed();
+  }
+}
+
+export const compare = new CompareStore();

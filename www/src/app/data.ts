@@ -1,0 +1,76 @@
+/** The open data file and what the trainer says about it. */
+import type { DataSummary } from '../types.js';
+import { model } from './model.js';
+import { recipe } from './recipe.js';
+import { loadSamples, type Sample } from './samples.js';
+import { Store, sentence } from './store.js';
+import { trainer } from './trainer.js';
+
+export interface OpenData {
+  name: string;
+  bytes: Uint8Array<ArrayBuffer>;
+  summary: DataSummary;
+  sample: Sample | null;
+}
+
+class DataStore extends Store {
+  samples: Sample[] = [];
+  open: OpenData | null = null;
+  busy = false;
+  error: string | null = null;
+
+  async loadSampleList(): Promise<void> {
+    this.samples = (await loadSamples()).map(({ sample }) => sample);
+    this.changed();
+  }
+
+  async openSample(sample: Sample): Promise<boolean> {
+    const found = (await loadSamples()).find((loaded) => loaded.sample.file === sample.file);
+    if (!found) return false;
+    const opened = await this.read(sample.file, found.bytes, sample);
+    if (opened) for (const [path, value] of Object.entries(sample.settings)) recipe.set(path, value);
+    return opened;
+  }
+
+  async openFile(file: File): Promise<boolean> {
+    return this.read(file.name, new Uint8Array(await file.arrayBuffer()), null);
+  }
+
+  /** Reads a file; the one that was open stays open if this fails. */
+  async read(name: string, bytes: Uint8Array<ArrayBuffer>, sample: Sample | null): Promise<boolean> {
+    this.error = null;
+    if (!model.open) {
+      this.error = 'Choose a model first: how text becomes tokens depends on it.';
+      this.changed();
+      return false;
+    }
+    this.busy = true;
+    this.changed();
+    try {
+      const client = await trainer.client();
+      let summary = await client.openData(name, bytes, recipe.value);
+      // Raw text has no assistant to learn from: every token is a target.
+      const objective = summary.report.shape === 'text' ? 'text' : 'sft';
+      if (objective !== recipe.value.objective) {
+        recipe.set('objective', objective);
+        summary = await client.openData(name, bytes, recipe.value);
+      }
+      this.open = { name, bytes, summary, sample };
+      return true;
+    } catch (error) {
+      this.error = sentence(error);
+      // The trainer keeps what it had; so does the page.
+      return false;
+    } finally {
+      this.busy = false;
+      this.changed();
+    }
+  }
+
+  /** Reads the open file again, after the model or a setting that cuts or masks rows has changed. */
+  async reread(): Promise<void> {
+    if (this.open) await this.read(this.open.name, this.open.bytes, this.open.sample);
+  }
+}
+
+export const data = new DataStore();

@@ -1,0 +1,178 @@
+/** The open model and the ways to get one. */
+import { fetchBundled, bundledKey, listBundled, type BundledModel } from '../hub/bundled.js';
+import { download, openCached, type DownloadJob, type Transfer } from '../hub/download.js';
+import * as opfs from '../storage/opfs.js';
+import type { CachedModel, ModelSource } from '../storage/opfs.js';
+import type { ModelFile, ModelReport } from '../types.js';
+import { network } from './network.js';
+import { loadSamples } from './samples.js';
+import { Store, sentence } from './store.js';
+import { trainer } from './trainer.js';
+
+export interface OpenModel {
+  label: string;
+  source: ModelSource;
+  files: ModelFile[];
+  report: ModelReport;
+  /** The Hugging Face id of the base, where known. */
+  base: string | null;
+}
+
+/** Which part of the section asked, so that an error stands there. */
+export type Place = 'bundled' | 'local' | 'hub' | 'stored';
+
+export interface Busy {
+  place: Place;
+  name: string;
+  what: string;
+  transfer: Transfer | null;
+  share: number;
+}
+
+class ModelStore extends Store {
+  bundled: BundledModel[] = [];
+  stored: CachedModel[] = [];
+  open: OpenModel | null = null;
+  busy: Busy | null = null;
+  error: { place: Place; text: string } | null = null;
+  private abort: AbortController | null = null;
+
+  async refresh(): Promise<void> {
+    this.bundled = await listBundled().catch(() => []);
+    await this.refreshStored();
+  }
+
+  async openBundled(model: BundledModel): Promise<boolean> {
+    const cached = this.stored.find((stored) => stored.key === bundledKey(model.name) && stored.complete);
+    if (network.state === 'locked' && !cached) {
+      network.unlock(model.name);
+      return false;
+    }
+    return this.load('bundled', model.name, async (signal) => ({
+      label: model.label,
+      source: { kind: 'bundled', name: model.name },
+      files: cached ? await openCached(cached) : await fetchBundled(model, this.onTransfer, signal),
+      base: model.base ?? null,
+    }));
+  }
+
+  /** Files the user chose or dropped: one GGUF, or a Hugging Face folder. */
+  openLocal(files: File[]): Promise<boolean> {
+    return this.load('local', files[0]?.name ?? '', () => {
+      const gguf = files.filter((file) => file.name.toLowerCase().endsWith('.gguf'));
+      const chosen =
+        gguf.length > 0
+          ? gguf.slice(0, 1)
+          : files.filter((file) => /\.(safetensors|json|jinja)$/.test(file.name));
+      if (chosen.length === 0) {
+        throw new Error(
+          'there is no model among these files; choose one .gguf, or a folder with config.json and .safetensors',
+        );
+      }
+      const folder = files[0]?.webkitRelativePath.split('/')[0];
+      const label = (gguf[0]?.name ?? folder) || 'local model';
+      const blobs = chosen.map((file) => ({ name: file.name, blob: file as Blob }));
+      return Promise.resolve({ label, source: { kind: 'local' } as const, files: blobs, base: null });
+    });
+  }
+
+  openHub(job: DownloadJob): Promise<boolean> {
+    return this.load('hub', job.key, async (signal) => ({
+      label: job.label,
+      source: job.source,
+      files: await download(job, this.onTransfer, signal),
+      base: job.source.kind === 'hub' ? job.source.repo : null,
+    }));
+  }
+
+  openStored(model: CachedModel): Promise<boolean> {
+    const bundled = this.bundled.find((bundled) => bundledKey(bundled.name) === model.key);
+    return this.load('stored', model.key, async () => ({
+      label: model.label,
+      source: model.source,
+      files: await openCached(model),
+      base: model.source.kind === 'hub' ? model.source.repo : (bundled?.base ?? null),
+    }));
+  }
+
+  /** Opens what a saved run was trained on; false if it has to be chosen by hand. */
+  async openSource(source: ModelSource): Promise<boolean> {
+    if (this.open && JSON.stringify(this.open.source) === JSON.stringify(source) && source.kind !== 'local')
+      return true;
+    const stored = this.stored.find(
+      (model) => model.complete && JSON.stringify(model.source) === JSON.stringify(source),
+    );
+    if (stored) return this.openStored(stored);
+    if (source.kind !== 'bundled') return false;
+    const bundled = this.bundled.find((model) => model.name === source.name);
+    return bundled ? this.openBundled(bundled) : false;
+  }
+
+  /** Hands the open model to a new trainer. */
+  async reopen(): Promise<void> {
+    const open = this.open;
+    if (!open) return;
+    this.open = null;
+    await this.load('stored', open.label, () => Promise.resolve(open));
+  }
+
+  cancel(): void {
+    this.abort?.abort();
+  }
+
+  async forget(model: CachedModel): Promise<void> {
+    await opfs.deleteModel(model.key);
+    await this.refreshStored();
+  }
+
+  fail(place: Place, error: unknown): void {
+    this.error = { place, text: sentence(error) };
+    this.changed();
+  }
+
+  private async refreshStored(): Promise<void> {
+    this.stored = opfs.storageAvailable() ? await opfs.listModels().catch(() => []) : [];
+    this.changed();
+  }
+
+  /** Fetches, opens and locks the network. What was open before stays open if any of it fails. */
+  private async load(
+    place: Place,
+    name: string,
+    fetchFiles: (signal: AbortSignal) => Promise<Omit<OpenModel, 'report'>>,
+  ): Promise<boolean> {
+    if (this.busy) return false;
+    this.error = null;
+    this.busy = { place, name, what: 'Fetching', transfer: null, share: 0 };
+    this.abort = new AbortController();
+    this.changed();
+    try {
+      const fetched = await fetchFiles(this.abort.signal);
+      this.busy = { place, name, what: 'Reading the weights', transfer: null, share: 0 };
+      this.changed();
+      const client = await trainer.client();
+      const report = await client.openModel(fetched.files, fetched.base ?? fetched.label, (done, total) => {
+        if (this.busy) this.busy = { ...this.busy, share: total > 0 ? done / total : 0 };
+        this.changed();
+      });
+      this.open = { ...fetched, report };
+      await loadSamples();
+      await network.lock();
+      return true;
+    } catch (error) {
+      if (!this.abort.signal.aborted) this.error = { place, text: sentence(error) };
+      return false;
+    } finally {
+      this.busy = null;
+      await this.refreshStored();
+    }
+  }
+
+  private readonly onTransfer = (transfer: Transfer): void => {
+    if (!this.busy) return;
+    this.busy = { ...this.busy, transfer, share: transfer.total > 0 ? transfer.done / transfer.total : 0 };
+    this.changed();
+  };
+}
+
+export const model = new ModelStore();

@@ -1,0 +1,91 @@
+/** The settings of the next run, checked by the trainer as they are typed. */
+import type { Recipe } from '../types.js';
+import { Store, sentence } from './store.js';
+import { trainer } from './trainer.js';
+
+/** Settings that change which tokens of which rows are trained on. */
+const READS_DATA_AGAIN = ['train.max_seq_length', 'data.train_on_prompt', 'objective'];
+
+class RecipeStore extends Store {
+  value!: Recipe;
+  loaded = false;
+  /** By dotted key; the empty key holds what belongs to no field. */
+  errors: Record<string, string> = {};
+  onDataSetting: () => void = () => undefined;
+  onDevice: () => void = () => undefined;
+  private checking = 0;
+
+  async load(): Promise<void> {
+    if (!this.loaded) this.value = await (await trainer.client()).defaultRecipe();
+    this.loaded = true;
+    this.changed();
+  }
+
+  get valid(): boolean {
+    return Object.keys(this.errors).length === 0;
+  }
+
+  get(path: string): unknown {
+    return path
+      .split('.')
+      .reduce<unknown>((place, key) => (place as Record<string, unknown>)[key], this.value);
+  }
+
+  /** Sets one dotted key and has the whole checked. */
+  set(path: string, value: unknown): void {
+    const before = this.get(path);
+    this.value = withValue(this.value, path.split('.'), value) as Recipe;
+    delete this.errors[path];
+    this.changed();
+    void this.check().then(() => {
+      if (before === value || this.errors[path]) return;
+      if (READS_DATA_AGAIN.includes(path)) this.onDataSetting();
+      if (path === 'device') this.onDevice();
+    });
+  }
+
+  /** For text that is not even a number. */
+  reject(path: string, error: string): void {
+    this.errors[path] = error;
+    this.changed();
+  }
+
+  /** Takes a whole recipe; throws one sentence and keeps the old one if it is not valid. */
+  async replace(json: string): Promise<void> {
+    let given: unknown;
+    try {
+      given = JSON.parse(json);
+    } catch (error) {
+      throw new Error(`the recipe is not valid JSON: ${(error as Error).message}`, { cause: error });
+    }
+    const deviceBefore = this.value.device;
+    this.value = await (await trainer.client()).validateRecipe(given);
+    this.errors = {};
+    this.changed();
+    this.onDataSetting();
+    if (this.value.device !== deviceBefore) this.onDevice();
+  }
+
+  private async check(): Promise<void> {
+    const mine = ++this.checking;
+    try {
+      await (await trainer.client()).validateRecipe(this.value);
+      if (mine === this.checking) this.errors = {};
+    } catch (error) {
+      if (mine !== this.checking) return;
+      const text = error instanceof Error ? error.message : String(error);
+      const path = /^recipe: ([a-z_.]+) is /.exec(text)?.[1] ?? '';
+      this.errors = { [path]: sentence(text.replace(/^recipe: /, '')) };
+    }
+    this.changed();
+  }
+}
+
+function withValue(place: unknown, path: string[], value: unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return value;
+  const object = place as Record<string, unknown>;
+  return { ...object, [key]: withValue(object[key], rest, value) };
+}
+
+export const recipe = new RecipeStore();

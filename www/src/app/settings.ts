@@ -1,0 +1,152 @@
+/** The settings as the page shows them: a name, one sentence, a kind. */
+
+export interface Field {
+  path: string;
+  label: string;
+  help: string;
+  kind: 'number' | 'integer' | 'optional_integer' | 'toggle' | 'select' | 'modules';
+  options?: { value: string; label: string }[];
+}
+
+export const MAIN_FIELDS: Field[] = [
+  {
+    path: 'train.learning_rate',
+    label: 'Learning rate',
+    help: 'How far each step moves the adapter: too high and the loss jumps about, too low and little is learned.',
+    kind: 'number',
+  },
+  {
+    path: 'train.epochs',
+    label: 'Epochs',
+    help: 'How many times the model sees every row; more than a few and it starts to recite them.',
+    kind: 'number',
+  },
+  {
+    path: 'train.max_steps',
+    label: 'Max steps',
+    help: 'Ends the run after this many steps whatever the epochs say; empty means no limit.',
+    kind: 'optional_integer',
+  },
+  {
+    path: 'lora.rank',
+    label: 'Rank',
+    help: 'How much the adapter can learn: 4–8 is enough for a style, 16–32 for facts.',
+    kind: 'integer',
+  },
+  {
+    path: 'train.batch_size',
+    label: 'Batch size',
+    help: 'Rows looked at together in one step: more gives steadier steps and takes more memory.',
+    kind: 'integer',
+  },
+  {
+    path: 'train.max_seq_length',
+    label: 'Max sequence length',
+    help: 'Rows longer than this many tokens are cut; memory and time grow with it.',
+    kind: 'integer',
+  },
+];
+
+export const MORE_FIELDS: Field[] = [
+  {
+    path: 'lora.alpha',
+    label: 'Alpha',
+    help: 'The adapter counts alpha ÷ rank times; twice the rank is the usual choice.',
+    kind: 'number',
+  },
+  {
+    path: 'lora.dropout',
+    label: 'Dropout',
+    help: 'Share of the adapter’s inputs switched off at random in training, against reciting small data.',
+    kind: 'number',
+  },
+  {
+    path: 'lora.target_modules',
+    label: 'Target modules',
+    help: 'The linear layers of every block that get an adapter; all seven learn best.',
+    kind: 'modules',
+  },
+  {
+    path: 'lora.use_rslora',
+    label: 'Rank-stabilised scale',
+    help: 'Divides alpha by the root of the rank instead of the rank, so that high ranks still learn (rsLoRA).',
+    kind: 'toggle',
+  },
+  {
+    path: 'data.train_on_prompt',
+    label: 'Train on the prompt too',
+    help: 'Counts the user’s words in the loss as well, not only the answer’s.',
+    kind: 'toggle',
+  },
+  {
+    path: 'train.packing',
+    label: 'Packing',
+    help: 'Puts several short rows into one sequence, each seeing only itself: less padding, fewer steps.',
+    kind: 'toggle',
+  },
+  {
+    path: 'train.lr_scheduler_type',
+    label: 'Schedule',
+    help: 'How the learning rate moves after the warm-up.',
+    kind: 'select',
+    options: [
+      { value: 'linear', label: 'Linear to zero' },
+      { value: 'cosine', label: 'Cosine to zero' },
+      { value: 'constant_with_warmup', label: 'Constant after warm-up' },
+      { value: 'constant', label: 'Constant' },
+    ],
+  },
+  {
+    path: 'train.warmup_ratio',
+    label: 'Warm-up',
+    help: 'Share of the steps over which the learning rate rises from zero.',
+    kind: 'number',
+  },
+  {
+    path: 'train.weight_decay',
+    label: 'Weight decay',
+    help: 'Pulls the adapter’s weights towards zero a little each step.',
+    kind: 'number',
+  },
+  {
+    path: 'train.max_grad_norm',
+    label: 'Gradient clip',
+    help: 'Gradients longer than this are shortened to it, so that one odd batch cannot spoil the run; 0 is off.',
+    kind: 'number',
+  },
+  {
+    path: 'train.gradient_accumulation_steps',
+    label: 'Gradient accumulation',
+    help: 'Batches added up before one step: a larger effective batch in the same memory.',
+    kind: 'integer',
+  },
+  {
+    path: 'train.seed',
+    label: 'Seed',
+    help: 'Same recipe, data, seed and device kind: the same losses.',
+    kind: 'integer',
+  },
+  {
+    path: 'eval.validation_fraction',
+    label: 'Validation share',
+    help: 'Share of the rows never trained on, to see whether the model learns or recites.',
+    kind: 'number',
+  },
+  {
+    path: 'eval.eval_steps',
+    label: 'Steps between validations',
+    help: 'How often the loss on the held-out rows is measured.',
+    kind: 'integer',
+  },
+  {
+    path: 'device',
+    label: 'Device',
+    help: 'Auto takes a real GPU through WebGPU where there is one and the processor otherwise.',
+    kind: 'select',
+    options: [
+      { value: 'auto', label: 'Auto' },
+      { value: 'webgpu', label: 'WebGPU' },
+      { value: 'cpu', label: 'CPU' },
+    ],
+  },
+];

@@ -1,0 +1,174 @@
+/**
+ * The page without an interface. `cargo xtask train` and its siblings open it in headless Chromium and
+ * pass a job; everything runs through the same worker client as on the page.
+ */
+import type { DeviceChoice, GenerateRequest, Recipe } from './types.js';
+import { TrainerClient, TrainerError, type TrainHandlers } from './worker/client.js';
+import { unreachable } from './worker/protocol.js';
+
+/** A file that the command serves to this page. */
+interface RemoteFile {
+  name: string;
+  url: string;
+}
+
+/** What one command wants: a model, perhaps data and an adapter, then tasks in order. */
+interface Job {
+  device: DeviceChoice;
+  model: { name: string; files: RemoteFile[] };
+  adapter: RemoteFile[];
+  data: RemoteFile | null;
+  recipe: unknown;
+  tasks: Task[];
+}
+
+type Task =
+  | { task: 'generate'; label: string; request: GenerateRequest }
+  | {
+      task: 'train';
+      resume: RemoteFile | null;
+      /** Steps between checkpoints; null keeps none. */
+      checkpoint_every: number | null;
+      /** Ends the run early, as closing the page would; null runs to the end. */
+      stop_after: number | null;
+    }
+  | { task: 'evaluate' }
+  | { task: 'save_adapter' };
+
+/** What the command is told meanwhile: one JSON object each. */
+type Emit = (event: { event: string } & Record<string, unknown>) => void;
+
+/** Where outputs go: the command's server writes them into the run's folder. */
+const OUTPUTS = '/job/out/';
+
+async function run(job: Job, emit: Emit): Promise<void> {
+  const begun = performance.now();
+  const client = await TrainerClient.start({ device: job.device });
+  try {
+    emit({ event: 'device', device: client.device, seconds: secondsSince(begun) });
+    const recipe = await client.validateRecipe({ ...(job.recipe as object), device: job.device });
+    await openInputs(client, job, recipe, emit);
+    for (const task of job.tasks) await perform(client, task, recipe, emit);
+    emit({ event: 'memory', memory: await client.memory() });
+  } finally {
+    client.terminate();
+  }
+}
+
+async function openInputs(client: TrainerClient, job: Job, recipe: Recipe, emit: Emit): Promise<void> {
+  const begun = performance.now();
+  const files = await Promise.all(
+    job.model.files.map(async ({ name, url }) => ({ name, blob: await (await get(url)).blob() })),
+  );
+  const model = await client.openModel(files, job.model.name, (done, total) => {
+    emit({ event: 'model_progress', done, total });
+  });
+  emit({ event: 'model', model, seconds: secondsSince(begun) });
+  if (job.data) {
+    const opening = performance.now();
+    const { report } = await client.openData(job.data.name, await bytesOf(job.data), recipe);
+    emit({ event: 'data', data: report, seconds: secondsSince(opening) });
+  }
+  if (job.adapter.length > 0) {
+    const adapter = job.adapter.map(async (file) => ({ name: file.name, bytes: await bytesOf(file) }));
+    await client.loadAdapter(await Promise.all(adapter));
+  }
+}
+
+async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: Emit): Promise<void> {
+  switch (task.task) {
+    case 'generate': {
+      const report = await client.generate(task.request, (delta) => {
+        emit({ event: 'text', label: task.label, delta });
+      });
+      emit({ event: 'generated', label: task.label, report });
+      break;
+    }
+    case 'train':
+      await train(client, task, recipe, emit);
+      break;
+    case 'evaluate':
+      await client.begin(recipe, {}, { paused: true });
+      emit({ event: 'evaluated', evaluation: await client.evaluate() });
+      break;
+    case 'save_adapter':
+      for (const { name, bytes } of await client.adapterFiles()) await put(`adapter/${name}`, bytes);
+      break;
+    default:
+      unreachable(task);
+  }
+}
+
+async function train(
+  client: TrainerClient,
+  task: Extract<Task, { task: 'train' }>,
+  recipe: Recipe,
+  emit: Emit,
+): Promise<void> {
+  const uploads: Promise<void>[] = [];
+  let stepDone: () => void = () => undefined;
+  const handlers: TrainHandlers = {
+    onStep(report) {
+      emit({ event: 'step', report });
+      stepDone();
+    },
+    onCheckpoint(bytes, step) {
+      uploads.push(put('checkpoint.bin', bytes).then(() => emit({ event: 'checkpoint', step })));
+    },
+  };
+  const options = { paused: task.stop_after !== null, checkpointEvery: task.checkpoint_every };
+  const plan = task.resume
+    ? await client.resumeFrom(await bytesOf(task.resume), handlers, options)
+    : await client.begin(recipe, handlers, options);
+  emit({ event: 'plan', plan });
+
+  const ended = client.finished();
+  for (let step = 0; step < (task.stop_after ?? 0); step++) {
+    const stepped = new Promise<void>((resolve) => (stepDone = resolve));
+    await client.stepOnce();
+    // A run that ends or fails before its next step would otherwise be waited for in vain.
+    if ((await Promise.race([stepped, ended])) !== undefined) break;
+  }
+  if (task.stop_after !== null) await client.stop();
+  emit({ event: 'trained', outcome: await ended });
+  await Promise.all(uploads);
+}
+
+async function get(url: string): Promise<Response> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`the server answered ${response.status} to GET ${url}`);
+  return response;
+}
+
+async function bytesOf(file: RemoteFile): Promise<Uint8Array> {
+  return new Uint8Array(await (await get(file.url)).arrayBuffer());
+}
+
+async function put(name: string, bytes: Uint8Array): Promise<void> {
+  const response = await fetch(OUTPUTS + name, { method: 'PUT', body: new Blob([bytes as BlobPart]) });
+  if (!response.ok) throw new Error(`the server answered ${response.status} to PUT ${OUTPUTS}${name}`);
+}
+
+function secondsSince(begun: number): number {
+  return (performance.now() - begun) / 1000;
+}
+
+declare global {
+  interface Window {
+    /** Runs a job; each event, the last of them `done` or `failed`, goes to `loraletEvent`. */
+    loraletRun(job: Job): Promise<void>;
+    /** Given to the page by the script that drives it. */
+    loraletEvent(json: string): void;
+  }
+}
+
+window.loraletRun = async (job) => {
+  const emit: Emit = (event) => window.loraletEvent(JSON.stringify(event));
+  try {
+    await run(job, emit);
+    emit({ event: 'done' });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    emit({ event: 'failed', kind: error instanceof TrainerError ? error.kind : 'unexpected', message });
+  }
+};

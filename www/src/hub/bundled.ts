@@ -1,0 +1,51 @@
+/** The models that this page's own server carries, under `models/`. */
+import type { ModelFile } from '../types.js';
+import { download, get, type RemoteFile, type Transfer } from './download.js';
+
+export interface BundledModel {
+  name: string;
+  label: string;
+  description?: string;
+  /** The Hugging Face id of the same model, for loading the adapter elsewhere. */
+  base?: string;
+  files: string[];
+  bytes: number;
+}
+
+/** Smaller models are fetched anew each time; storing them would only let them go stale. */
+const STORE_FROM_BYTES = 16 * 1024 * 1024;
+
+export async function listBundled(): Promise<BundledModel[]> {
+  const response = await fetch('./models/index.json');
+  if (!response.ok) return [];
+  return (await response.json()) as BundledModel[];
+}
+
+export async function fetchBundled(
+  model: BundledModel,
+  onProgress: (transfer: Transfer) => void,
+  signal: AbortSignal,
+): Promise<ModelFile[]> {
+  const files = model.files.map((name): RemoteFile => ({
+    name,
+    url: `./models/${encodeURIComponent(model.name)}/${encodeURIComponent(name)}`,
+    bytes: null,
+    version: '',
+  }));
+  if (model.bytes >= STORE_FROM_BYTES) {
+    const source = { kind: 'bundled', name: model.name } as const;
+    return download({ key: bundledKey(model.name), label: model.label, source, files }, onProgress, signal);
+  }
+  const blobs: ModelFile[] = [];
+  for (const file of files) {
+    const blob = await (await get(file.url, file.name, { signal })).blob();
+    blobs.push({ name: file.name, blob });
+    const done = blobs.reduce((sum, { blob }) => sum + blob.size, 0);
+    onProgress({ done, total: model.bytes, resumedFrom: 0, file: file.name });
+  }
+  return blobs;
+}
+
+export function bundledKey(name: string): string {
+  return `bundled/${name}`;
+}

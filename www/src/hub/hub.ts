@@ -1,0 +1,112 @@
+/** What a Hugging Face repository (or a server laid out like one) offers, and where its files are. */
+import { get, type DownloadJob, type RemoteFile } from './download.js';
+
+export const DEFAULT_ENDPOINT = 'https://huggingface.co';
+
+/** One way to take the model: a safetensors folder or one GGUF file. */
+export interface WeightsChoice {
+  /** `safetensors`, or the GGUF's file name. */
+  weights: string;
+  label: string;
+  bytes: number;
+  files: RemoteFile[];
+}
+
+export interface HubAddress {
+  endpoint: string;
+  repo: string;
+  revision: string;
+}
+
+interface TreeEntry {
+  type: string;
+  path: string;
+  size?: number;
+  oid?: string;
+  lfs?: { oid?: string; size?: number };
+}
+
+const FOLDER_FILES = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'chat_template.jinja',
+];
+
+/** Asks the server for the repository's files. Throws one sentence. */
+export async function listWeights(address: HubAddress, signal: AbortSignal): Promise<WeightsChoice[]> {
+  const { repo, revision } = address;
+  if (!/^[\w.-]+(\/[\w.-]+)?$/.test(repo)) {
+    throw new Error(
+      `"${repo}" is not a repository id; write owner/name, for example HuggingFaceTB/SmolLM2-135M-Instruct`,
+    );
+  }
+  const base = endpointUrl(address.endpoint);
+  const response = await get(`${base}/api/models/${repo}/tree/${encodeURIComponent(revision)}`, repo, {
+    signal,
+  });
+  const entries = await readTree(response, base);
+  const files = entries
+    .filter((entry) => entry.type === 'file')
+    .map((entry): RemoteFile => ({
+      name: entry.path,
+      url: `${base}/${repo}/resolve/${encodeURIComponent(revision)}/${entry.path}`,
+      bytes: entry.lfs?.size ?? entry.size ?? null,
+      version: entry.lfs?.oid ?? entry.oid ?? String(entry.size ?? ''),
+    }));
+  const choices = [...safetensorsChoice(files), ...ggufChoices(files)];
+  if (choices.length === 0) {
+    throw new Error(
+      `${repo} holds neither a GGUF file nor config.json with safetensors; choose another repository`,
+    );
+  }
+  return choices;
+}
+
+export function downloadJob(address: HubAddress, choice: WeightsChoice): DownloadJob {
+  const { endpoint, repo, revision } = address;
+  return {
+    key: `${endpointUrl(endpoint)}/${repo}@${revision}/${choice.weights}`,
+    label: choice.weights === 'safetensors' ? repo : `${repo} · ${choice.weights}`,
+    source: { kind: 'hub', endpoint, repo, revision, weights: choice.weights },
+    files: choice.files,
+  };
+}
+
+function endpointUrl(endpoint: string): string {
+  try {
+    return new URL(endpoint.trim() || DEFAULT_ENDPOINT, location.href).href.replace(/\/+$/, '');
+  } catch {
+    throw new Error(`"${endpoint}" is not an address; write one like ${DEFAULT_ENDPOINT}`);
+  }
+}
+
+async function readTree(response: Response, base: string): Promise<TreeEntry[]> {
+  const json: unknown = await response.json().catch(() => null);
+  if (!Array.isArray(json))
+    throw new Error(`${base} does not answer like the Hugging Face Hub; check the endpoint`);
+  return json as TreeEntry[];
+}
+
+function safetensorsChoice(files: RemoteFile[]): WeightsChoice[] {
+  const whole = files.filter((file) => file.name === 'model.safetensors');
+  const shards = files.filter((file) =>
+    /^model-\d+-of-\d+\.safetensors$|^model\.safetensors\.index\.json$/.test(file.name),
+  );
+  const weights = whole.length > 0 ? whole : shards;
+  if (weights.length === 0 || !files.some((file) => file.name === 'config.json')) return [];
+  const chosen = [...files.filter((file) => FOLDER_FILES.includes(file.name)), ...weights];
+  return [{ weights: 'safetensors', label: 'Safetensors', bytes: totalBytes(chosen), files: chosen }];
+}
+
+function ggufChoices(files: RemoteFile[]): WeightsChoice[] {
+  return files
+    .filter((file) => file.name.endsWith('.gguf'))
+    .map((file) => ({ weights: file.name, label: file.name, bytes: totalBytes([file]), files: [file] }));
+}
+
+function totalBytes(files: RemoteFile[]): number {
+  return files.reduce((sum, file) => sum + (file.bytes ?? 0), 0);
+}
