@@ -5,9 +5,19 @@
 //! into a loss; `train` owns the loop; `generate` answers prompts; `export` writes
 //! adapters for other tools; `web` is the only module that knows JavaScript.
 
+pub mod adapters;
 pub mod data;
 pub mod error;
+pub mod eval;
+pub mod export;
+pub mod generate;
+pub mod models;
+pub mod objectives;
 pub mod recipe;
+pub mod session;
+pub mod train;
 pub mod weights;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
 
 pub use error::{Error, Result};

@@ -1,0 +1,180 @@
+//! The same training natively, without a browser.
+//!
+//! ```text
+//! cargo run --release --example finetune -- --model <file.gguf | folder> --data <file> \
+//!     [--recipe <json file>] [--set train.max_steps=20 …] [--device cpu|vulkan] [--resume <checkpoint>] --out <dir>
+//! cargo run --release --example finetune -- --model … [--adapter <dir>] --prompt TEXT
+//! ```
+
+use loralet::export::OutputFile;
+use loralet::recipe::{DeviceChoice, Recipe};
+use loralet::session::{GenerateRequest, Limits, Session};
+use loralet::weights::source::{ByteSource, FileSource};
+use loralet::{Error, Result};
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+#[derive(Default)]
+struct Arguments {
+    model: Option<PathBuf>,
+    data: Option<PathBuf>,
+    recipe: Option<PathBuf>,
+    set: Vec<(String, String)>,
+    device: Option<String>,
+    adapter: Option<PathBuf>,
+    resume: Option<PathBuf>,
+    prompt: Option<String>,
+    raw: bool,
+    max_new_tokens: Option<usize>,
+    out: Option<PathBuf>,
+}
+
+const USAGE: &str = "finetune --model <file.gguf | folder> (--data <file> --out <dir> [--recipe <json file>] [--set key=value …] \
+                     [--resume <checkpoint>] | --prompt TEXT [--adapter <dir>] [--raw] [--max-new-tokens N]) [--device cpu|vulkan]";
+
+fn main() {
+    let done = arguments().and_then(|arguments| pollster::block_on(run(arguments)));
+    if let Err(error) = done {
+        eprintln!("error: {error}");
+        std::process::exit(2);
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let recipe = recipe(&arguments)?;
+    let mut session = Session::new(device(arguments.device.as_deref(), recipe.device)?, Limits::default());
+    let model = arguments.model.as_deref().ok_or_else(|| usage("--model is missing"))?;
+    let name = model.file_stem().map_or("model".into(), |name| name.to_string_lossy().into_owned());
+    let report = session.open_model(sources(model)?, &name, &|_, _| {})?;
+    eprintln!("{}: {} parameters, stored as {}", report.name, report.parameters, report.stored_as);
+
+    if let Some(prompt) = &arguments.prompt {
+        if let Some(folder) = &arguments.adapter {
+            session.load_adapter(&read_folder(folder)?)?;
+        }
+        let request = GenerateRequest {
+            prompt: Some(prompt.clone()),
+            raw: arguments.raw,
+            adapter: arguments.adapter.is_some(),
+            max_new_tokens: arguments.max_new_tokens.unwrap_or(128),
+            ..GenerateRequest::default()
+        };
+        let answer = session.generate(&request, async |_| Ok(true)).await?;
+        println!("{}", answer.text);
+        return Ok(());
+    }
+
+    let data = arguments.data.as_deref().ok_or_else(|| usage("--data or --prompt is missing"))?;
+    let out = arguments.out.as_deref().ok_or_else(|| usage("--out is missing"))?;
+    let summary = session.open_data(&data.to_string_lossy(), &read(data)?, &recipe)?;
+    eprintln!("{}: {} rows, {} tokens", summary.report.shape_label, summary.report.rows, summary.report.tokens);
+    let plan = match &arguments.resume {
+        Some(checkpoint) => session.resume(&read(checkpoint)?)?,
+        None => session.begin(&recipe)?,
+    };
+    eprintln!("{} steps, {} of {} parameters trained", plan.total_steps, plan.trainable_parameters, plan.total_parameters);
+    let write = |path: &Path, bytes: &[u8]| std::fs::write(path, bytes).map_err(|error| unreadable(path, error));
+    std::fs::create_dir_all(out.join("adapter")).map_err(|error| unreadable(out, error))?;
+    let metrics = out.join("metrics.jsonl");
+    let mut metrics = std::fs::File::create(&metrics).map_err(|error| unreadable(&metrics, error))?;
+    while session.steps_done() < plan.total_steps {
+        let step = session.step().await?;
+        let line = serde_json::to_string(&step).expect("plain JSON");
+        writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
+        let validation = step.evaluation.map_or(String::new(), |e| format!("  validation {:.4}", e.loss));
+        eprintln!(
+            "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}",
+            step.step, step.total_steps, step.loss, step.learning_rate, step.grad_norm, step.tokens_per_second
+        );
+    }
+    for file in session.adapter_files().await? {
+        write(&out.join("adapter").join(&file.name), &file.bytes)?;
+    }
+    write(&out.join("checkpoint.bin"), &session.save_checkpoint().await?)?;
+    write(&out.join("run.json"), serde_json::to_string_pretty(&plan).expect("plain JSON").as_bytes())
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut arguments = Arguments::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(flag) = words.next() {
+        if flag == "--raw" {
+            arguments.raw = true;
+            continue;
+        }
+        let value = words.next().ok_or_else(|| usage(&format!("{flag} needs a value")))?;
+        match flag.as_str() {
+            "--model" => arguments.model = Some(value.into()),
+            "--data" => arguments.data = Some(value.into()),
+            "--recipe" => arguments.recipe = Some(value.into()),
+            "--device" => arguments.device = Some(value),
+            "--adapter" => arguments.adapter = Some(value.into()),
+            "--resume" => arguments.resume = Some(value.into()),
+            "--prompt" => arguments.prompt = Some(value),
+            "--max-new-tokens" => arguments.max_new_tokens = value.parse().ok(),
+            "--out" => arguments.out = Some(value.into()),
+            "--set" => {
+                let (key, value) = value.split_once('=').ok_or_else(|| usage("--set takes key=value"))?;
+                arguments.set.push((key.into(), value.into()));
+            }
+            _ => return Err(usage(&format!("{flag} is not an option"))),
+        }
+    }
+    Ok(arguments)
+}
+
+fn recipe(arguments: &Arguments) -> Result<Recipe> {
+    let mut value = match &arguments.recipe {
+        Some(path) => serde_json::from_slice(&read(path)?)
+            .map_err(|error| Error::InvalidRecipe { reason: format!("{} is not JSON ({error})", path.display()) })?,
+        None => Value::Object(Default::default()),
+    };
+    for (key, text) in &arguments.set {
+        Recipe::set(&mut value, key, text)?;
+    }
+    Recipe::from_json(&value)
+}
+
+fn device(named: Option<&str>, choice: DeviceChoice) -> Result<burn::tensor::Device> {
+    match (named, choice) {
+        (Some("cpu"), _) | (None, DeviceChoice::Auto | DeviceChoice::Cpu) => Ok(burn::tensor::Device::flex()),
+        #[cfg(feature = "vulkan")]
+        (Some("vulkan"), _) | (None, DeviceChoice::Vulkan) => burn::tensor::Device::wgpu_options()
+            .init()
+            .map_err(|error| Error::Device { reason: error.to_string() }),
+        _ => Err(Error::Device {
+            reason: "natively there is cpu, and vulkan when built with --features vulkan; choose one of them".into(),
+        }),
+    }
+}
+
+fn sources(model: &Path) -> Result<Vec<Box<dyn ByteSource>>> {
+    let paths = match model.is_dir() {
+        true => files(model)?,
+        false => vec![model.to_path_buf()],
+    };
+    paths.iter().map(|path| Ok(Box::new(FileSource::open(path)?) as Box<dyn ByteSource>)).collect()
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
+    Ok(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| path.is_file()).collect())
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<OutputFile>> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    files(folder)?.iter().map(|path| Ok(OutputFile { name: name(path), bytes: read(path)? })).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| unreadable(path, error))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::Unreadable { file: path.display().to_string(), reason: error.to_string() }
+}
+
+fn usage(what: &str) -> Error {
+    Error::InvalidRecipe { reason: format!("{what}; usage: {USAGE}") }
+}

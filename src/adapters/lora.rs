@@ -1,0 +1,63 @@
+//! LoRA's parameters and their first values (<https://arxiv.org/abs/2106.09685>).
+
+use super::trainable::{Leaf, Parameter};
+use crate::models::Llama;
+use crate::models::layers::linear::{Linear, LoraPath};
+use crate::recipe::LoraRecipe;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The parameters of an adapter, two a targeted module in checkpoint order:
+/// `<path>.lora_A.weight` `[rank, in]` and `<path>.lora_B.weight` `[out, rank]`.
+pub fn parameters(base: &Llama, recipe: &LoraRecipe) -> Vec<Parameter> {
+    let mut base = base.clone();
+    let mut parameters = Vec::new();
+    let mut offset = 0;
+    for (path, linear) in targets(&mut base, recipe) {
+        let [out, input] = linear.dims();
+        for (part, shape) in [("lora_A", vec![recipe.rank, input]), ("lora_B", vec![out, recipe.rank])] {
+            let parameter = Parameter { name: format!("{path}.{part}.weight"), shape, offset };
+            offset += parameter.len();
+            parameters.push(parameter);
+        }
+    }
+    parameters
+}
+
+/// First values: A uniform in ±1/√in (Kaiming with a = √5, as PEFT), B zero.
+pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut values = Vec::new();
+    for parameter in parameters {
+        if parameter.name.ends_with("lora_A.weight") {
+            let bound = 1.0 / (parameter.shape[1] as f32).sqrt();
+            values.extend((0..parameter.len()).map(|_| random.random_range(-bound..bound)));
+        } else {
+            values.extend(std::iter::repeat_n(0.0, parameter.len()));
+        }
+    }
+    values
+}
+
+/// A copy of the base with the low-rank paths in place.
+pub fn attach(base: &Llama, recipe: &LoraRecipe, leaves: &[Leaf], training: bool) -> Llama {
+    let mut model = base.clone();
+    for ((_, linear), pair) in targets(&mut model, recipe).into_iter().zip(leaves.chunks_exact(2)) {
+        let [Leaf::Matrix(lora_a), Leaf::Matrix(lora_b)] = pair else {
+            unreachable!("an adapter's parameters are matrices, two a module")
+        };
+        linear.lora = Some(LoraPath {
+            lora_a: lora_a.clone(),
+            lora_b: lora_b.clone(),
+            scale: recipe.scale(),
+            dropout: if training { recipe.dropout } else { 0.0 },
+        });
+    }
+    model
+}
+
+fn targets<'a>(model: &'a mut Llama, recipe: &LoraRecipe) -> Vec<(String, &'a mut Linear)> {
+    let mut linears = model.linears_mut();
+    linears.retain(|(path, _)| recipe.target_modules.iter().any(|module| path.ends_with(module.as_str())));
+    linears
+}

@@ -1,0 +1,7 @@
+//! What is trained: a set of parameters that can be attached to a base model, detached,
+//! compared and saved. The base itself is never modified.
+
+pub mod lora;
+pub mod trainable;
+
+pub use trainable::{Leaf, Parameter, Trainable};

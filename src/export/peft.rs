@@ -1,0 +1,150 @@
+//! PEFT's adapter folder: `adapter_config.json` and `adapter_model.safetensors`
+//! (<https://huggingface.co/docs/peft/developer_guides/checkpoint>).
+
+use super::OutputFile;
+use crate::adapters::Trainable;
+use crate::error::{Error, Result};
+use crate::eval::read;
+use crate::models::{Llama, float_tensor};
+use crate::recipe::{LINEAR_MODULES, LoraRecipe, Method};
+use crate::weights::safetensors;
+use serde_json::{Value, json};
+
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
+const PREFIX: &str = "base_model.model.";
+
+/// The two files that PEFT reads.
+///
+/// # Errors
+/// A device that stops answering.
+pub async fn save(trainable: &Trainable, base_model_name: &str) -> Result<Vec<OutputFile>> {
+    let values = read(trainable.values.clone()).await?;
+    let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = trainable
+        .parameters
+        .iter()
+        .map(|parameter| {
+            let slice = &values[parameter.offset..parameter.offset + parameter.len()];
+            (format!("{PREFIX}{}", parameter.name), parameter.shape.clone(), slice.to_vec())
+        })
+        .collect();
+    let config = serde_json::to_vec_pretty(&config(&trainable.lora, base_model_name)).expect("plain JSON");
+    Ok(vec![
+        OutputFile { name: CONFIG.into(), bytes: config },
+        OutputFile { name: WEIGHTS.into(), bytes: safetensors::serialize(&tensors, &[("format", "pt")])? },
+    ])
+}
+
+/// Reads an adapter folder for a base model.
+///
+/// # Errors
+/// A missing file or tensor, a shape that does not fit the base, or an adapter kind that
+/// Loralet does not compute.
+pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
+    let find = |name: &str| {
+        files.iter().find(|file| file.name.rsplit('/').next() == Some(name)).ok_or_else(|| Error::MissingFile {
+            file: name.into(),
+            remedy: "open the whole adapter folder".into(),
+        })
+    };
+    let config: Value = serde_json::from_slice(&find(CONFIG)?.bytes)
+        .map_err(|error| invalid(CONFIG, format!("it is not JSON ({error})")))?;
+    let lora = read_config(&config)?;
+    let parameters = crate::adapters::lora::parameters(base, &lora);
+    let mut stored = safetensors::deserialize_f32(WEIGHTS, &find(WEIGHTS)?.bytes)?;
+    let mut values = Vec::new();
+    for parameter in &parameters {
+        let place = stored.iter().position(|(name, ..)| stored_name(name) == parameter.name);
+        let missing = || invalid(WEIGHTS, format!("tensor \"{PREFIX}{}\" is missing", parameter.name));
+        let (name, shape, tensor) = stored.swap_remove(place.ok_or_else(missing)?);
+        if shape != parameter.shape {
+            let expected = &parameter.shape;
+            return Err(invalid(WEIGHTS, format!("tensor \"{name}\" is {shape:?} where this model needs {expected:?}")));
+        }
+        values.extend(tensor);
+    }
+    if let Some((name, ..)) = stored.first() {
+        return Err(invalid(
+            WEIGHTS,
+            format!("tensor \"{name}\" has no place in this model; open the base it was trained on"),
+        ));
+    }
+    let total = values.len();
+    let values = float_tensor(values, [total], &base.device());
+    Ok(Trainable { method: Method::Lora, lora, parameters, values })
+}
+
+fn config(lora: &LoraRecipe, base_model_name: &str) -> Value {
+    json!({
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_model_name,
+        "revision": null,
+        "r": lora.rank,
+        "lora_alpha": if lora.alpha.fract() == 0.0 { json!(lora.alpha as i64) } else { json!(lora.alpha) },
+        "lora_dropout": lora.dropout,
+        "target_modules": lora.target_modules,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "use_rslora": lora.use_rslora,
+        "use_dora": lora.use_dora,
+        "modules_to_save": null,
+        "layers_to_transform": null,
+        "layers_pattern": null,
+        "rank_pattern": {},
+        "alpha_pattern": {},
+        "init_lora_weights": true,
+        "inference_mode": true,
+    })
+}
+
+fn read_config(config: &Value) -> Result<LoraRecipe> {
+    let kind = config["peft_type"].as_str().unwrap_or("(none)");
+    if kind != "LORA" {
+        return Err(invalid(CONFIG, format!("peft_type is \"{kind}\", supported is \"LORA\"")));
+    }
+    for key in ["use_dora", "fan_in_fan_out", "lora_bias"] {
+        if config[key].as_bool() == Some(true) {
+            return Err(invalid(CONFIG, format!("{key} is true, which Loralet does not compute")));
+        }
+    }
+    for key in ["rank_pattern", "alpha_pattern"] {
+        if config[key].as_object().is_some_and(|map| !map.is_empty()) {
+            return Err(invalid(CONFIG, format!("{key} is set, which Loralet does not compute")));
+        }
+    }
+    let rank = config["r"].as_u64().filter(|rank| *rank > 0);
+    let rank = rank.ok_or_else(|| invalid(CONFIG, "\"r\" must be a whole number above 0".into()))? as usize;
+    let alpha = config["lora_alpha"].as_f64().unwrap_or(rank as f64);
+    let names = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(String::from)).collect()
+    };
+    let mut target_modules = names(&config["target_modules"]);
+    if config["target_modules"].as_str() == Some("all-linear") {
+        target_modules = LINEAR_MODULES.map(String::from).to_vec();
+    }
+    // PEFT also takes full paths; the last part names the module.
+    for module in &mut target_modules {
+        *module = module.rsplit('.').next().unwrap_or_default().into();
+    }
+    target_modules.sort_by_key(|module| LINEAR_MODULES.iter().position(|known| known == module));
+    target_modules.dedup();
+    if let Some(unknown) = target_modules.iter().find(|module| !LINEAR_MODULES.contains(&module.as_str())) {
+        return Err(invalid(CONFIG, format!("target module \"{unknown}\" is not a linear layer of this model")));
+    }
+    Ok(LoraRecipe {
+        rank,
+        alpha,
+        target_modules,
+        use_rslora: config["use_rslora"].as_bool().unwrap_or(false),
+        ..LoraRecipe::default()
+    })
+}
+
+fn stored_name(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
+fn invalid(file: &str, reason: String) -> Error {
+    Error::InvalidAdapter { file: file.into(), reason }
+}

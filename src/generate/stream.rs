@@ -1,0 +1,91 @@
+use super::sampler::{Sampler, Sampling};
+use crate::data::tokenizer::Tokenizer;
+use crate::error::{Error, Result};
+use crate::eval::read;
+use crate::models::layers::attention::KeyValueCache;
+use crate::models::{Llama, head};
+use serde::{Deserialize, Serialize};
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum StopReason {
+    EndOfTurn,
+    Length,
+    Caller,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct Answer {
+    pub text: String,
+    pub prompt_tokens: usize,
+    pub tokens: usize,
+    pub seconds: f64,
+    pub stopped: StopReason,
+}
+
+/// Continues a prompt until one of `stop_ids`, `max_new_tokens`, the model's last
+/// position, or `on_text` returning false.
+///
+/// `on_text` receives the text that each token adds; a character whose bytes are spread
+/// over several tokens arrives whole.
+///
+/// # Errors
+/// An empty prompt, or one longer than the model's positions.
+pub async fn generate(
+    model: &Llama,
+    tokenizer: &Tokenizer,
+    prompt: &[u32],
+    stop_ids: &[u32],
+    max_new_tokens: usize,
+    sampling: Sampling,
+    mut on_text: impl AsyncFnMut(&str) -> Result<bool>,
+) -> Result<Answer> {
+    let started = web_time::Instant::now();
+    let room = model.config.max_position_embeddings;
+    if prompt.is_empty() || prompt.len() >= room {
+        return Err(Error::Tokenizer {
+            reason: match prompt.len() {
+                0 => "the prompt is empty; write something to answer".into(),
+                length => format!("the prompt has {length} tokens, but the model has positions for {room}; shorten it"),
+            },
+        });
+    }
+    let mut sampler = Sampler::new(sampling);
+    let mut caches = vec![KeyValueCache::default(); model.layers.len()];
+    let (mut ids, mut text) = (Vec::new(), String::new());
+    let mut next = prompt.to_vec();
+    let limit = max_new_tokens.min(room - prompt.len());
+    let mut stopped = StopReason::Length;
+    while ids.len() < limit {
+        let hidden = model.forward_cached(&next, &mut caches); // [seq, hidden]
+        let last = hidden.narrow(0, next.len() - 1, 1);
+        let id = sampler.choose(&read(head::logits(last, model.head())).await?);
+        if stop_ids.contains(&id) {
+            stopped = StopReason::EndOfTurn;
+            break;
+        }
+        ids.push(id);
+        next = vec![id];
+        let decoded = tokenizer.decode(&ids, true)?;
+        if decoded.ends_with('\u{fffd}') || !decoded.starts_with(text.as_str()) {
+            continue;
+        }
+        let delta = decoded[text.len()..].to_string();
+        text = decoded;
+        if !on_text(&delta).await? {
+            stopped = StopReason::Caller;
+            break;
+        }
+    }
+    let text = tokenizer.decode(&ids, true)?;
+    Ok(Answer {
+        text,
+        prompt_tokens: prompt.len(),
+        tokens: ids.len(),
+        seconds: started.elapsed().as_secs_f64(),
+        stopped,
+    })
+}

@@ -1,0 +1,6 @@
+//! The parts that architectures share.
+
+pub mod attention;
+pub mod linear;
+pub mod rms_norm;
+pub mod rotary;

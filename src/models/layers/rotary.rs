@@ -1,0 +1,90 @@
+use crate::models::float_tensor;
+use burn::tensor::{Device, Tensor};
+
+/// How a checkpoint stretches its rotary frequencies beyond the trained length.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    None,
+    /// Positions divided by a factor.
+    Linear { factor: f64 },
+    /// Llama 3.1's smooth split between long and short wavelengths.
+    Llama3 { factor: f64, low_freq_factor: f64, high_freq_factor: f64, original_max_position: f64 },
+    /// Divisors given one by one, as GGUF files store them: `[head_dim / 2]`.
+    Factors(Vec<f32>),
+}
+
+/// Rotary position embedding (<https://arxiv.org/abs/2104.09864>), in the half-split
+/// layout of Hugging Face checkpoints: channel `i` turns with channel `i + head_dim / 2`.
+#[derive(Debug, Clone)]
+pub struct RotaryEmbedding {
+    inverse_frequencies: Vec<f64>,
+}
+
+/// Cosines and sines of one micro-batch, each `[batch, 1, seq, head_dim / 2]`.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+}
+
+impl RotaryEmbedding {
+    pub fn new(head_dim: usize, theta: f64, scaling: &RopeScaling) -> Self {
+        let mut inverse_frequencies: Vec<f64> =
+            (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64)).collect();
+        for (i, frequency) in inverse_frequencies.iter_mut().enumerate() {
+            *frequency = scaled(*frequency, i, scaling);
+        }
+        RotaryEmbedding { inverse_frequencies }
+    }
+
+    /// The rotation of each position of a `[batch, seq]` block.
+    pub fn rotation(&self, position_ids: &[u32], batch: usize, seq: usize, device: &Device) -> Rotation {
+        let half = self.inverse_frequencies.len();
+        let angles = || {
+            position_ids
+                .iter()
+                .flat_map(|&position| self.inverse_frequencies.iter().map(move |f| position as f64 * f))
+        };
+        let cos = angles().map(|angle| angle.cos() as f32).collect();
+        let sin = angles().map(|angle| angle.sin() as f32).collect();
+        Rotation {
+            cos: float_tensor(cos, [batch, 1, seq, half], device),
+            sin: float_tensor(sin, [batch, 1, seq, half], device),
+        }
+    }
+}
+
+impl Rotation {
+    /// # Shapes
+    /// - x: `[batch, heads, seq, head_dim]`
+    /// - output: the same
+    pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, _, _, head_dim] = x.dims();
+        let half = head_dim / 2;
+        let first = x.clone().narrow(3, 0, half);
+        let second = x.narrow(3, half, half);
+        let turned_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
+        let turned_second = second * self.cos.clone() + first * self.sin.clone();
+        Tensor::cat(vec![turned_first, turned_second], 3)
+    }
+}
+
+fn scaled(frequency: f64, index: usize, scaling: &RopeScaling) -> f64 {
+    match scaling {
+        RopeScaling::None => frequency,
+        RopeScaling::Linear { factor } => frequency / factor,
+        RopeScaling::Factors(factors) => frequency / factors[index] as f64,
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position } => {
+            let wavelength = 2.0 * std::f64::consts::PI / frequency;
+            if wavelength > original_max_position / low_freq_factor {
+                return frequency / factor;
+            }
+            if wavelength < original_max_position / high_freq_factor {
+                return frequency;
+            }
+            let smooth = (original_max_position / wavelength - low_freq_factor)
+                / (high_freq_factor - low_freq_factor);
+            (1.0 - smooth) * frequency / factor + smooth * frequency
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The Llama family: SmolLM, SmolLM2, Llama 3.x, TinyLlama.
+
+use super::layers::attention::{Attention, KeyValueCache, attention_mask};
+use super::layers::linear::Linear;
+use super::layers::rms_norm::RmsNorm;
+use super::layers::rotary::{RopeScaling, RotaryEmbedding};
+use super::{Input, ReadWeight, float_tensor, int_tensor};
+use crate::error::{Error, Result};
+use burn::tensor::{Device, Tensor, activation::silu};
+use serde_json::Value;
+
+/// The keys of `config.json` that decide the computation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LlamaConfig {
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub head_dim: usize,
+    pub vocab_size: usize,
+    pub max_position_embeddings: usize,
+    pub rms_norm_eps: f64,
+    pub rope_theta: f64,
+    pub rope_scaling: RopeScaling,
+    pub tie_word_embeddings: bool,
+}
+
+/// A Llama model. Cloning is cheap: tensors are shared.
+#[derive(Debug, Clone)]
+pub struct Llama {
+    pub config: LlamaConfig,
+    /// `[vocab, hidden]`
+    pub embed_tokens: Tensor<2>,
+    pub layers: Vec<DecoderLayer>,
+    pub norm: RmsNorm,
+    /// `[vocab, hidden]`; `None` when tied to `embed_tokens`.
+    pub lm_head: Option<Tensor<2>>,
+    rotary: RotaryEmbedding,
+}
+
+#[derive(Debug, Clone)]
+pub struct DecoderLayer {
+    pub input_layernorm: RmsNorm,
+    pub self_attn: Attention,
+    pub post_attention_layernorm: RmsNorm,
+    pub mlp: Mlp,
+}
+
+/// SwiGLU (<https://arxiv.org/abs/2002.05202>).
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    pub gate_proj: Linear,
+    pub up_proj: Linear,
+    pub down_proj: Linear,
+}
+
+/// One trainable weight, by the rank of its tensor.
+pub enum Weight<'a> {
+    Matrix(&'a mut Tensor<2>),
+    Vector(&'a mut Tensor<1>),
+}
+
+impl Llama {
+    /// Builds the model from weights read by checkpoint name.
+    ///
+    /// # Errors
+    /// Whatever `read` reports: a missing tensor, a wrong shape.
+    pub fn load(config: LlamaConfig, read: ReadWeight, device: &Device) -> Result<Llama> {
+        let matrix = |name: &str, rows: usize, columns: usize| -> Result<Tensor<2>> {
+            Ok(float_tensor(read(name, &[rows, columns])?, [rows, columns], device))
+        };
+        let norm = |name: &str| -> Result<RmsNorm> {
+            let weight = float_tensor(read(name, &[config.hidden_size])?, [config.hidden_size], device);
+            Ok(RmsNorm { weight, eps: config.rms_norm_eps })
+        };
+        let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
+        let q_width = config.num_attention_heads * config.head_dim;
+        let kv_width = config.num_key_value_heads * config.head_dim;
+        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        for i in 0..config.num_hidden_layers {
+            let at = |part: &str| format!("model.layers.{i}.{part}.weight");
+            let linear =
+                |part: &str, out, input| -> Result<Linear> { Ok(Linear::new(matrix(&at(part), out, input)?)) };
+            layers.push(DecoderLayer {
+                input_layernorm: norm(&at("input_layernorm"))?,
+                self_attn: Attention {
+                    q_proj: linear("self_attn.q_proj", q_width, hidden)?,
+                    k_proj: linear("self_attn.k_proj", kv_width, hidden)?,
+                    v_proj: linear("self_attn.v_proj", kv_width, hidden)?,
+                    o_proj: linear("self_attn.o_proj", hidden, q_width)?,
+                    num_attention_heads: config.num_attention_heads,
+                    num_key_value_heads: config.num_key_value_heads,
+                    head_dim: config.head_dim,
+                },
+                post_attention_layernorm: norm(&at("post_attention_layernorm"))?,
+                mlp: Mlp {
+                    gate_proj: linear("mlp.gate_proj", ffn, hidden)?,
+                    up_proj: linear("mlp.up_proj", ffn, hidden)?,
+                    down_proj: linear("mlp.down_proj", hidden, ffn)?,
+                },
+            });
+        }
+        let lm_head = match config.tie_word_embeddings {
+            true => None,
+            false => Some(matrix("lm_head.weight", config.vocab_size, hidden)?),
+        };
+        Ok(Llama {
+            embed_tokens: matrix("model.embed_tokens.weight", config.vocab_size, hidden)?,
+            norm: norm("model.norm.weight")?,
+            rotary: RotaryEmbedding::new(config.head_dim, config.rope_theta, &config.rope_scaling),
+            lm_head,
+            layers,
+            config,
+        })
+    }
+
+    /// The final hidden states of a micro-batch.
+    ///
+    /// # Shapes
+    /// - output: `[batch * seq, hidden]`
+    pub fn forward(&self, input: &Input) -> Tensor<2> {
+        let device = self.embed_tokens.device().inner();
+        let rotation = self.rotary.rotation(input.position_ids, input.batch, input.seq, &device);
+        let mask = attention_mask(input, &device);
+        let mut x = self.embed(input.input_ids);
+        for layer in &self.layers {
+            x = layer.forward(x, |attention, x| attention.forward(x, input.batch, &rotation, Some(&mask), None));
+        }
+        self.norm.forward(x)
+    }
+
+    /// Continues one sequence, whose earlier tokens are in `caches` (one a layer).
+    ///
+    /// # Shapes
+    /// - input_ids: `[seq]`
+    /// - output: `[seq, hidden]`
+    pub fn forward_cached(&self, input_ids: &[u32], caches: &mut [KeyValueCache]) -> Tensor<2> {
+        let device = self.embed_tokens.device();
+        let (past, seq) = (caches[0].len(), input_ids.len());
+        let positions: Vec<u32> = (past..past + seq).map(|position| position as u32).collect();
+        let rotation = self.rotary.rotation(&positions, 1, seq, &device);
+        let mask = (seq > 1).then(|| {
+            let blocked = |i: usize| if i % (past + seq) > past + i / (past + seq) { -1e9 } else { 0.0 };
+            let mask: Vec<f32> = (0..seq * (past + seq)).map(blocked).collect();
+            float_tensor(mask, [1, 1, seq, past + seq], &device)
+        });
+        let mut x = self.embed(input_ids);
+        for (layer, cache) in self.layers.iter().zip(caches) {
+            x = layer.forward(x, |attention, x| attention.forward(x, 1, &rotation, mask.as_ref(), Some(cache)));
+        }
+        self.norm.forward(x)
+    }
+
+    /// The output projection `[vocab, hidden]`: `lm_head`, or the tied embedding.
+    pub fn head(&self) -> &Tensor<2> {
+        self.lm_head.as_ref().unwrap_or(&self.embed_tokens)
+    }
+
+    pub fn device(&self) -> Device {
+        self.embed_tokens.device().inner()
+    }
+
+    /// Every linear layer of the blocks, with its module path (`model.layers.0.self_attn.q_proj`).
+    pub fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        let mut linears = Vec::new();
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            let DecoderLayer { self_attn, mlp, .. } = layer;
+            let parts = [
+                ("self_attn.q_proj", &mut self_attn.q_proj),
+                ("self_attn.k_proj", &mut self_attn.k_proj),
+                ("self_attn.v_proj", &mut self_attn.v_proj),
+                ("self_attn.o_proj", &mut self_attn.o_proj),
+                ("mlp.gate_proj", &mut mlp.gate_proj),
+                ("mlp.up_proj", &mut mlp.up_proj),
+                ("mlp.down_proj", &mut mlp.down_proj),
+            ];
+            linears.extend(parts.map(|(part, linear)| (format!("model.layers.{i}.{part}"), linear)));
+        }
+        linears
+    }
+
+    /// Every weight, with its checkpoint name.
+    pub fn weights_mut(&mut self) -> Vec<(String, Weight<'_>)> {
+        let Llama { embed_tokens, layers, norm, lm_head, .. } = self;
+        let mut weights = vec![("model.embed_tokens.weight".to_string(), Weight::Matrix(embed_tokens))];
+        for (i, layer) in layers.iter_mut().enumerate() {
+            let DecoderLayer { input_layernorm, self_attn, post_attention_layernorm, mlp } = layer;
+            let parts = [
+                ("input_layernorm", Weight::Vector(&mut input_layernorm.weight)),
+                ("self_attn.q_proj", Weight::Matrix(&mut self_attn.q_proj.weight)),
+                ("self_attn.k_proj", Weight::Matrix(&mut self_attn.k_proj.weight)),
+                ("self_attn.v_proj", Weight::Matrix(&mut self_attn.v_proj.weight)),
+                ("self_attn.o_proj", Weight::Matrix(&mut self_attn.o_proj.weight)),
+                ("post_attention_layernorm", Weight::Vector(&mut post_attention_layernorm.weight)),
+                ("mlp.gate_proj", Weight::Matrix(&mut mlp.gate_proj.weight)),
+                ("mlp.up_proj", Weight::Matrix(&mut mlp.up_proj.weight)),
+                ("mlp.down_proj", Weight::Matrix(&mut mlp.down_proj.weight)),
+            ];
+            weights.extend(parts.map(|(part, weight)| (format!("model.layers.{i}.{part}.weight"), weight)));
+        }
+        weights.push(("model.norm.weight".into(), Weight::Vector(&mut norm.weight)));
+        if let Some(lm_head) = lm_head {
+            weights.push(("lm_head.weight".into(), Weight::Matrix(lm_head)));
+        }
+        weights
+    }
+
+    fn embed(&self, input_ids: &[u32]) -> Tensor<2> {
+        let indices = int_tensor(input_ids, &self.device());
+        self.embed_tokens.clone().select(0, indices)
+    }
+}
+
+impl DecoderLayer {
+    /// # Shapes
+    /// - x: `[tokens, hidden]`
+    /// - output: the same
+    fn forward(&self, x: Tensor<2>, attend: impl FnOnce(&Attention, Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+        let x = x.clone() + attend(&self.self_attn, self.input_layernorm.forward(x));
+        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
+}
+
+impl Mlp {
+    /// # Shapes
+    /// - x: `[tokens, hidden]`
+    /// - output: the same
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let gate = silu(self.gate_proj.forward(x.clone())); // [tokens, ffn]
+        self.down_proj.forward(gate * self.up_proj.forward(x))
+    }
+}
+
+impl LlamaConfig {
+    /// # Errors
+    /// A missing key, or a setting that this implementation does not compute.
+    pub fn from_json(config: &Value) -> Result<LlamaConfig> {
+        let size = |key: &str| -> Result<usize> {
+            match config[key].as_u64() {
+                Some(value) if value > 0 => Ok(value as usize),
+                _ => Err(invalid(format!("\"{key}\" is {} where a positive whole number belongs", config[key]))),
+            }
+        };
+        let or = |key: &str, default: usize| if config[key].is_null() { Ok(default) } else { size(key) };
+        let number = |key: &str, default: f64| config[key].as_f64().unwrap_or(default);
+        for (key, expected) in [("attention_bias", false), ("mlp_bias", false)] {
+            if config[key].as_bool().unwrap_or(expected) != expected {
+                return Err(unsupported(format!("{key} = true"), "supported are models without biases"));
+            }
+        }
+        if !matches!(config["hidden_act"].as_str(), None | Some("silu")) {
+            return Err(unsupported(format!("hidden_act {}", config["hidden_act"]), "supported is \"silu\""));
+        }
+        let (hidden_size, num_attention_heads) = (size("hidden_size")?, size("num_attention_heads")?);
+        let num_key_value_heads = or("num_key_value_heads", num_attention_heads)?;
+        let head_dim = or("head_dim", hidden_size / num_attention_heads)?;
+        if num_attention_heads % num_key_value_heads != 0 || head_dim % 2 != 0 {
+            return Err(invalid(format!(
+                "{num_attention_heads} attention heads of {head_dim} channels cannot be shared by \
+                 {num_key_value_heads} key/value heads"
+            )));
+        }
+        // transformers 5 moved rope settings into `rope_parameters`.
+        let rope = if config["rope_parameters"].is_object() { &config["rope_parameters"] } else { &config["rope_scaling"] };
+        let rope_theta = rope["rope_theta"].as_f64().unwrap_or_else(|| number("rope_theta", 10_000.0));
+        Ok(LlamaConfig {
+            hidden_size,
+            intermediate_size: size("intermediate_size")?,
+            num_hidden_layers: size("num_hidden_layers")?,
+            num_attention_heads,
+            num_key_value_heads,
+            head_dim,
+            vocab_size: size("vocab_size")?,
+            max_position_embeddings: or("max_position_embeddings", 2048)?,
+            rms_norm_eps: number("rms_norm_eps", 1e-6),
+            rope_theta,
+            rope_scaling: rope_scaling(config, rope, head_dim)?,
+            tie_word_embeddings: config["tie_word_embeddings"].as_bool().unwrap_or(false),
+        })
+    }
+
+    /// How many numbers the model has.
+    pub fn parameters(&self) -> usize {
+        let attention = (2 * self.num_attention_heads + 2 * self.num_key_value_heads) * self.head_dim;
+        let layer = self.hidden_size * (attention + 3 * self.intermediate_size + 2);
+        let embeddings = if self.tie_word_embeddings { 1 } else { 2 } * self.vocab_size * self.hidden_size;
+        embeddings + self.num_hidden_layers * layer + self.hidden_size
+    }
+}
+
+fn rope_scaling(config: &Value, rope: &Value, head_dim: usize) -> Result<RopeScaling> {
+    if let Some(factors) = config["rope_freq_factors"].as_array() {
+        let factors: Vec<f32> = factors.iter().filter_map(|f| f.as_f64().map(|f| f as f32)).collect();
+        if factors.len() != head_dim / 2 {
+            return Err(invalid(format!("{} rope factors for {} channels", factors.len(), head_dim)));
+        }
+        return Ok(RopeScaling::Factors(factors));
+    }
+    let kind = rope["rope_type"].as_str().or(rope["type"].as_str()).unwrap_or("default");
+    let number = |key: &str| -> Result<f64> {
+        rope[key]
+            .as_f64()
+            .filter(|value| *value > 0.0)
+            .ok_or_else(|| invalid(format!("rope scaling \"{kind}\" lacks a positive \"{key}\"")))
+    };
+    match kind {
+        "default" => Ok(RopeScaling::None),
+        "linear" => Ok(RopeScaling::Linear { factor: number("factor")? }),
+        "llama3" => Ok(RopeScaling::Llama3 {
+            factor: number("factor")?,
+            low_freq_factor: number("low_freq_factor")?,
+            high_freq_factor: number("high_freq_factor")?,
+            original_max_position: number("original_max_position_embeddings")?,
+        }),
+        other => Err(unsupported(format!("rope scaling \"{other}\""), "supported are \"linear\" and \"llama3\"")),
+    }
+}
+
+fn invalid(reason: String) -> Error {
+    Error::InvalidModelFile { file: "config.json".into(), reason }
+}
+
+fn unsupported(what: String, supported: &str) -> Error {
+    Error::Unsupported { file: "config.json".into(), what, supported: supported.into() }
+}

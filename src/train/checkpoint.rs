@@ -1,0 +1,113 @@
+//! A run on disk: parameters, optimizer, position. One safetensors file whose header
+//! carries the recipe, so that a checkpoint alone says what it belongs to.
+
+use super::trainer::Trainer;
+use crate::data::encode::Example;
+use crate::error::{Error, Result};
+use crate::eval::read;
+use crate::models::float_tensor;
+use crate::recipe::Recipe;
+use crate::weights::safetensors;
+use serde::{Deserialize, Serialize};
+
+/// The checkpoint's header.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Header {
+    pub recipe: Recipe,
+    pub done: usize,
+    pub optimizer_updates: usize,
+    /// Digest of the encoded rows: resuming on other data would not be the same run.
+    pub data_digest: String,
+}
+
+const KEY: &str = "loralet";
+
+/// # Errors
+/// A device that stops answering.
+pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
+    let header = Header {
+        recipe: trainer.plan.recipe.clone(),
+        done: trainer.done,
+        optimizer_updates: trainer.optimizer.updates,
+        data_digest: digest(trainer),
+    };
+    let header = serde_json::to_string(&header).expect("a header is plain JSON");
+    let total = trainer.trainable.len();
+    let tensors = [
+        ("values", &trainer.trainable.values),
+        ("first_moment", &trainer.optimizer.first_moment),
+        ("second_moment", &trainer.optimizer.second_moment),
+    ];
+    let mut parts = Vec::new();
+    for (name, tensor) in tensors {
+        parts.push((name.to_string(), vec![total], read(tensor.clone()).await?));
+    }
+    safetensors::serialize(&parts, &[(KEY, header.as_str())])
+}
+
+/// Reads only the header.
+///
+/// # Errors
+/// A file that is not a checkpoint.
+pub fn header(bytes: &[u8]) -> Result<Header> {
+    let invalid = |reason: &str| Error::InvalidCheckpoint { reason: reason.into() };
+    let (_, metadata) = ::safetensors::SafeTensors::read_metadata(bytes)
+        .map_err(|_| invalid("the file is not a Loralet checkpoint, or it is cut short; choose another file"))?;
+    let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
+    let text = text.ok_or_else(|| invalid("the file has no run header; it was not written by Loralet"))?;
+    serde_json::from_str(text)
+        .map_err(|_| invalid("the run header cannot be read; it was written by another version of Loralet"))
+}
+
+/// Puts a saved state into a trainer made from the same recipe, model and data.
+///
+/// # Errors
+/// A checkpoint of another model, recipe or data set; the trainer is then unchanged.
+pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
+    let header = header(bytes)?;
+    if header.data_digest != digest(trainer) {
+        return Err(Error::InvalidCheckpoint {
+            reason: "it was trained on other data than the file that is open; open that data file to resume".into(),
+        });
+    }
+    let total = trainer.trainable.len();
+    let mut parts = Vec::new();
+    for (name, shape, values) in safetensors::deserialize_f32("checkpoint", bytes)? {
+        if shape != [total] {
+            return Err(Error::InvalidCheckpoint {
+                reason: format!(
+                    "its tensor \"{name}\" holds {shape:?} numbers where this model and recipe have {total}; open the \
+                     model it was trained on"
+                ),
+            });
+        }
+        parts.push((name, values));
+    }
+    let mut take = |name: &str| -> Result<Vec<f32>> {
+        let place = parts.iter().position(|(part, _)| part == name);
+        let place = place.ok_or_else(|| Error::InvalidCheckpoint { reason: format!("it lacks \"{name}\"") })?;
+        Ok(parts.swap_remove(place).1)
+    };
+    let (values, first, second) = (take("values")?, take("first_moment")?, take("second_moment")?);
+    let device = trainer.base.device();
+    trainer.trainable.values = float_tensor(values, [total], &device);
+    trainer.optimizer.first_moment = float_tensor(first, [total], &device);
+    trainer.optimizer.second_moment = float_tensor(second, [total], &device);
+    trainer.optimizer.updates = header.optimizer_updates;
+    trainer.done = header.done;
+    Ok(())
+}
+
+/// FNV-1a over the rows' token ids and masks.
+fn digest(trainer: &Trainer) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut eat = |value: u32| hash = (hash ^ value as u64).wrapping_mul(0x0100_0000_01b3);
+    let rows: [&[Example]; 2] = [&trainer.train, &trainer.validation];
+    for example in rows.into_iter().flatten() {
+        eat(u32::MAX);
+        for (&id, &mask) in example.input_ids.iter().zip(&example.loss_mask) {
+            eat(id * 2 + mask as u32);
+        }
+    }
+    format!("{hash:016x}")
+}

@@ -1,0 +1,13 @@
+//! The training loop and what it needs. One loop serves every objective: the loss is an
+//! argument.
+
+pub mod checkpoint;
+pub mod metrics;
+pub mod optimizer;
+pub mod plan;
+pub mod schedule;
+pub mod trainer;
+
+pub use metrics::{Evaluation, StepReport};
+pub use plan::Plan;
+pub use trainer::Trainer;

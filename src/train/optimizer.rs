@@ -1,0 +1,53 @@
+//! AdamW (<https://arxiv.org/abs/1711.05101>) over one flat buffer, with PyTorch's numbers.
+
+use burn::tensor::{Device, Tensor};
+
+pub const BETA1: f64 = 0.9;
+pub const BETA2: f64 = 0.999;
+pub const EPSILON: f64 = 1e-8;
+
+/// First and second moments, each `[total]`, and how many updates they hold.
+#[derive(Debug, Clone)]
+pub struct AdamW {
+    pub first_moment: Tensor<1>,
+    pub second_moment: Tensor<1>,
+    pub updates: usize,
+    pub weight_decay: f64,
+}
+
+impl AdamW {
+    pub fn new(total: usize, weight_decay: f64, device: &Device) -> Self {
+        AdamW {
+            first_moment: Tensor::zeros([total], device),
+            second_moment: Tensor::zeros([total], device),
+            updates: 0,
+            weight_decay,
+        }
+    }
+
+    /// The values after one update.
+    ///
+    /// # Shapes
+    /// - values, gradient, output: `[total]`
+    pub fn update(&mut self, values: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
+        self.updates += 1;
+        let correction1 = 1.0 - BETA1.powi(self.updates as i32);
+        let correction2 = 1.0 - BETA2.powi(self.updates as i32);
+        let first = self.first_moment.clone() * BETA1 + gradient.clone() * (1.0 - BETA1);
+        let second = self.second_moment.clone() * BETA2 + gradient.square() * (1.0 - BETA2);
+        let denominator = second.clone().sqrt() / correction2.sqrt() + EPSILON;
+        let step = first.clone() / denominator * (learning_rate / correction1);
+        (self.first_moment, self.second_moment) = (first, second);
+        let values = match self.weight_decay {
+            0.0 => values,
+            decay => values * (1.0 - learning_rate * decay),
+        };
+        values - step
+    }
+}
+
+/// The factor that brings a gradient of this norm down to `max_norm`, as
+/// `torch.nn.utils.clip_grad_norm_`; 0 switches clipping off.
+pub fn clip_factor(norm: f64, max_norm: f64) -> f64 {
+    if max_norm == 0.0 { 1.0 } else { (max_norm / (norm + 1e-6)).min(1.0) }
+}

@@ -1,0 +1,62 @@
+use super::schedule::Schedule;
+use crate::error::{Error, Result};
+use crate::recipe::Recipe;
+use serde::{Deserialize, Serialize};
+
+/// A recipe resolved against one model and one data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct Plan {
+    pub recipe: Recipe,
+    pub total_steps: usize,
+    pub steps_per_epoch: usize,
+    pub warmup_steps: usize,
+    pub trainable_parameters: usize,
+    pub total_parameters: usize,
+    pub train_examples: usize,
+    pub validation_examples: usize,
+}
+
+/// What the data and the model contribute to a plan.
+pub struct Sizes {
+    pub micro_batches_per_epoch: usize,
+    pub train_examples: usize,
+    pub validation_examples: usize,
+    pub trainable_parameters: usize,
+    pub total_parameters: usize,
+}
+
+impl Plan {
+    /// # Errors
+    /// No rows left to train on.
+    pub fn new(recipe: &Recipe, sizes: Sizes) -> Result<Plan> {
+        if sizes.train_examples == 0 {
+            return Err(Error::Training {
+                reason: "no rows are left to train on; add rows, or lower eval.validation_fraction".into(),
+            });
+        }
+        let accumulation = recipe.train.gradient_accumulation_steps;
+        let steps_per_epoch = sizes.micro_batches_per_epoch.div_ceil(accumulation);
+        let by_epochs = (recipe.train.epochs * steps_per_epoch as f64).ceil() as usize;
+        let total_steps = recipe.train.max_steps.unwrap_or(by_epochs).max(1);
+        Ok(Plan {
+            recipe: recipe.clone(),
+            total_steps,
+            steps_per_epoch,
+            warmup_steps: (recipe.train.warmup_ratio * total_steps as f64).ceil() as usize,
+            trainable_parameters: sizes.trainable_parameters,
+            total_parameters: sizes.total_parameters,
+            train_examples: sizes.train_examples,
+            validation_examples: sizes.validation_examples,
+        })
+    }
+
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            kind: self.recipe.train.lr_scheduler_type,
+            peak: self.recipe.train.learning_rate,
+            warmup_steps: self.warmup_steps,
+            total_steps: self.total_steps,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The one training loop. A step is a few micro-batches, one update and, now and then,
+//! an evaluation; whoever calls [`Trainer::step`] owns pausing, stopping and saving.
+
+use super::metrics::{Evaluation, StepReport};
+use super::optimizer::{AdamW, clip_factor};
+use super::plan::{Plan, Sizes};
+use crate::adapters::Trainable;
+use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
+use crate::data::encode::Example;
+use crate::error::{Error, Result};
+use crate::eval;
+use crate::models::Llama;
+use crate::objectives::{self, Loss};
+use crate::recipe::Recipe;
+use burn::tensor::Tensor;
+use web_time::Instant;
+
+pub struct Trainer {
+    pub base: Llama,
+    pub plan: Plan,
+    pub trainable: Trainable,
+    pub optimizer: AdamW,
+    pub train: Vec<Example>,
+    pub validation: Vec<Example>,
+    /// Optimizer steps done.
+    pub done: usize,
+    loss: Loss,
+    options: BatchOptions,
+    /// The micro-batches of one epoch, with its number.
+    order: (usize, Vec<Vec<BatchRow>>),
+}
+
+impl Trainer {
+    /// # Errors
+    /// No rows to train on, or rows longer than the model's positions.
+    pub fn new(base: Llama, recipe: &Recipe, examples: Vec<Example>) -> Result<Trainer> {
+        let (train, validation) = split(examples, recipe.eval.validation_fraction, recipe.train.seed);
+        let limit = base.config.max_position_embeddings;
+        if recipe.train.max_seq_length > limit && train.iter().any(|row| row.input_ids.len() > limit) {
+            return Err(Error::InvalidSetting {
+                key: "train.max_seq_length".into(),
+                value: recipe.train.max_seq_length.to_string(),
+                expected: format!("the model has positions for {limit} tokens, so it must be at most that"),
+            });
+        }
+        let options = BatchOptions {
+            batch_size: recipe.train.batch_size,
+            max_seq_length: recipe.train.max_seq_length,
+            packing: recipe.train.packing,
+            pad_token_id: 0,
+        };
+        let trainable = Trainable::new(&base, recipe);
+        let order = epoch_batches(&train, &options, recipe.train.seed, 0);
+        let plan = Plan::new(
+            recipe,
+            Sizes {
+                micro_batches_per_epoch: order.len(),
+                train_examples: train.len(),
+                validation_examples: validation.len(),
+                trainable_parameters: trainable.len(),
+                total_parameters: base.config.parameters(),
+            },
+        )?;
+        let optimizer = AdamW::new(trainable.len(), recipe.train.weight_decay, &base.device());
+        Ok(Trainer {
+            loss: objectives::loss(recipe.objective),
+            order: (0, order),
+            done: 0,
+            base,
+            plan,
+            trainable,
+            optimizer,
+            train,
+            validation,
+            options,
+        })
+    }
+
+    pub fn finished(&self) -> bool {
+        self.done >= self.plan.total_steps
+    }
+
+    /// One optimizer step. When it fails, parameters and optimizer are as they were.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite; a device that stops answering.
+    pub async fn step(&mut self) -> Result<StepReport> {
+        let started = Instant::now();
+        let train = self.plan.recipe.train.clone();
+        let device = self.base.device();
+        // Dropout draws from the device's generator: seeding it by step makes a resumed run the same run.
+        device.seed(train.seed.wrapping_mul(0x9e37_79b9).wrapping_add(self.done as u64));
+
+        let batches = self.next_batches();
+        let supervised: usize = batches.iter().map(|batch| batch.supervised_tokens).sum();
+        let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
+        let leaves = self.trainable.leaves(true);
+        let model = self.trainable.attach(&self.base, &leaves, true);
+        let mut total: Option<(Tensor<1>, Tensor<1>)> = None;
+        for batch in batches.iter().filter(|batch| batch.supervised_tokens > 0) {
+            let loss = (self.loss)(&model, batch) / supervised as f64;
+            let mut gradients = loss.backward();
+            let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
+            let loss = loss.inner();
+            total = Some(match total {
+                None => (loss, gradient),
+                Some((losses, sum)) => (losses + loss, sum + gradient),
+            });
+        }
+        let Some((loss, gradient)) = total else {
+            return Err(Error::Training { reason: format!("step {} has no token to learn from", self.done + 1) });
+        };
+        let norm = gradient.clone().square().sum().sqrt();
+        let read = eval::read(Tensor::cat(vec![loss, norm], 0)).await?;
+        let (loss, grad_norm) = (read[0] as f64, read[1] as f64);
+        if !loss.is_finite() || !grad_norm.is_finite() {
+            return Err(Error::Training {
+                reason: format!(
+                    "the loss stopped being a number at step {}; lower train.learning_rate (now {}) and start again \
+                     from the last checkpoint",
+                    self.done + 1,
+                    train.learning_rate
+                ),
+            });
+        }
+        let learning_rate = self.plan.schedule().learning_rate(self.done);
+        let gradient = gradient * clip_factor(grad_norm, train.max_grad_norm);
+        self.trainable.values = self.optimizer.update(self.trainable.values.clone(), gradient, learning_rate);
+        self.done += 1;
+
+        let seconds = started.elapsed().as_secs_f64();
+        let due = self.done.is_multiple_of(self.plan.recipe.eval.eval_steps) || self.finished();
+        let evaluation = if due { self.evaluate().await? } else { None };
+        Ok(StepReport {
+            step: self.done,
+            total_steps: self.plan.total_steps,
+            epoch: self.done as f64 / self.plan.steps_per_epoch as f64,
+            loss,
+            learning_rate,
+            grad_norm,
+            tokens,
+            tokens_per_second: tokens as f64 / seconds.max(1e-9),
+            seconds,
+            evaluation,
+            finished: self.finished(),
+        })
+    }
+
+    /// Loss of the tuned model over the held-out rows; `None` when there are none.
+    pub async fn evaluate(&self) -> Result<Option<Evaluation>> {
+        if self.validation.is_empty() {
+            return Ok(None);
+        }
+        let model = self.trainable.tuned(&self.base);
+        eval::loss(&model, &self.validation, &self.options, self.loss).await.map(Some)
+    }
+
+    /// The micro-batches of the next step. The position in the data follows from the
+    /// number of steps done, so a resumed run sees the same rows.
+    fn next_batches(&mut self) -> Vec<Batch> {
+        let accumulation = self.plan.recipe.train.gradient_accumulation_steps;
+        let epoch = self.done / self.plan.steps_per_epoch;
+        if self.order.0 != epoch {
+            self.order = (epoch, epoch_batches(&self.train, &self.options, self.plan.recipe.train.seed, epoch));
+        }
+        let first = (self.done % self.plan.steps_per_epoch) * accumulation;
+        let order = &self.order.1;
+        let last = (first + accumulation).min(order.len());
+        order[first.min(last)..last].iter().map(|rows| collate(&self.train, rows, &self.options)).collect()
+    }
+}

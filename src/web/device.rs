@@ -1,0 +1,152 @@
+//! Chooses where to run: probes WebGPU first, trusts it only after a gradient self-test,
+//! and says in words what was chosen and why.
+
+use crate::error::{Error, Result};
+use crate::eval::read;
+use crate::session::Limits;
+use burn::tensor::{Device, Tensor};
+use js_sys::{Object, Reflect};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::sync::Arc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// Wasm addresses reach 4 GiB; activations and the optimizer need the rest.
+const CPU_LIMIT: u64 = 3 << 30;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DeviceReport {
+    /// `webgpu` or `cpu`.
+    pub kind: &'static str,
+    pub name: String,
+    /// Why this device, in a sentence.
+    pub reason: String,
+    /// A GPU that is emulated in software.
+    pub is_fallback: bool,
+}
+
+/// What the browser says of its GPU, before any is claimed.
+struct Probe {
+    name: String,
+    is_fallback: bool,
+    has_timestamps: bool,
+}
+
+thread_local! {
+    /// The first error that the GPU reported outside any call of ours.
+    static GPU_ERROR: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Picks the device for `auto`, `webgpu` or `cpu`.
+///
+/// # Errors
+/// An unknown choice, or `webgpu` where it cannot be had.
+pub async fn choose(choice: &str) -> Result<(Device, Limits, DeviceReport)> {
+    match choice {
+        "cpu" => Ok(cpu("chosen by hand")),
+        "webgpu" => webgpu(&probe().await.map_err(device_error)?, "chosen by hand").await,
+        "auto" => match probe().await {
+            Err(why) => Ok(cpu(&why)),
+            Ok(gpu) if gpu.is_fallback => Ok(cpu("the browser's GPU is emulated in software, which is slower than the CPU path")),
+            Ok(gpu) => match webgpu(&gpu, "the browser offers a GPU").await {
+                Ok(chosen) => Ok(chosen),
+                Err(error) => Ok(cpu(&error.to_string())),
+            },
+        },
+        other => Err(device_error(format!("\"{other}\" is not a device; choose auto, webgpu or cpu"))),
+    }
+}
+
+/// Takes the error that the GPU reported since the last call, if any.
+pub fn take_gpu_error() -> Option<String> {
+    GPU_ERROR.with(|slot| slot.borrow_mut().take())
+}
+
+fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
+    let report = DeviceReport {
+        kind: "cpu",
+        name: "CPU, one thread, 128-bit SIMD".into(),
+        reason: format!("CPU: {reason}"),
+        is_fallback: false,
+    };
+    (Device::flex(), Limits { total: Some(CPU_LIMIT), tensor: None }, report)
+}
+
+async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceReport)> {
+    if !gpu.has_timestamps {
+        return Err(device_error(format!("{} lacks timestamp queries, which the GPU path needs; choose the CPU", gpu.name)));
+    }
+    let options = Device::wgpu_options();
+    let (device, setup) = options.init_with_setup_async().await.map_err(|error| device_error(error.to_string()))?;
+    setup.device.on_uncaptured_error(Arc::new(|error| {
+        GPU_ERROR.with(|slot| {
+            slot.borrow_mut().get_or_insert_with(|| error.to_string());
+        });
+    }));
+    let limits: wgpu::Limits = setup.device.limits();
+    self_test(&device).await?;
+    let tensor = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let report = DeviceReport {
+        kind: "webgpu",
+        name: gpu.name.clone(),
+        reason: format!("WebGPU: {reason}, and a gradient self-test agrees with the CPU"),
+        is_fallback: gpu.is_fallback,
+    };
+    Ok((device, Limits { total: None, tensor: Some(tensor) }, report))
+}
+
+async fn probe() -> std::result::Result<Probe, String> {
+    let missing = || "this browser has no WebGPU".to_string();
+    let get = |object: &JsValue, key: &str| Reflect::get(object, &key.into()).unwrap_or(JsValue::UNDEFINED);
+    let navigator = get(&js_sys::global(), "navigator");
+    let gpu = get(&navigator, "gpu");
+    if gpu.is_falsy() {
+        return Err(missing());
+    }
+    let request: js_sys::Function = get(&gpu, "requestAdapter").dyn_into().map_err(|_| missing())?;
+    let options = Object::new();
+    let _ = Reflect::set(&options, &"powerPreference".into(), &"high-performance".into());
+    let promise = request.call1(&gpu, &options).map_err(|_| missing())?;
+    let adapter = JsFuture::from(js_sys::Promise::resolve(&promise)).await.map_err(|_| missing())?;
+    if adapter.is_falsy() {
+        return Err("this browser has WebGPU but no GPU for it".into());
+    }
+    let info = get(&adapter, "info");
+    let text = |key: &str| get(&info, key).as_string().filter(|text| !text.is_empty());
+    let name = [text("vendor"), text("architecture"), text("description")];
+    let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    // The flag moved from the adapter to its info between versions of the standard.
+    let is_fallback = [get(&info, "isFallbackAdapter"), get(&adapter, "isFallbackAdapter")].iter().any(JsValue::is_truthy);
+    let features = get(&adapter, "features");
+    let has: Option<js_sys::Function> = get(&features, "has").dyn_into().ok();
+    let has_timestamps =
+        has.and_then(|has| has.call1(&features, &"timestamp-query".into()).ok()).is_some_and(|has| has.is_truthy());
+    Ok(Probe { name: if name.is_empty() { "GPU".into() } else { name }, is_fallback, has_timestamps })
+}
+
+/// A product, a softmax and their gradient, on both devices.
+async fn self_test(device: &Device) -> Result<()> {
+    let run = async |device: &Device| -> Result<Vec<f32>> {
+        let values = |n: usize, scale: f32| (0..n).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect();
+        let x = crate::models::float_tensor(values(24 * 40, 1.0), [24, 40], device);
+        let w = crate::models::float_tensor(values(40 * 16, 0.5), [40, 16], device).autodiff().require_grad();
+        let y = burn::tensor::activation::softmax(x.matmul(w.clone()), 1).square().sum();
+        let gradients = y.backward();
+        let gradient = w.grad(&gradients).map(Tensor::inner);
+        read(gradient.ok_or_else(|| device_error("it computes no gradients".into()))?).await
+    };
+    let (on_cpu, on_gpu) = (run(&Device::flex()).await?, run(device).await?);
+    let apart = on_cpu.iter().zip(&on_gpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    if let Some(error) = take_gpu_error() {
+        return Err(device_error(format!("the GPU refused a kernel ({error}); choose the CPU")));
+    }
+    if !(apart < 1e-3) {
+        return Err(device_error(format!("the GPU's gradients differ from the CPU's by {apart}; choose the CPU")));
+    }
+    Ok(())
+}
+
+fn device_error(reason: String) -> Error {
+    Error::Device { reason }
+}

@@ -1,0 +1,171 @@
+use super::blob::BlobSource;
+use super::device::{DeviceReport, choose, take_gpu_error};
+use super::{error, read_recipe, to_js};
+use crate::error::Error;
+use crate::export::{self, OutputFile};
+use crate::session::{GenerateRequest, Session as Core};
+use crate::weights::source::ByteSource;
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::Blob;
+
+type JsResult = Result<JsValue, JsValue>;
+
+/// One person's work with one model; see [`crate::session::Session`].
+#[wasm_bindgen]
+pub struct Session {
+    core: Core,
+    device: DeviceReport,
+}
+
+#[derive(Serialize)]
+struct MemoryReport {
+    wasm_bytes: f64,
+    /// Wasm memory never shrinks, so this equals `wasm_bytes`.
+    wasm_peak_bytes: f64,
+    gpu_bytes: Option<f64>,
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// `device`: `auto`, `webgpu` or `cpu`.
+    pub async fn create(device: String) -> Result<Session, JsValue> {
+        let (device, limits, report) = choose(&device).await.map_err(error::to_js)?;
+        Ok(Session { core: Core::new(device, limits), device: report })
+    }
+
+    pub fn device(&self) -> JsResult {
+        to_js(&self.device)
+    }
+
+    /// `files`: `{ name, blob }[]`; `on_progress(done_bytes, total_bytes)`.
+    pub async fn open_model(&mut self, files: Array, model_name: String, on_progress: Function) -> JsResult {
+        let mut sources: Vec<Box<dyn ByteSource>> = Vec::new();
+        for file in files.iter() {
+            let name = get(&file, "name")?.as_string().unwrap_or_default();
+            let blob: Blob = get(&file, "blob")?.dyn_into()?;
+            sources.push(Box::new(BlobSource::new(name, blob).map_err(error::to_js)?));
+        }
+        let progress = |done: u64, total: u64| {
+            // A listener that throws must not stop the load.
+            let _ = on_progress.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());
+        };
+        to_js(&self.core.open_model(sources, &model_name, &progress).map_err(error::to_js)?)
+    }
+
+    pub fn open_data(&mut self, file_name: &str, bytes: &[u8], recipe: JsValue) -> JsResult {
+        let recipe = read_recipe(recipe)?;
+        let summary = self.core.open_data(file_name, bytes, &recipe).map_err(error::to_js)?;
+        to_js(&summary)
+    }
+
+    pub async fn begin(&mut self, recipe: JsValue) -> JsResult {
+        let recipe = read_recipe(recipe)?;
+        to_js(&self.core.begin(&recipe).map_err(error::to_js)?)
+    }
+
+    pub async fn step(&mut self) -> JsResult {
+        let report = self.core.step().await;
+        self.gpu_error()?;
+        to_js(&report.map_err(error::to_js)?)
+    }
+
+    pub async fn evaluate(&self) -> JsResult {
+        to_js(&self.core.evaluate().await.map_err(error::to_js)?)
+    }
+
+    /// Loss over the whole open data file, as the base or with the adapter.
+    pub async fn score(&self, recipe: JsValue, adapter: bool) -> JsResult {
+        let recipe = read_recipe(recipe)?;
+        to_js(&self.core.score(&recipe, adapter).await.map_err(error::to_js)?)
+    }
+
+    pub async fn save_checkpoint(&self) -> Result<Uint8Array, JsValue> {
+        let bytes = self.core.save_checkpoint().await.map_err(error::to_js)?;
+        Ok(Uint8Array::from(bytes.as_slice()))
+    }
+
+    pub async fn resume(&mut self, checkpoint: Uint8Array) -> JsResult {
+        to_js(&self.core.resume(&checkpoint.to_vec()).map_err(error::to_js)?)
+    }
+
+    pub fn steps_done(&self) -> usize {
+        self.core.steps_done()
+    }
+
+    /// `{ name, bytes }[]`
+    pub async fn adapter_files(&self) -> Result<Array, JsValue> {
+        let files = self.core.adapter_files().await.map_err(error::to_js)?;
+        let entries = Array::new();
+        for file in files {
+            let entry = Object::new();
+            Reflect::set(&entry, &"name".into(), &file.name.into())?;
+            Reflect::set(&entry, &"bytes".into(), &Uint8Array::from(file.bytes.as_slice()))?;
+            entries.push(&entry);
+        }
+        Ok(entries)
+    }
+
+    pub async fn adapter_zip(&self) -> Result<Uint8Array, JsValue> {
+        let files = self.core.adapter_files().await.map_err(error::to_js)?;
+        let bytes = export::zip(&files).map_err(error::to_js)?;
+        Ok(Uint8Array::from(bytes.as_slice()))
+    }
+
+    /// `files`: `{ name, bytes }[]`
+    pub async fn load_adapter(&mut self, files: Array) -> Result<(), JsValue> {
+        let mut read = Vec::new();
+        for file in files.iter() {
+            let name = get(&file, "name")?.as_string().unwrap_or_default();
+            read.push(OutputFile { name, bytes: Uint8Array::new(&get(&file, "bytes")?).to_vec() });
+        }
+        self.core.load_adapter(&read).map_err(error::to_js)
+    }
+
+    pub fn has_adapter(&self) -> bool {
+        self.core.has_adapter()
+    }
+
+    /// `on_text(delta)` returns whether to go on, or a promise of it.
+    pub async fn generate(&self, request: JsValue, on_text: Function) -> JsResult {
+        let request: GenerateRequest = serde_wasm_bindgen::from_value(request)
+            .map_err(|error| error::to_js(Error::InvalidRecipe { reason: format!("the request cannot be read ({error})") }))?;
+        let on_text = async |delta: &str| {
+            let failed = |_| Error::Training { reason: "the listener of the answer failed".into() };
+            let answer = on_text.call1(&JsValue::NULL, &delta.into()).map_err(failed)?;
+            let go_on = JsFuture::from(js_sys::Promise::resolve(&answer)).await.map_err(failed)?;
+            Ok(go_on.is_undefined() || go_on.is_truthy())
+        };
+        to_js(&self.core.generate(&request, on_text).await.map_err(error::to_js)?)
+    }
+
+    /// Logits `[seq, vocab]`, row-major, for comparing with other implementations.
+    pub async fn logits(&self, input_ids: Vec<u32>, adapter: bool) -> Result<js_sys::Float32Array, JsValue> {
+        let logits = self.core.logits(&input_ids, adapter).await.map_err(error::to_js)?;
+        Ok(js_sys::Float32Array::from(logits.as_slice()))
+    }
+
+    pub fn memory(&self) -> JsResult {
+        let wasm_bytes = core::arch::wasm32::memory_size(0) as f64 * 65536.0;
+        to_js(&MemoryReport { wasm_bytes, wasm_peak_bytes: wasm_bytes, gpu_bytes: self.core.gpu_bytes().map(|b| b as f64) })
+    }
+
+    pub fn reset_training(&mut self) {
+        self.core.reset_training();
+    }
+
+    fn gpu_error(&self) -> Result<(), JsValue> {
+        match take_gpu_error() {
+            Some(reason) => Err(error::to_js(Error::Device {
+                reason: format!("the GPU reported an error ({reason}); reload, and resume on the CPU"),
+            })),
+            None => Ok(()),
+        }
+    }
+}
+
+fn get(object: &JsValue, key: &str) -> JsResult {
+    Reflect::get(object, &key.into())
+}
