@@ -1,0 +1,295 @@
+//! A model's files, opened.
+
+use super::names::{RowOrder, huggingface_name, layer_of};
+use super::quant::StorageType;
+use super::rows::{StoredRows, read_rows};
+use super::source::ByteSource;
+use super::{gguf, gguf_config, gguf_tokenizer, huggingface};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// A model's files, opened: headers are read, no tensor data is held.
+pub struct Checkpoint {
+    /// With the keys of a Hugging Face `config.json`, also when read from GGUF.
+    pub config: Value,
+    pub tokenizer: TokenizerFiles,
+    /// Under Hugging Face names; `lm_head.weight` only if it is not tied to the embedding.
+    pub tensors: Vec<TensorInfo>,
+    pub format: SourceFormat,
+    end_token_ids: Vec<u32>,
+    by_name: HashMap<String, usize>,
+    sources: Vec<Box<dyn ByteSource>>,
+}
+
+/// A tensor's name, shape and place.
+#[derive(Debug, Clone)]
+pub struct TensorInfo {
+    pub name: String,
+    /// In Hugging Face's order: `[out, in]` for a linear layer.
+    pub shape: Vec<usize>,
+    /// How the file stores it.
+    pub dtype: StorageType,
+    pub(super) file: usize,
+    pub(super) offset: u64,
+    pub(super) order: RowOrder,
+}
+
+/// What a tokenizer is built from.
+#[derive(Debug, Clone)]
+pub struct TokenizerFiles {
+    /// The text of `tokenizer.json`.
+    pub tokenizer_json: String,
+    /// The chat template's Jinja source.
+    pub chat_template: Option<String>,
+    pub bos_token: Option<String>,
+    pub eos_token: Option<String>,
+    pub unk_token: Option<String>,
+    pub pad_token: Option<String>,
+    /// `tokenizer_config.json` as it is, or null; for GGUF what it would say.
+    pub additional: Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+#[serde(rename_all = "snake_case")]
+pub enum SourceFormat {
+    Gguf,
+    Safetensors,
+}
+
+/// What a format's reader finds.
+pub(super) struct Opened {
+    pub config: Value,
+    pub tokenizer: TokenizerFiles,
+    pub tensors: Vec<TensorInfo>,
+    pub format: SourceFormat,
+    pub end_token_ids: Vec<u32>,
+}
+
+impl Checkpoint {
+    /// Opens one `.gguf` file, or the files of a Hugging Face folder in any order. Files that are not needed are ignored.
+    ///
+    /// # Errors
+    /// A file is missing, truncated, damaged or of a kind that is not supported, or tensors do not fit the config.
+    pub fn open(files: Vec<Box<dyn ByteSource>>) -> Result<Checkpoint> {
+        let has_config = files.iter().any(|file| huggingface::base_name(file.as_ref()) == "config.json");
+        let gguf: Vec<usize> =
+            (0..files.len()).filter(|&index| is_gguf(files[index].as_ref(), has_config)).collect();
+        let opened = match gguf[..] {
+            [] => huggingface::open(&files)?,
+            [index] => open_gguf(files[index].as_ref(), index)?,
+            [first, ..] => {
+                return Err(Error::InvalidModelFile {
+                    file: files[first].name().into(),
+                    reason: format!("is one of {} GGUF files; choose one model", gguf.len()),
+                });
+            }
+        };
+        let by_name =
+            opened.tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.clone(), index)).collect();
+        let Opened { config, tokenizer, tensors, format, mut end_token_ids } = opened;
+        let mut seen = std::collections::HashSet::new();
+        end_token_ids.retain(|&id| seen.insert(id));
+        let checkpoint =
+            Checkpoint { config, tokenizer, tensors, format, end_token_ids, by_name, sources: files };
+        checkpoint.check_shapes()?;
+        Ok(checkpoint)
+    }
+
+    /// # Errors
+    /// The model has no tensor of this name.
+    pub fn tensor(&self, name: &str) -> Result<&TensorInfo> {
+        match self.by_name.get(name) {
+            Some(&index) => Ok(&self.tensors[index]),
+            None => Err(Error::InvalidTensor {
+                file: self.main_file().into(),
+                tensor: name.into(),
+                reason: "is missing; the model is not complete, download it again".into(),
+            }),
+        }
+    }
+
+    /// Values in f32, row-major, in Hugging Face's layout. Holds only this tensor, and a piece of its stored form.
+    ///
+    /// # Errors
+    /// No such tensor, a file that cannot be read, or too little memory.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        let TensorInfo { name, shape, dtype, file, offset, order } = self.tensor(name)?;
+        let source = self.sources[*file].as_ref();
+        read_rows(&StoredRows { name, source, offset: *offset, dtype: *dtype, shape, order: *order })
+    }
+
+    /// Bytes of the files that hold the tensors.
+    pub fn file_bytes(&self) -> u64 {
+        let used: std::collections::BTreeSet<usize> = self.tensors.iter().map(|tensor| tensor.file).collect();
+        used.into_iter().map(|file| self.sources[file].len()).sum()
+    }
+
+    /// How many tensors are stored in which form, most first: "Q4_1 ×210, F32 ×61, Q8_0 ×1".
+    pub fn stored_as(&self) -> String {
+        let mut counts: BTreeMap<StorageType, usize> = BTreeMap::new();
+        for tensor in &self.tensors {
+            *counts.entry(tensor.dtype).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        let parts: Vec<String> =
+            counts.iter().map(|(dtype, count)| format!("{} ×{count}", dtype.name())).collect();
+        parts.join(", ")
+    }
+
+    /// Ids that end a text or a turn, as the model's own files name them, without duplicates.
+    pub fn eos_token_ids(&self) -> Vec<u32> {
+        self.end_token_ids.clone()
+    }
+
+    fn main_file(&self) -> &str {
+        let file = self.tensors.first().map_or(0, |tensor| tensor.file);
+        self.sources.get(file).map_or("model", |source| source.name())
+    }
+
+    /// Checks the tensors that are there against the config. Whether all are there, the model sees when it asks for them.
+    fn check_shapes(&self) -> Result<()> {
+        let config = &self.config;
+        let number = |key: &str| config[key].as_u64().and_then(|value| usize::try_from(value).ok());
+        let (Some(hidden), Some(vocab)) = (number("hidden_size"), number("vocab_size")) else {
+            return Ok(());
+        };
+        let embedding = self.tensor("model.embed_tokens.weight")?;
+        self.check_shape(embedding, &[vocab, hidden])?;
+        if config["model_type"] != "llama" {
+            return Ok(());
+        }
+
+        let layers = number("num_hidden_layers").unwrap_or(0);
+        let stored_layers = self
+            .tensors
+            .iter()
+            .filter_map(|tensor| layer_of(&tensor.name))
+            .map(|layer| layer + 1)
+            .max()
+            .unwrap_or(0);
+        if layers != stored_layers {
+            return Err(Error::InvalidModelFile {
+                file: self.main_file().into(),
+                reason: format!(
+                    "has {stored_layers} layers, but its config says {layers}; download the model again"
+                ),
+            });
+        }
+        let (Some(heads), Some(kv_heads), Some(head_dim), Some(inner)) = (
+            number("num_attention_heads"),
+            number("num_key_value_heads"),
+            number("head_dim"),
+            number("intermediate_size"),
+        ) else {
+            return Ok(());
+        };
+        for tensor in &self.tensors {
+            let Some((module, "weight")) = tensor.name.rsplit_once('.') else { continue };
+            let shape: &[usize] = match module.rsplit('.').next().unwrap_or_default() {
+                "q_proj" => &[heads.saturating_mul(head_dim), hidden],
+                "k_proj" | "v_proj" => &[kv_heads.saturating_mul(head_dim), hidden],
+                "o_proj" => &[hidden, heads.saturating_mul(head_dim)],
+                "gate_proj" | "up_proj" => &[inner, hidden],
+                "down_proj" => &[hidden, inner],
+                "lm_head" => &[vocab, hidden],
+                "norm" | "input_layernorm" | "post_attention_layernorm" => &[hidden],
+                _ => continue,
+            };
+            self.check_shape(tensor, shape)?;
+        }
+        Ok(())
+    }
+
+    fn check_shape(&self, tensor: &TensorInfo, expected: &[usize]) -> Result<()> {
+        if tensor.shape == expected {
+            return Ok(());
+        }
+        Err(Error::InvalidTensor {
+            file: self.sources[tensor.file].name().into(),
+            tensor: tensor.name.clone(),
+            reason: format!(
+                "has shape {:?}, but the config asks for {expected:?}; the files do not belong together, download the model again",
+                tensor.shape
+            ),
+        })
+    }
+}
+
+/// By name, or by content where nothing else says what the files are: some programs keep GGUF files under other names.
+fn is_gguf(source: &dyn ByteSource, has_config: bool) -> bool {
+    if source.name().to_ascii_lowercase().ends_with(".gguf") {
+        return true;
+    }
+    let mut magic = [0; 4];
+    !has_config && source.read_at(0, &mut magic).is_ok() && &magic == b"GGUF"
+}
+
+fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
+    let gguf = gguf::Gguf::open(source)?;
+    let config = gguf_config::config(&gguf, source)?;
+    let tokenizer = gguf_tokenizer::tokenizer_files(&gguf)?;
+    check_vocabulary(&gguf, &config)?;
+    let heads = |key: &str| config[key].as_u64().unwrap_or(1) as usize;
+    let mut tensors = Vec::with_capacity(gguf.tensors.len());
+    for tensor in &gguf.tensors {
+        if tensor.name == "rope_freqs.weight" {
+            continue;
+        }
+        let Some(name) = huggingface_name(&tensor.name) else {
+            return Err(Error::Unsupported {
+                file: gguf.file.clone(),
+                what: format!("the tensor \"{}\"", tensor.name),
+                supported: "supported are models of the plain llama architecture".into(),
+            });
+        };
+        let order = match name.rsplit('.').nth(1) {
+            Some("q_proj") => RowOrder::Interleaved { heads: heads("num_attention_heads") },
+            Some("k_proj") => RowOrder::Interleaved { heads: heads("num_key_value_heads") },
+            _ => RowOrder::Same,
+        };
+        if let RowOrder::Interleaved { heads } = order {
+            check_heads(&gguf, tensor, heads)?;
+        }
+        if tensors.iter().any(|other: &TensorInfo| other.name == name) {
+            return Err(gguf.invalid(format!("has the tensor \"{}\" twice; download it again", tensor.name)));
+        }
+        let (shape, dtype, offset) = (tensor.shape.clone(), tensor.dtype, tensor.offset);
+        tensors.push(TensorInfo { name, shape, dtype, file, offset, order });
+    }
+    let mut end_token_ids = Vec::new();
+    for name in ["eos", "eot", "eom"] {
+        let id = gguf.unsigned(&format!("tokenizer.ggml.{name}_token_id"))?;
+        end_token_ids.extend(id.and_then(|id| u32::try_from(id).ok()));
+    }
+    Ok(Opened { config, tokenizer, tensors, format: SourceFormat::Gguf, end_token_ids })
+}
+
+/// Every token id needs its row in the embedding.
+fn check_vocabulary(gguf: &gguf::Gguf, config: &Value) -> Result<()> {
+    let tokens = gguf.list("tokenizer.ggml.tokens")?.map_or(0, |tokens| tokens.len() as u64);
+    match config["vocab_size"].as_u64() {
+        Some(rows) if rows < tokens => Err(gguf.invalid(format!(
+            "has {tokens} tokens, but embeddings for {rows}; use another copy of the model"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_heads(gguf: &gguf::Gguf, tensor: &gguf::GgufTensor, heads: usize) -> Result<()> {
+    let rows = tensor.shape.first().copied().unwrap_or(0);
+    let single_column = tensor.shape.len() == 1;
+    if heads > 0 && rows.is_multiple_of(2 * heads) && (!single_column || tensor.dtype.block_size() == 1) {
+        return Ok(());
+    }
+    Err(Error::InvalidTensor {
+        file: gguf.file.clone(),
+        tensor: tensor.name.clone(),
+        reason: format!(
+            "has {rows} rows, which {heads} attention heads cannot share; download the file again"
+        ),
+    })
+}

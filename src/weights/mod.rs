@@ -1,0 +1,23 @@
+//! Model files: opening a GGUF file or a Hugging Face folder and reading its tensors.
+//!
+//! [`Checkpoint`] is the way in. It reads headers only; a tensor is read, in f32 and in
+//! Hugging Face layout, when it is asked for, so that a file never lies whole in memory.
+
+pub mod checkpoint;
+pub mod gguf;
+pub mod gguf_config;
+pub mod gguf_tokenizer;
+mod gguf_vocabulary;
+mod huggingface;
+pub mod names;
+pub mod quant;
+mod quant_k;
+mod rows;
+pub mod safetensors;
+pub mod source;
+
+pub use checkpoint::{Checkpoint, SourceFormat, TensorInfo, TokenizerFiles};
+pub use quant::StorageType;
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::FileSource;
+pub use source::{ByteSource, MemorySource};
