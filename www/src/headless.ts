@@ -42,10 +42,9 @@ type Emit = (event: { event: string } & Record<string, unknown>) => void;
 const OUTPUTS = '/job/out/';
 
 async function run(job: Job, emit: Emit): Promise<void> {
-  const begun = performance.now();
   const client = await TrainerClient.start({ device: job.device });
   try {
-    emit({ event: 'device', device: client.device, seconds: secondsSince(begun) });
+    emit({ event: 'device', device: client.device });
     const recipe = await client.validateRecipe({ ...(job.recipe as object), device: job.device });
     await openInputs(client, job, recipe, emit);
     for (const task of job.tasks) await perform(client, task, recipe, emit);
@@ -56,18 +55,16 @@ async function run(job: Job, emit: Emit): Promise<void> {
 }
 
 async function openInputs(client: TrainerClient, job: Job, recipe: Recipe, emit: Emit): Promise<void> {
-  const begun = performance.now();
   const files = await Promise.all(
     job.model.files.map(async ({ name, url }) => ({ name, blob: await (await get(url)).blob() })),
   );
   const model = await client.openModel(files, job.model.name, (done, total) => {
     emit({ event: 'model_progress', done, total });
   });
-  emit({ event: 'model', model, seconds: secondsSince(begun) });
+  emit({ event: 'model', model });
   if (job.data) {
-    const opening = performance.now();
     const { report } = await client.openData(job.data.name, await bytesOf(job.data), recipe);
-    emit({ event: 'data', data: report, seconds: secondsSince(opening) });
+    emit({ event: 'data', data: report });
   }
   if (job.adapter.length > 0) {
     const adapter = job.adapter.map(async (file) => ({ name: file.name, bytes: await bytesOf(file) }));
@@ -149,10 +146,6 @@ async function put(name: string, bytes: Uint8Array): Promise<void> {
   if (!response.ok) throw new Error(`the server answered ${response.status} to PUT ${OUTPUTS}${name}`);
 }
 
-function secondsSince(begun: number): number {
-  return (performance.now() - begun) / 1000;
-}
-
 declare global {
   interface Window {
     /** Runs a job; each event, the last of them `done` or `failed`, goes to `loraletEvent`. */
@@ -163,7 +156,9 @@ declare global {
 }
 
 window.loraletRun = async (job) => {
-  const emit: Emit = (event) => window.loraletEvent(JSON.stringify(event));
+  // `at` counts from the moment the page was asked for.
+  const emit: Emit = (event) =>
+    window.loraletEvent(JSON.stringify({ ...event, at: performance.now() / 1000 }));
   try {
     await run(job, emit);
     emit({ event: 'done' });

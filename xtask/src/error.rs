@@ -33,7 +33,10 @@ impl fmt::Display for Failure {
         match self {
             Failure::Input(sentence) | Failure::Failed(sentence) => write!(f, "{sentence}"),
             Failure::Missing { what, command } => {
-                write!(f, "{what} is missing and may not be installed from here; run this and try again:\n  {command}")
+                write!(
+                    f,
+                    "{what} is missing and may not be installed from here; run this and try again:\n  {command}"
+                )
             }
         }
     }

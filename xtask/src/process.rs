@@ -29,7 +29,10 @@ pub fn run(label: &str, command: &mut Command) -> Result<Finished> {
         return Ok(finished);
     }
     let tail = last_lines(&finished.output, 30);
-    Err(Failure::failed(format!("{label} failed; all of its output is in {}\n{tail}", finished.log.display())))
+    Err(Failure::failed(format!(
+        "{label} failed; all of its output is in {}\n{tail}",
+        finished.log.display()
+    )))
 }
 
 /// Runs the command; whether it succeeded is in the answer.

@@ -15,9 +15,13 @@ const LINE_EVERY: Duration = Duration::from_secs(20);
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Silences `say` for commands whose set-up nobody wants to read about, such as `generate`.
+/// Silences `say` while a command whose set-up nobody wants to read about, such as `generate`, sets up.
 pub fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
+}
+
+pub fn be_loud() {
+    QUIET.store(false, Ordering::Relaxed);
 }
 
 /// One line about one part of the set-up or the run.
@@ -109,7 +113,14 @@ impl Bar {
                     .progress_chars("=> ");
             ProgressBar::new(total).with_style(style).with_prefix(label.to_string())
         });
-        Self { label: label.into(), start: Instant::now(), total, bar, next_line: Duration::ZERO, last: String::new() }
+        Self {
+            label: label.into(),
+            start: Instant::now(),
+            total,
+            bar,
+            next_line: Duration::ZERO,
+            last: String::new(),
+        }
     }
 
     pub fn set(&mut self, done: u64, message: String) {
@@ -140,5 +151,9 @@ impl Drop for Bar {
 }
 
 fn shorten(line: &str, width: usize) -> String {
-    if line.chars().count() <= width { line.into() } else { line.chars().take(width - 1).chain(['…']).collect() }
+    if line.chars().count() <= width {
+        line.into()
+    } else {
+        line.chars().take(width - 1).chain(['…']).collect()
+    }
 }

@@ -21,7 +21,10 @@ pub fn chromium() -> Result<PathBuf> {
         return if path.is_file() {
             Ok(path)
         } else {
-            Err(Failure::Input(format!("the variable CHROMIUM names {}, which is not a file", path.display())))
+            Err(Failure::Input(format!(
+                "the variable CHROMIUM names {}, which is not a file",
+                path.display()
+            )))
         };
     }
     let path = match find() {
@@ -51,7 +54,8 @@ pub fn chromedriver() -> Result<PathBuf> {
         return Err(Failure::Missing { what: "ChromeDriver".into(), command });
     }
     apt_install("ChromeDriver", &["chromium-driver"])?;
-    which("chromedriver").ok_or_else(|| Failure::failed("apt installed chromium-driver, but it is not on PATH"))
+    which("chromedriver")
+        .ok_or_else(|| Failure::failed("apt installed chromium-driver, but it is not on PATH"))
 }
 
 fn find() -> Option<PathBuf> {

@@ -15,13 +15,18 @@ const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea3737281
 
 /// The GGUF file, downloaded once.
 pub fn default_model() -> Result<PathBuf> {
-    let dir = paths::cache().join("models/smollm2");
+    let dir = default_model_dir();
     let file = dir.join(FILE);
     if !file.is_file() {
         fetch(&dir, &file)?;
     }
     say("default model", file.display().to_string());
     Ok(file)
+}
+
+/// Where the default model is, or will be.
+pub fn default_model_dir() -> PathBuf {
+    paths::cache().join("models/smollm2")
 }
 
 fn fetch(dir: &PathBuf, file: &PathBuf) -> Result<()> {

@@ -26,14 +26,17 @@ pub(super) fn python() -> Result<PathBuf> {
 
 /// The Python of an environment with PyTorch, transformers and PEFT at the pinned versions.
 pub fn peers() -> Result<PathBuf> {
-    let requirements = paths::root().join("xtask/tools/requirements-peers.txt");
+    let requirements = paths::root().join("tests/interop/requirements.txt");
     let wanted = fs::read_to_string(&requirements).context(requirements.display())?;
     let venv = paths::cache().join("python");
     let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let stamp = venv.join("requirements-installed.txt");
     if fs::read_to_string(&stamp).ok().as_deref() != Some(wanted.as_str()) {
         if !python.is_file() {
-            process::run("Python environment", Command::new(self::python()?).args(["-m", "venv"]).arg(&venv))?;
+            process::run(
+                "Python environment",
+                Command::new(self::python()?).args(["-m", "venv"]).arg(&venv),
+            )?;
         }
         let mut install = Command::new(&python);
         install.args(["-m", "pip", "install", "--progress-bar", "off", "--requirement"]).arg(&requirements);

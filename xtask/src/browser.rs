@@ -1,0 +1,187 @@
+//! Running a job in headless Chromium, through the page's own worker.
+//!
+//! Three parties: a server of this process, a Node script that drives Chromium, and the page
+//! `headless.html`, which reports back in events. The types of jobs and events are in `www/src/headless.ts`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::error::{Context, Failure, Result};
+use crate::inputs::Model;
+use crate::progress::Bar;
+use crate::server::{JobFiles, Server};
+use crate::{paths, provision};
+
+/// Kinds of errors that are the program's fault rather than that of its input.
+const OUR_FAULT: &[&str] = &["unexpected", "crashed", "worker", "browser"];
+
+/// What to run in the browser.
+#[derive(Default)]
+pub struct Job {
+    device: String,
+    model: Option<Value>,
+    adapter: Vec<Value>,
+    data: Option<Value>,
+    recipe: Value,
+    tasks: Vec<Value>,
+    files: JobFiles,
+}
+
+impl Job {
+    pub fn new(device: &str, model: &Model) -> Self {
+        let mut job = Self { device: device.into(), recipe: json!({}), ..Self::default() };
+        let files: Vec<Value> = model.files.iter().map(|file| job.input(file)).collect();
+        job.model = Some(json!({ "name": model.name, "files": files }));
+        job
+    }
+
+    pub fn adapter(mut self, files: &[(String, PathBuf)]) -> Self {
+        self.adapter = files.iter().map(|file| self.input(file)).collect();
+        self
+    }
+
+    pub fn data(mut self, file: &(String, PathBuf)) -> Self {
+        self.data = Some(self.input(file));
+        self
+    }
+
+    pub fn recipe(mut self, recipe: Value) -> Self {
+        self.recipe = recipe;
+        self
+    }
+
+    /// Where the page's outputs go.
+    pub fn outputs(mut self, dir: &Path) -> Self {
+        self.files.outputs = Some(dir.into());
+        self
+    }
+
+    pub fn generate(self, label: &str, request: Value) -> Self {
+        self.task(json!({ "task": "generate", "label": label, "request": request }))
+    }
+
+    pub fn train(
+        mut self,
+        resume: Option<&(String, PathBuf)>,
+        checkpoint_every: Option<u64>,
+        stop_after: Option<u64>,
+    ) -> Self {
+        let resume = resume.map(|file| self.input(file));
+        self.task(json!({
+            "task": "train", "resume": resume, "checkpoint_every": checkpoint_every, "stop_after": stop_after
+        }))
+    }
+
+    pub fn evaluate(self) -> Self {
+        self.task(json!({ "task": "evaluate" }))
+    }
+
+    pub fn save_adapter(self) -> Self {
+        self.task(json!({ "task": "save_adapter" }))
+    }
+
+    /// Runs the job; `on_event` sees each event of the page. The last words of a failed page are the error.
+    pub fn run(self, mut on_event: impl FnMut(&Value) -> Result<()>) -> Result<()> {
+        let chromium = provision::chromium()?;
+        let server = Server::start(0, self.files)?;
+        let job = json!({
+            "device": self.device, "model": self.model, "adapter": self.adapter, "data": self.data,
+            "recipe": self.recipe, "tasks": self.tasks,
+        });
+        let modules = format!("{}/", paths::www().join("node_modules").display());
+        let call = json!({ "url": server.url(), "chromium": chromium, "modules": modules, "job": job });
+
+        let mut driver = Driver::start(&call)?;
+        let mut loading: Option<Bar> = None;
+        let mut console = Vec::new();
+        while let Some(event) = driver.next_event()? {
+            match event["event"].as_str().unwrap_or_default() {
+                "done" => return Ok(()),
+                "failed" => return Err(failure(&event, &console)),
+                "console" => console.push(event["text"].as_str().unwrap_or_default().to_string()),
+                "model_progress" => {
+                    let (done, total) = (number(&event["done"]), number(&event["total"]));
+                    let bar =
+                        loading.get_or_insert_with(|| Bar::new("loading the model (MB)", total / 1_000_000));
+                    bar.set(done / 1_000_000, String::new());
+                }
+                kind => {
+                    if kind == "model" {
+                        loading = None;
+                    }
+                    on_event(&event)?;
+                }
+            }
+        }
+        Err(Failure::failed(format!("the browser ended without a result\n{}", console.join("\n"))))
+    }
+
+    fn task(mut self, task: Value) -> Self {
+        self.tasks.push(task);
+        self
+    }
+
+    /// Lets the page fetch the file; its name for the page is its own, its address a number.
+    fn input(&mut self, (name, path): &(String, PathBuf)) -> Value {
+        let inputs: &mut BTreeMap<String, PathBuf> = &mut self.files.inputs;
+        let key = inputs.len().to_string();
+        inputs.insert(key.clone(), path.clone());
+        json!({ "name": name, "url": format!("/job/in/{key}") })
+    }
+}
+
+/// A count out of an event; JavaScript knows only floating-point numbers.
+pub fn number(value: &Value) -> u64 {
+    value.as_u64().or_else(|| value.as_f64().map(|number| number as u64)).unwrap_or(0)
+}
+
+/// The Node process; dropped, it takes the browser with it.
+struct Driver {
+    process: Child,
+    events: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Driver {
+    fn start(call: &Value) -> Result<Self> {
+        let mut command = Command::new(provision::node()?);
+        command.arg(paths::root().join("xtask/browser/run.mjs"));
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start node")?;
+        let stdin = process.stdin.as_mut().expect("stdin is piped");
+        writeln!(stdin, "{call}").context("node did not take the job")?;
+        let stdout = process.stdout.take().expect("stdout is piped");
+        Ok(Self { process, events: BufReader::new(stdout).lines() })
+    }
+
+    fn next_event(&mut self) -> Result<Option<Value>> {
+        let Some(line) = self.events.next() else { return Ok(None) };
+        let line = line.context("the browser's events cannot be read")?;
+        serde_json::from_str(&line).map(Some).context(format_args!("the browser said {line}"))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Closing stdin lets the script close the browser before it ends itself.
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+fn failure(event: &Value, console: &[String]) -> Failure {
+    let kind = event["kind"].as_str().unwrap_or("unexpected");
+    let message = event["message"].as_str().unwrap_or("the page failed without a message").to_string();
+    if !OUR_FAULT.contains(&kind) {
+        return Failure::Input(message);
+    }
+    let said = if console.is_empty() {
+        String::new()
+    } else {
+        format!("\nthe browser's console:\n{}", console.join("\n"))
+    };
+    Failure::Failed(format!("{message}{said}"))
+}

@@ -1,0 +1,181 @@
+//! `cargo xtask bench`: what a training step costs in the browser.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use super::Device;
+use crate::browser::Job;
+use crate::error::{Context, Failure, Result};
+use crate::inputs::{self, Model};
+use crate::progress::{Spinner, megabytes, say};
+use crate::recorder::Recorder;
+use crate::{paths, process, provision, site};
+
+#[derive(Args)]
+pub struct Bench {
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    json: bool,
+    /// Measure the same step elsewhere too, in the same run
+    #[arg(long)]
+    peer: Option<Peer>,
+    /// Where the browser computes
+    #[arg(long, default_value = "cpu")]
+    device: Device,
+    /// Steps that are timed, after one that is not
+    #[arg(long, default_value_t = 5)]
+    steps: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Peer {
+    /// PyTorch with PEFT, natively on one thread
+    Peft,
+}
+
+/// Tokens of the step that is measured; rank 16 on all seven linears, batch 1, f32.
+const TOKENS: u64 = 256;
+
+impl Bench {
+    pub fn run(self) -> Result<()> {
+        let smollm2 = inputs::model("smollm2")?;
+        let python = self.peer.map(|Peer::Peft| provision::peers()).transpose()?;
+        site::build()?;
+        let out = paths::root().join("out/bench");
+        fs::create_dir_all(&out).context(out.display())?;
+        let data = rows(&out, self.steps as usize + 1)?;
+
+        let mut result = Map::new();
+        let size = site::wasm_size()?;
+        result.insert("wasm_bytes".into(), size.raw.into());
+        result.insert("wasm_gzipped_bytes".into(), size.gzipped.into());
+        result.insert("wasm_optimised".into(), size.optimised.into());
+        result.insert("step".into(), self.measure("smollm2", &smollm2, &data, &out)?);
+        match inputs::model("tiny") {
+            Ok(tiny) => drop(result.insert("tiny".into(), self.measure("tiny", &tiny, &data, &out)?)),
+            Err(missing) => say("tiny", format!("not measured: {missing}")),
+        }
+        if let Some(python) = python {
+            let peer = self.peer_step(&python, &smollm2)?;
+            let seconds = |of: &Value| of["median_step_seconds"].as_f64();
+            let ratio = seconds(&result["step"]).zip(seconds(&peer)).map(|(ours, theirs)| ours / theirs);
+            result.insert("peer".into(), peer);
+            result.insert("ratio".into(), json!(ratio));
+        }
+        self.print(&Value::Object(result));
+        Ok(())
+    }
+
+    /// Trains a few steps in the browser.
+    fn measure(
+        &self,
+        label: &str,
+        model: &Model,
+        data: &(String, std::path::PathBuf),
+        out: &Path,
+    ) -> Result<Value> {
+        let recipe = json!({
+            "objective": "text",
+            "lora": { "rank": 16, "alpha": 32 },
+            "train": {
+                "max_steps": self.steps + 1, "epochs": 1, "batch_size": 1, "gradient_accumulation_steps": 1,
+                "max_seq_length": TOKENS, "packing": false
+            },
+            "eval": { "validation_fraction": 0.0 },
+            "base_dtype": "f32",
+        });
+        let out = out.join(label);
+        let mut recorder = Recorder::new(&out)?;
+        Job::new(self.device.name(), model)
+            .data(data)
+            .recipe(recipe)
+            .outputs(&out)
+            .train(None, None, None)
+            .run(|event| recorder.on_event(event))?;
+        let times: Vec<f64> = recorder.steps.iter().filter_map(|step| step["seconds"].as_f64()).collect();
+        let tokens = recorder.steps.last().map(|step| step["tokens"].clone());
+        let run = recorder.finish()?;
+        let (first, rest) = times.split_first().ok_or_else(|| Failure::failed("no step was reported"))?;
+        Ok(json!({
+            "model": model.name, "device": run["device"], "tokens": tokens, "first_step_seconds": first,
+            "step_seconds": rest, "median_step_seconds": median(rest),
+            "page_to_model_seconds": run["seconds"]["model"], "page_to_first_step_seconds": run["seconds"]["first_step"],
+            "memory": run["memory"],
+        }))
+    }
+
+    fn peer_step(&self, python: &Path, model: &Model) -> Result<Value> {
+        let mut peer = Command::new(python);
+        peer.arg(paths::root().join("tests/interop/peft_step.py")).arg("--model").arg(&model.files[0].1);
+        peer.args(["--tokens", &TOKENS.to_string(), "--steps", &self.steps.to_string(), "--threads", "1"]);
+        let spinner = Spinner::new("PyTorch + PEFT");
+        let finished = process::run("PyTorch + PEFT", &mut peer)?;
+        drop(spinner);
+        let json = finished.output.lines().rev().find(|line| line.starts_with('{'));
+        let json = json.ok_or_else(|| Failure::failed("peft_step.py printed no JSON object"))?;
+        serde_json::from_str(json).context("the JSON of peft_step.py")
+    }
+
+    fn print(&self, result: &Value) {
+        if self.json {
+            println!("{result}");
+            return;
+        }
+        let seconds = |value: &Value| value.as_f64().map_or("?".into(), |seconds| format!("{seconds:.2} s"));
+        let bytes = |value: &Value| megabytes(value.as_f64().unwrap_or(0.0) as u64);
+        println!(
+            "wasm          {} raw, {} gzipped",
+            bytes(&result["wasm_bytes"]),
+            bytes(&result["wasm_gzipped_bytes"])
+        );
+        for name in ["step", "tiny"] {
+            let run = &result[name];
+            if run.is_null() {
+                continue;
+            }
+            let (model, device) = (
+                run["model"].as_str().unwrap_or_default(),
+                run["device"]["kind"].as_str().unwrap_or_default(),
+            );
+            println!("{model} on {device}, {} tokens a step", run["tokens"]);
+            println!(
+                "  step        {} (median of {})",
+                seconds(&run["median_step_seconds"]),
+                run["step_seconds"].as_array().map_or(0, Vec::len)
+            );
+            println!(
+                "  first step  {} after the page was opened",
+                seconds(&run["page_to_first_step_seconds"])
+            );
+            println!("  memory      {} wasm at the peak", bytes(&run["memory"]["wasm_peak_bytes"]));
+        }
+        if !result["peer"].is_null() {
+            println!("PyTorch + PEFT on one thread");
+            println!("  step        {}", seconds(&result["peer"]["median_step_seconds"]));
+            println!("ratio         {:.2}", result["ratio"].as_f64().unwrap_or(f64::NAN));
+        }
+    }
+}
+
+/// Rows of text that are all longer than the step is.
+fn rows(out: &Path, count: usize) -> Result<(String, std::path::PathBuf)> {
+    const WORDS: &[&str] =
+        &["the", "small", "boat", "carries", "seven", "bright", "lamps", "across", "a", "quiet", "river"];
+    let row = |row: usize| {
+        let words: Vec<&str> = (0..400).map(|i| WORDS[(i * (row + 3) + i / 7 + row) % WORDS.len()]).collect();
+        json!({ "text": words.join(" ") }).to_string() + "\n"
+    };
+    let file = out.join("rows.jsonl");
+    fs::write(&file, (0..count).map(row).collect::<String>()).context(file.display())?;
+    inputs::file(&file, "data")
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}

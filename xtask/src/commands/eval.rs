@@ -1,0 +1,70 @@
+//! `cargo xtask eval`: loss and perplexity of a model, with or without an adapter, on a data file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{ModelArguments, RecipeArguments, device_name};
+use crate::browser::Job;
+use crate::error::Result;
+use crate::{inputs, progress, site};
+
+#[derive(Args)]
+pub struct Eval {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// A folder with adapter_config.json and adapter_model.safetensors
+    #[arg(long, value_name = "FOLDER")]
+    adapter: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// What the loss is: text or sft [default: the recipe's]
+    #[arg(long)]
+    objective: Option<String>,
+    #[command(flatten)]
+    recipe: RecipeArguments,
+}
+
+impl Eval {
+    pub fn run(self) -> Result<()> {
+        progress::be_quiet();
+        let data = inputs::file(&self.data, "data file")?;
+        let adapter = self.adapter.as_deref().map(inputs::adapter).transpose()?.unwrap_or_default();
+        let mut recipe = inputs::recipe(self.recipe.recipe.as_deref(), &self.recipe.set)?;
+        if let Some(objective) = self.objective {
+            recipe["objective"] = objective.into();
+        }
+        let model = inputs::model(&self.model.model)?;
+        site::build()?;
+
+        let mut result = Map::new();
+        Job::new(&device_name(self.model.device, &recipe), &model)
+            .adapter(&adapter)
+            .data(&data)
+            .recipe(recipe)
+            .evaluate()
+            .run(|event| {
+                match event["event"].as_str() {
+                    Some("evaluated") => {
+                        result.extend(event["evaluation"].as_object().cloned().unwrap_or_default());
+                    }
+                    Some("model") => drop(result.insert("model".into(), event["model"]["name"].clone())),
+                    Some("data") => {
+                        for name in ["file", "shape", "rows", "examples"] {
+                            result.insert(name.into(), event["data"][name].clone());
+                        }
+                    }
+                    Some("device") => drop(result.insert("device".into(), event["device"]["kind"].clone())),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+        result.insert(
+            "adapter".into(),
+            self.adapter.map_or(Value::Null, |dir| json!(dir.display().to_string())),
+        );
+        println!("{}", Value::Object(result));
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask generate`: answers a prompt; the answer alone goes to stdout.
+
+use std::io::{IsTerminal, Write, stdout};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{ModelArguments, device_name};
+use crate::browser::Job;
+use crate::error::Result;
+use crate::{inputs, progress, site};
+
+#[derive(Args)]
+pub struct Generate {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// A folder with adapter_config.json and adapter_model.safetensors
+    #[arg(long, value_name = "FOLDER")]
+    adapter: Option<PathBuf>,
+    #[arg(long)]
+    prompt: String,
+    /// Continue the prompt as it is, without the chat template
+    #[arg(long)]
+    raw: bool,
+    #[arg(long, default_value_t = 128)]
+    max_new_tokens: u32,
+    /// 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f64,
+    /// Choose among the K likeliest tokens only
+    #[arg(long, value_name = "K")]
+    top_k: Option<u32>,
+    /// Choose among the likeliest tokens that have this probability together
+    #[arg(long, value_name = "P")]
+    top_p: Option<f64>,
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+}
+
+impl Generate {
+    pub fn run(self) -> Result<()> {
+        progress::be_quiet();
+        let adapter = self.adapter.as_deref().map(inputs::adapter).transpose()?;
+        let model = inputs::model(&self.model.model)?;
+        site::build()?;
+
+        let request = json!({
+            "adapter": adapter.is_some(), "max_new_tokens": self.max_new_tokens, "temperature": self.temperature,
+            "top_k": self.top_k, "top_p": self.top_p, "seed": self.seed,
+        });
+        let request = with_prompt(request, &self.prompt, self.raw);
+        let stream = stdout().is_terminal();
+        Job::new(&device_name(self.model.device, &Value::Null), &model)
+            .adapter(&adapter.unwrap_or_default())
+            .generate("answer", request)
+            .run(|event| {
+                match event["event"].as_str() {
+                    Some("text") if stream => {
+                        print!("{}", event["delta"].as_str().unwrap_or_default());
+                        stdout().flush()?;
+                    }
+                    Some("generated") if stream => println!(),
+                    Some("generated") => println!("{}", event["report"]["text"].as_str().unwrap_or_default()),
+                    _ => {}
+                }
+                Ok(())
+            })
+    }
+}
+
+/// The request with the prompt as a chat's only message, or as it is.
+pub(super) fn with_prompt(mut request: Value, prompt: &str, raw: bool) -> Value {
+    if raw {
+        request["prompt"] = prompt.into();
+        request["raw"] = true.into();
+    } else {
+        request["messages"] = json!([{ "role": "user", "content": prompt }]);
+    }
+    request
+}

@@ -1,0 +1,226 @@
+//! The stages of `cargo xtask test`, cheapest and most telling first where builds allow it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use super::counts::Counts;
+use crate::error::{Context, Failure, Result};
+use crate::process::{self, last_lines, run_any};
+use crate::progress::{megabytes, say};
+use crate::server::{JobFiles, Server};
+use crate::{paths, provision, site};
+
+pub struct Stage {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub run: fn() -> Result<Counts>,
+}
+
+pub const STAGES: &[Stage] = &[
+    Stage { name: "setup", what: "tools, browser and default model", run: setup },
+    Stage { name: "format", what: "rustfmt", run: format },
+    Stage { name: "xtask", what: "tests of these commands", run: xtask },
+    Stage { name: "native", what: "native tests, with parity and real models", run: native },
+    Stage { name: "types", what: "committed TypeScript types are those of the Rust types", run: types },
+    Stage { name: "wasm", what: "the wasm package and its size", run: wasm },
+    Stage { name: "browser", what: "wasm tests in headless Chromium", run: browser },
+    Stage { name: "www", what: "the page: types, lint, build", run: www },
+    Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", run: e2e },
+    Stage {
+        name: "commands",
+        what: "train, generate and eval from the command line",
+        run: super::commands::run,
+    },
+    Stage { name: "lint", what: "clippy for native and wasm, documentation", run: lint },
+];
+
+/// The shipped wasm may be this large, gzipped.
+const WASM_LIMIT: u64 = 5_000_000;
+
+fn setup() -> Result<Counts> {
+    provision::wasm_toolchain()?;
+    provision::wasm_bindgen()?;
+    provision::wasm_pack()?;
+    provision::wasm_opt()?;
+    provision::node_modules()?;
+    provision::chromium()?;
+    provision::chromedriver()?;
+    provision::default_model()?;
+    Ok(Counts::check(true))
+}
+
+fn format() -> Result<Counts> {
+    check("cargo fmt", provision::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn xtask() -> Result<Counts> {
+    cargo_tests(
+        "cargo test (xtask)",
+        provision::cargo().args(["test", "--profile", "xtask", "--package", "xtask"]),
+    )
+}
+
+/// The native tests also write the TypeScript types, which the next stage looks at.
+fn native() -> Result<Counts> {
+    provision::default_model()?;
+    let before = generated_types();
+    let mut test = provision::cargo();
+    test.args(["test", "--package", "loralet", "--no-fail-fast"]).env("LORALET_REQUIRE_MODELS", "1");
+    let counts = cargo_tests("cargo test (native)", &mut test)?;
+    let stale = paths::target().join("types-were-stale");
+    match before == generated_types() {
+        true => drop(fs::remove_file(&stale)),
+        false => fs::write(&stale, "")?,
+    }
+    Ok(counts)
+}
+
+fn types() -> Result<Counts> {
+    if generated_types().is_empty() {
+        return Err(Failure::failed("www/src/generated is empty: the native tests write the types there"));
+    }
+    let stale = paths::target().join("types-were-stale").exists();
+    let changed = process::stdout_of(
+        Command::new("git").args(["status", "--porcelain", "www/src/generated"]).current_dir(paths::root()),
+    );
+    if stale || changed.is_some_and(|changed| !changed.is_empty()) {
+        eprintln!("the types in www/src/generated have been written anew: commit them");
+        return Ok(Counts::check(false));
+    }
+    Ok(Counts::check(true))
+}
+
+fn wasm() -> Result<Counts> {
+    site::build_wasm()?;
+    let size = site::wasm_size()?;
+    if !size.optimised {
+        say("wasm", "not optimised, so its size is not checked");
+        return Ok(Counts::check(true));
+    }
+    let small = size.gzipped <= WASM_LIMIT;
+    if !small {
+        eprintln!("the wasm is {} gzipped, more than {}", megabytes(size.gzipped), megabytes(WASM_LIMIT));
+    }
+    Ok([Counts::check(true), Counts::check(small)].into_iter().sum())
+}
+
+/// In the release profile, so that the dependencies are those of the wasm package.
+fn browser() -> Result<Counts> {
+    let tests = wasm_tests()?;
+    let toolchain = provision::wasm_toolchain()?;
+    let bin = provision::wasm_bindgen()?;
+    let capabilities = paths::target().join("webdriver.json");
+    let options = json!({
+        "binary": provision::chromium()?,
+        "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"],
+    });
+    fs::write(&capabilities, json!({ "goog:chromeOptions": options }).to_string())?;
+
+    let mut test = toolchain.command("cargo", &[&bin]);
+    test.args(["test", "--release", "--target", "wasm32-unknown-unknown", "--no-fail-fast"]);
+    test.args(tests.iter().flat_map(|name| ["--test", name.as_str()]));
+    test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bin.join("wasm-bindgen-test-runner"));
+    test.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &capabilities).env("WASM_BINDGEN_TEST_TIMEOUT", "600");
+    test.env("CHROMEDRIVER", provision::chromedriver()?);
+    cargo_tests("cargo test (wasm, in Chromium)", &mut test)
+}
+
+fn www() -> Result<Counts> {
+    provision::node_modules()?;
+    let npm = |script: &str| {
+        check(
+            &format!("npm run {script}"),
+            Command::new("npm").args(["run", script]).current_dir(paths::www()),
+        )
+    };
+    let counts = [npm("typecheck")?, npm("lint")?, Counts::check(site::build_page().is_ok())];
+    Ok(counts.into_iter().sum())
+}
+
+fn e2e() -> Result<Counts> {
+    site::build()?;
+    provision::default_model()?;
+    let server = Server::start(0, JobFiles::default())?;
+    let mut test = Command::new("npm");
+    test.args(["run", "e2e"]).current_dir(paths::www());
+    test.env("LORALET_URL", server.url()).env("CHROMIUM", provision::chromium()?);
+    let finished = run_any("npm run e2e", &mut test)?;
+    let counts = Counts::of_node(&finished.output).with_success(finished.success);
+    show_failure("npm run e2e", &finished, counts);
+    Ok(counts)
+}
+
+fn lint() -> Result<Counts> {
+    const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets"];
+    let native = check("clippy", provision::cargo().args(CLIPPY).args(["--", "-D", "warnings"]))?;
+    let mut doc = provision::cargo();
+    doc.args(["doc", "--package", "loralet", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    let doc = check("cargo doc", &mut doc)?;
+    let mut wasm = provision::wasm_toolchain()?.command("cargo", &[]);
+    wasm.args(["clippy", "--lib", "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]);
+    Ok([native, doc, check("clippy (wasm)", &mut wasm)?].into_iter().sum())
+}
+
+/// The integration tests that are written for wasm-bindgen's runner.
+fn wasm_tests() -> Result<Vec<String>> {
+    let dir = paths::root().join("tests");
+    let mut names: Vec<String> = fs::read_dir(&dir)
+        .context(dir.display())?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .filter(|path| fs::read_to_string(path).is_ok_and(|source| source.contains("wasm_bindgen_test")))
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    if names.is_empty() { Err(Failure::failed("there are no wasm tests in tests/")) } else { Ok(names) }
+}
+
+fn check(label: &str, command: &mut Command) -> Result<Counts> {
+    let finished = run_any(label, command)?;
+    let counts = Counts::check(finished.success);
+    show_failure(label, &finished, counts);
+    Ok(counts)
+}
+
+fn cargo_tests(label: &str, command: &mut Command) -> Result<Counts> {
+    let finished = run_any(label, command)?;
+    let counts = Counts::of_cargo(&finished.output).with_success(finished.success);
+    show_failure(label, &finished, counts);
+    Ok(counts)
+}
+
+/// The end of the output has the reasons; a log in continuous integration has nothing else.
+fn show_failure(label: &str, finished: &process::Finished, counts: Counts) {
+    if counts.failed > 0 {
+        eprintln!("{}", last_lines(&finished.output, 80));
+        eprintln!("{label} failed; all of its output is in {}", finished.log.display());
+    }
+}
+
+fn generated_types() -> BTreeMap<PathBuf, String> {
+    fn add(dir: &Path, files: &mut BTreeMap<PathBuf, String>) {
+        for path in fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                add(&path, files);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                files.insert(path, text);
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    add(&paths::www().join("src/generated"), &mut files);
+    files
+}
+
+/// This very program, for the stage that tests it from outside.
+pub fn this_program() -> Result<Command> {
+    let mut command = Command::new(env::current_exe().context("this program's own path")?);
+    command.current_dir(paths::root());
+    Ok(command)
+}

@@ -1,0 +1,164 @@
+//! What is kept of a training run: `metrics.jsonl`, a line a step, and `run.json`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+
+use crate::browser::number;
+use crate::error::{Context, Result};
+use crate::progress::{Bar, say};
+use crate::site;
+
+/// Collects the events of a run, shows its progress, writes its files.
+pub struct Recorder {
+    out: PathBuf,
+    start: Instant,
+    metrics: Option<File>,
+    bar: Option<Bar>,
+    /// The latest event of each kind that `run.json` keeps.
+    kept: Map<String, Value>,
+    /// Seconds since the page was opened, by event.
+    times: Map<String, Value>,
+    pub steps: Vec<Value>,
+}
+
+impl Recorder {
+    pub fn new(out: &Path) -> Result<Self> {
+        fs::create_dir_all(out).context(format_args!("cannot create the folder {}", out.display()))?;
+        Ok(Self {
+            out: out.into(),
+            start: Instant::now(),
+            metrics: None,
+            bar: None,
+            kept: Map::new(),
+            times: Map::new(),
+            steps: Vec::new(),
+        })
+    }
+
+    pub fn on_event(&mut self, event: &Value) -> Result<()> {
+        let kind = event["event"].as_str().unwrap_or_default();
+        match kind {
+            "browser" => self.keep("browser", &event["version"]),
+            "device" => {
+                let device = &event["device"];
+                say("device", format!("{}: {}", text(&device["name"]), text(&device["reason"])));
+                self.keep("device", device);
+            }
+            "model" => {
+                let model = &event["model"];
+                let millions = model["parameters"].as_f64().unwrap_or(0.0) / 1e6;
+                say(
+                    "model",
+                    format!(
+                        "{}, {millions:.1} M parameters, {}",
+                        text(&model["name"]),
+                        text(&model["stored_as"])
+                    ),
+                );
+                self.keep("model", model);
+            }
+            "data" => {
+                let data = &event["data"];
+                let (rows, tokens, trained) = (&data["rows"], &data["tokens"], &data["trained_tokens"]);
+                say(
+                    "data",
+                    format!(
+                        "{}: {rows} rows of {}, {tokens} tokens, {trained} of them trained",
+                        text(&data["file"]),
+                        text(&data["shape_label"])
+                    ),
+                );
+                self.keep("data", data);
+            }
+            "plan" => self.planned(&event["plan"]),
+            "step" => self.step(&event["report"])?,
+            "trained" => {
+                self.bar = None;
+                self.keep("outcome", &event["outcome"]);
+            }
+            "memory" => self.keep("memory", &event["memory"]),
+            _ => {}
+        }
+        let first_step = kind == "step" && !self.times.contains_key("first_step");
+        if matches!(kind, "device" | "model" | "data" | "plan" | "trained") || first_step {
+            let name = if first_step { "first_step" } else { kind };
+            self.times.insert(name.into(), event["at"].clone());
+        }
+        Ok(())
+    }
+
+    /// Writes `run.json`; the run is complete only with it.
+    pub fn finish(mut self) -> Result<Map<String, Value>> {
+        let seconds: f64 = self.steps.iter().filter_map(|step| step["seconds"].as_f64()).sum();
+        self.kept.insert("steps".into(), self.steps.len().into());
+        self.kept.insert("last_step".into(), self.steps.last().cloned().unwrap_or(Value::Null));
+        self.times.insert("all_steps".into(), json!(seconds));
+        self.times.insert("command".into(), json!(self.start.elapsed().as_secs_f64()));
+        self.kept.insert("seconds".into(), Value::Object(self.times));
+        let browser = self.kept.remove("browser").unwrap_or_default();
+        let versions =
+            json!({ "loralet": env!("CARGO_PKG_VERSION"), "commit": site::commit(), "browser": browser });
+        self.kept.insert("versions".into(), versions);
+        let file = self.out.join("run.json");
+        let text = serde_json::to_string_pretty(&self.kept).context("run.json")?;
+        fs::write(&file, text + "\n").context(file.display())?;
+        Ok(self.kept)
+    }
+
+    fn planned(&mut self, plan: &Value) {
+        let (steps, trainable) = (number(&plan["total_steps"]), number(&plan["trainable_parameters"]));
+        say(
+            "plan",
+            format!(
+                "{steps} steps, {trainable} trainable parameters, {} rows to train on",
+                plan["train_examples"]
+            ),
+        );
+        self.bar = Some(Bar::new("training", steps));
+        self.keep("plan", plan);
+    }
+
+    fn step(&mut self, report: &Value) -> Result<()> {
+        let step = number(&report["step"]);
+        if self.metrics.is_none() {
+            self.metrics = Some(self.open_metrics(step)?);
+        }
+        if let Some(file) = &mut self.metrics {
+            writeln!(file, "{report}").context("metrics.jsonl")?;
+        }
+        if let Some(bar) = &mut self.bar {
+            let decimal = |name: &str| report[name].as_f64().unwrap_or(f64::NAN);
+            let speed = decimal("tokens_per_second");
+            let validation = report["evaluation"]["loss"].as_f64();
+            let validation = validation.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();
+            bar.set(step, format!("loss {:.4}{validation}, {speed:.0} tokens/s", decimal("loss")));
+        }
+        self.steps.push(report.clone());
+        Ok(())
+    }
+
+    /// A resumed run goes on in the same file: what comes after its first step is replaced.
+    fn open_metrics(&self, first_step: u64) -> Result<File> {
+        let path = self.out.join("metrics.jsonl");
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        let earlier = |line: &&str| {
+            let step = serde_json::from_str::<Value>(line).map(|line| number(&line["step"]));
+            step.is_ok_and(|step| step < first_step)
+        };
+        let kept: String = old.lines().filter(earlier).map(|line| format!("{line}\n")).collect();
+        fs::write(&path, kept).context(path.display())?;
+        OpenOptions::new().append(true).open(&path).context(path.display())
+    }
+
+    fn keep(&mut self, name: &str, value: &Value) {
+        self.kept.insert(name.into(), value.clone());
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("?")
+}

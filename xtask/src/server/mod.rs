@@ -1,0 +1,137 @@
+//! The local server: the built page, the models that are there, and a job's inputs and outputs.
+//!
+//! | path | what |
+//! | --- | --- |
+//! | `/…` | the built page (`www/dist`) |
+//! | `/models/index.json`, `/models/<name>/<file>` | the models that are there |
+//! | `/hub/<repo>/resolve/<revision>/<file>`, `/hub/api/models/<repo>…` | the same, laid out like the Hugging Face Hub |
+//! | `/job/in/<n>`, `PUT /job/out/<file>` | inputs and outputs of a headless command |
+
+mod http;
+mod models;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Component, Path, PathBuf};
+use std::thread;
+
+use crate::error::{Context, Failure, Result};
+use crate::paths;
+use http::{Request, Response};
+use models::Models;
+
+pub use models::files_in;
+
+/// The files that a headless command hands to the page, and where the page may write.
+#[derive(Default, Clone)]
+pub struct JobFiles {
+    pub inputs: BTreeMap<String, PathBuf>,
+    pub outputs: Option<PathBuf>,
+}
+
+/// A server that runs until the process ends.
+pub struct Server {
+    pub port: u16,
+    accepting: thread::JoinHandle<()>,
+}
+
+impl Server {
+    /// Port 0 takes any free one.
+    pub fn start(port: u16, job: JobFiles) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+            Failure::Input(format!("port {port} cannot be used ({error}); choose another with --port"))
+        })?;
+        let port = listener.local_addr().context("the server has no address")?.port();
+        let site = Site { dist: paths::www().join("dist"), models: Models::find(), job };
+        let accepting = thread::spawn(move || http::listen(listener, move |request| site.answer(request)));
+        Ok(Self { port, accepting })
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// Serves until the process is ended.
+    pub fn wait(self) {
+        let _ = self.accepting.join();
+    }
+}
+
+struct Site {
+    dist: PathBuf,
+    models: Models,
+    job: JobFiles,
+}
+
+impl Site {
+    fn answer(&self, request: &mut Request) -> Response {
+        let path = request.path.clone();
+        let mut response = match request.method.as_str() {
+            "GET" | "HEAD" => self.get(request, &path),
+            "PUT" => self.put(request, &path),
+            "OPTIONS" => Response::text(204, "text/plain", ""),
+            _ => Response::text(405, "text/plain", "only GET, HEAD and PUT are understood here\n"),
+        };
+        response.headers.extend([
+            ("Cross-Origin-Opener-Policy", "same-origin".to_string()),
+            ("Cross-Origin-Embedder-Policy", "credentialless".into()),
+            ("X-Content-Type-Options", "nosniff".into()),
+        ]);
+        response
+    }
+
+    fn get(&self, request: &Request, path: &str) -> Response {
+        let open = |file: &Path| Response::file(request, file).unwrap_or_else(|_| Response::not_found(path));
+        if let Some(rest) = path.strip_prefix("/models/") {
+            return self.models.by_name(rest, open).unwrap_or_else(|| Response::not_found(path));
+        }
+        if let Some(rest) = path.strip_prefix("/hub/") {
+            let response = self.models.as_hub(rest, open).unwrap_or_else(|| Response::not_found(path));
+            return models::hub_headers(response);
+        }
+        if let Some(name) = path.strip_prefix("/job/in/") {
+            return self.job.inputs.get(name).map_or_else(|| Response::not_found(path), |file| open(file));
+        }
+        let file = if path.ends_with('/') { format!("{path}index.html") } else { path.into() };
+        let file = below(&self.dist, &file[1..]).filter(|file| file.is_file());
+        file.map_or_else(|| Response::not_found(path), |file| open(&file))
+    }
+
+    fn put(&self, request: &mut Request, path: &str) -> Response {
+        let outputs = self.job.outputs.as_deref();
+        let target = outputs.zip(path.strip_prefix("/job/out/")).and_then(|(dir, name)| below(dir, name));
+        let Some(file) = target else { return Response::not_found(path) };
+        // Under its own name only when it is whole.
+        let part = file.with_added_extension("part");
+        let saved = fs::create_dir_all(file.parent().unwrap_or(&file))
+            .and_then(|()| request.save_body(&part))
+            .and_then(|_| fs::rename(&part, &file));
+        match saved {
+            Ok(()) => Response::text(201, "text/plain", ""),
+            Err(error) => {
+                Response::text(500, "text/plain", format!("{} was not written: {error}\n", file.display()))
+            }
+        }
+    }
+}
+
+/// `dir/name`, unless `name` leads out of `dir`.
+fn below(dir: &Path, name: &str) -> Option<PathBuf> {
+    let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    (plain && !name.contains('\\')).then(|| dir.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_lead_out_of_the_folder() {
+        let dir = Path::new("/srv");
+        assert_eq!(below(dir, "a/b.js"), Some(PathBuf::from("/srv/a/b.js")));
+        for name in ["../b", "a/../../b", "/etc/passwd", "a\\..\\b"] {
+            assert_eq!(below(dir, name), None, "{name}");
+        }
+    }
+}
