@@ -1,0 +1,224 @@
+//! Chat templates: the Jinja text that turns a conversation into the string a model was trained on.
+//!
+//! [`ChatTemplate::render`] gives what `apply_chat_template(tokenize=False)` of transformers gives,
+//! to the character: blocks trimmed, Python's string methods, `raise_exception`, `strftime_now`,
+//! `tojson` that leaves non-ASCII text and HTML alone, `break` and `continue`, `namespace`.
+//! `{% generation %}` marks are read over: what to train on comes from [`super::mask`].
+
+use super::dataset::Message;
+use super::python;
+use crate::error::{Error, Result};
+use minijinja::{Environment, ErrorKind, Value, context};
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// The format for models that have no chat template of their own:
+///
+/// ```text
+/// ### System:
+/// …
+///
+/// ### User:
+/// …
+///
+/// ### Assistant:
+/// …<eos>
+///
+/// ```
+pub const PLAIN_TEMPLATE: &str = "{% for message in messages %}\
+{{ '### ' + message['role'] | capitalize + ':\\n' + message['content'] }}\
+{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\
+{{ '\\n\\n' }}{% endfor %}\
+{% if add_generation_prompt %}{{ '### Assistant:\\n' }}{% endif %}";
+
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    env: Arc<Environment<'static>>,
+    special_tokens: Vec<(String, String)>,
+    has_system_role: bool,
+}
+
+const NAME: &str = "chat_template";
+
+impl ChatTemplate {
+    /// Compiles `source`. `special_tokens` are the names a template may use, such as
+    /// `("bos_token", "<s>")`; a name that is missing prints as nothing.
+    pub fn new(source: &str, special_tokens: Vec<(String, String)>) -> Result<Self> {
+        let mut env = Environment::new();
+        env.set_trim_blocks(true);
+        env.set_lstrip_blocks(true);
+        env.set_formatter(python::format);
+        env.set_unknown_method_callback(python::method);
+        env.add_filter("tojson", python::tojson);
+        env.add_filter("trim", python::trim);
+        env.add_function("raise_exception", raise_exception);
+        env.add_function("strftime_now", strftime_now);
+        env.add_template_owned(NAME, without_generation_tags(source)).map_err(|e| failed("cannot be read", &e))?;
+        let mut template = ChatTemplate { env: Arc::new(env), special_tokens, has_system_role: true };
+        template.has_system_role = template.takes_system_role();
+        Ok(template)
+    }
+
+    /// The conversation as text. With `add_generation_prompt` it ends where the assistant is to
+    /// begin speaking.
+    ///
+    /// # Errors
+    /// What the template says with `raise_exception`, or what in it cannot be evaluated.
+    pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        let special: std::collections::BTreeMap<&str, &str> =
+            self.special_tokens.iter().map(|(name, token)| (name.as_str(), token.as_str())).collect();
+        let context = context! {
+            messages => Value::from_serialize(messages),
+            tools => Value::from(()),
+            documents => Value::from(()),
+            add_generation_prompt,
+            ..Value::from_serialize(special)
+        };
+        let template = self.env.get_template(NAME).map_err(|e| failed("cannot be read", &e))?;
+        template.render(context).map_err(|e| failed("cannot render this conversation", &e))
+    }
+
+    /// Whether a system message reaches the text. Some templates refuse it, some drop it.
+    pub fn has_system_role(&self) -> bool {
+        self.has_system_role
+    }
+
+    /// The conversation as the template can take it: where there is no system role, a leading
+    /// system message is put before the first user message, a blank line between them.
+    pub fn fold_system<'m>(&self, messages: &'m [Message]) -> Cow<'m, [Message]> {
+        let Some((system, rest)) = messages.split_first().filter(|(first, _)| first.role == "system") else {
+            return Cow::Borrowed(messages);
+        };
+        if self.has_system_role {
+            return Cow::Borrowed(messages);
+        }
+        let mut folded = rest.to_vec();
+        match folded.first_mut().filter(|m| m.role == "user") {
+            Some(user) => user.content = format!("{}\n\n{}", system.content, user.content),
+            None => folded.insert(0, Message::new("user", system.content.clone())),
+        }
+        Cow::Owned(folded)
+    }
+
+    fn takes_system_role(&self) -> bool {
+        const PROBE: &str = "a system message";
+        let conversation = [Message::new("system", PROBE), Message::new("user", "Hello")];
+        self.render(&conversation, true).is_ok_and(|text| text.contains(PROBE))
+    }
+}
+
+/// `generation` blocks only mark the assistant's words; `if true` keeps their white-space control.
+fn without_generation_tags(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(open) = rest.find("{%") {
+        let Some(length) = rest[open..].find("%}") else { break };
+        let inner = &rest[open + 2..open + length];
+        let word = inner.trim_matches(|c: char| c.is_whitespace() || c == '-' || c == '+');
+        let replacement = match word {
+            "generation" => "if true",
+            "endgeneration" => "endif",
+            _ => word,
+        };
+        out.push_str(&rest[..open + 2]);
+        if replacement == word {
+            out.push_str(inner);
+        } else {
+            out.push_str(&inner.replacen(word, replacement, 1));
+        }
+        out.push_str("%}");
+        rest = &rest[open + length + 2..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+}
+
+/// Local time in the given `strftime` format; Llama 3.2's template prints the date with it.
+fn strftime_now(format: &str) -> Result<String, minijinja::Error> {
+    let mut text = String::new();
+    write!(text, "{}", chrono::Local::now().format(format)).map_err(|_| {
+        minijinja::Error::new(ErrorKind::InvalidOperation, format!("strftime_now: unknown format \"{format}\""))
+    })?;
+    Ok(text)
+}
+
+fn failed(what: &str, error: &minijinja::Error) -> Error {
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
+    let place = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
+    Error::ChatTemplate { reason: format!("{what}: {detail}{place}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(source: &str) -> Result<String> {
+        let tokens = vec![("eos_token".to_string(), "</s>".to_string())];
+        let messages = [Message::new("user", " Größe <b> \x1c"), Message::new("assistant", "Yes.")];
+        ChatTemplate::new(source, tokens)?.render(&messages, true)
+    }
+
+    #[test]
+    fn values_print_as_in_python() {
+        assert_eq!(render("{{ true }} {{ none }} {{ bos_token }}{{ eos_token }}").unwrap(), "True None </s>");
+        assert_eq!(render("{{ messages[0].content | trim }}|{{ messages[0]['content'].strip() }}").unwrap(),
+            "Größe <b>|Größe <b>");
+    }
+
+    #[test]
+    fn tojson_is_json_dumps() {
+        assert_eq!(
+            render("{{ messages[0] | tojson }}").unwrap(),
+            r#"{"role": "user", "content": " Größe <b> \u001c"}"#
+        );
+        assert_eq!(render("{{ 'ü😀' | tojson(ensure_ascii=true) }}").unwrap(), r#""\u00fc\ud83d\ude00""#);
+        assert_eq!(
+            render("{{ {'b': [1, 2.5], 'a': {}} | tojson(indent=2, sort_keys=true) }}").unwrap(),
+            "{\n  \"a\": {},\n  \"b\": [\n    1,\n    2.5\n  ]\n}"
+        );
+    }
+
+    #[test]
+    fn generation_marks_are_read_over() {
+        let source = "{% for m in messages %}\n  {%- generation %}\n{{ m.role }}\n  {% endgeneration -%}\n{% endfor %}";
+        assert_eq!(render(source).unwrap(), "user\nassistant\n");
+    }
+
+    #[test]
+    fn a_template_raises_in_its_own_words() {
+        let message = render("{{ raise_exception('Only user and assistant!') }}").unwrap_err().to_string();
+        assert!(message.contains("Only user and assistant!"), "{message}");
+        assert!(render("{% for %}").is_err());
+    }
+
+    #[test]
+    fn the_date_is_today() {
+        let year = render("{{ strftime_now('%Y') }}").unwrap();
+        assert!(year.parse::<i32>().is_ok_and(|year| year > 2020), "{year}");
+        assert!(render("{{ strftime_now('%!') }}").is_err());
+    }
+
+    #[test]
+    fn loop_controls_slices_and_namespaces_work() {
+        let source = "{% set ns = namespace(n=0) %}{% for m in messages[::-1] %}{% set ns.n = ns.n + 1 %}\
+            {% if loop.last %}{% break %}{% endif %}{{ m.role }}{% endfor %}{{ ns.n }}";
+        assert_eq!(render(source).unwrap(), "assistant2");
+    }
+
+    #[test]
+    fn a_dropped_system_message_is_folded() {
+        let source = "{% for m in messages %}{% if m.role != 'system' %}[{{ m.content }}]{% endif %}{% endfor %}";
+        let template = ChatTemplate::new(source, Vec::new()).unwrap();
+        assert!(!template.has_system_role());
+        let folded = template.fold_system(&[Message::new("system", "S"), Message::new("user", "U")]).into_owned();
+        assert_eq!(template.render(&folded, false).unwrap(), "[S\n\nU]");
+        let alone = [Message::new("system", "S")];
+        let folded = template.fold_system(&alone);
+        assert_eq!(template.render(&folded, false).unwrap(), "[S]");
+    }
+}

@@ -1,0 +1,39 @@
+//! Which part of a rendered conversation the assistant says.
+//!
+//! Found by rendering, not by searching for a marker in the tokens: the conversation up to an
+//! assistant's turn with the generation prompt, against the conversation up to and with that turn.
+//! What the second has beyond the first is what the model will have to write, its end-of-turn token
+//! included.
+
+use super::chat_template::ChatTemplate;
+use super::dataset::Message;
+use crate::error::Result;
+
+/// A conversation rendered as far as one assistant's turn.
+pub(super) struct Turn {
+    pub text: String,
+    /// Byte at which the assistant begins; the turn ends with the text.
+    pub start: usize,
+}
+
+/// Renders `messages[..=index]`, whose last message is an assistant's.
+pub(super) fn turn(template: &ChatTemplate, messages: &[Message], index: usize) -> Result<Turn> {
+    let text = template.render(&messages[..=index], false)?;
+    // Before a first turn there is nothing to render; most templates would fail on it.
+    let prompt = if index == 0 { None } else { template.render(&messages[..index], true).ok() };
+    let start = match prompt {
+        Some(prompt) if text.starts_with(&prompt) => prompt.len(),
+        _ => start_by_other_words(template, &messages[..=index], &text)?,
+    };
+    Ok(Turn { text, start })
+}
+
+/// For templates whose generation prompt is not how an assistant's turn begins: where the text
+/// changes if the assistant says something else.
+fn start_by_other_words(template: &ChatTemplate, messages: &[Message], text: &str) -> Result<usize> {
+    let mut other = messages.to_vec();
+    let Some(last) = other.last_mut() else { return Ok(0) };
+    last.content = if last.content.trim_start().starts_with('A') { "B" } else { "A" }.into();
+    let other = template.render(&other, false)?;
+    Ok(text.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum())
+}

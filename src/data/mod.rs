@@ -1,0 +1,31 @@
+//! From a file of examples to batches of tokens.
+//!
+//! ```text
+//! bytes ─ formats ─► records ─ detect ─► Dataset ─ encode ─► Examples ─ batch ─► Batch
+//!                                           │      (chat_template, mask, tokenizer)
+//!                                           └─────── report, preview
+//! ```
+//!
+//! Nothing here reads a disk or knows a device: bytes come in, numbers go out. What a user's file
+//! can get wrong is answered with one sentence that names the file and the line.
+
+pub mod batch;
+pub mod chat_template;
+pub mod dataset;
+mod detect;
+pub mod encode;
+pub mod formats;
+mod mask;
+mod preview;
+mod python;
+pub mod report;
+pub mod tokenizer;
+
+pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
+pub use chat_template::ChatTemplate;
+pub use dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
+pub use encode::{EncodeOptions, Encoded, Example, SkipReason, SkippedRow, encode_dataset};
+pub use formats::{DataFile, read_dataset};
+pub use preview::{PreviewPiece, PreviewRow, preview};
+pub use report::{DataReport, LengthBin, RowList, report};
+pub use tokenizer::Tokenizer;

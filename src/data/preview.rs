@@ -1,0 +1,104 @@
+//! What the model will be shown, and which of it is trained.
+
+use super::dataset::{Dataset, Row, RowContent};
+use super::encode::{EncodeOptions, EncodedText, encode_row};
+use super::tokenizer::Tokenizer;
+use crate::error::Result;
+use serde::Serialize;
+
+/// The first example of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct PreviewRow {
+    /// Index of the row, from 0.
+    pub row: usize,
+    /// Line of the file, from 1.
+    pub line: usize,
+    pub pieces: Vec<PreviewPiece>,
+    /// Tokens in the pieces.
+    pub tokens: usize,
+    pub trained_tokens: usize,
+    /// Whether the row goes on beyond what is shown.
+    pub truncated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct PreviewPiece {
+    pub text: String,
+    pub trained: bool,
+}
+
+/// The first `rows` rows that can be trained on, rendered, in pieces that are trained or not.
+/// A row that is skipped has no preview.
+pub fn preview(
+    dataset: &Dataset,
+    tokenizer: &Tokenizer,
+    options: &EncodeOptions,
+    rows: usize,
+) -> Result<Vec<PreviewRow>> {
+    let mut previews = Vec::new();
+    for (index, Row { line, content }) in dataset.rows.iter().enumerate() {
+        if previews.len() == rows {
+            break;
+        }
+        if let Ok(texts) = encode_row(&beginning(content, options), tokenizer, options)?
+            && let Some(text) = texts.into_iter().next()
+        {
+            previews.push(preview_row(index, *line, &text, tokenizer, options));
+        }
+    }
+    Ok(previews)
+}
+
+/// A long document is shown by its first window, which needs only its beginning.
+fn beginning(content: &RowContent, options: &EncodeOptions) -> RowContent {
+    const BYTES_PER_TOKEN: usize = 64;
+    match content {
+        RowContent::Text(text) => {
+            let mut end = text.len().min(options.max_seq_length.saturating_mul(BYTES_PER_TOKEN));
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            RowContent::Text(text[..end].to_string())
+        }
+        other => other.clone(),
+    }
+}
+
+fn preview_row(
+    row: usize,
+    line: usize,
+    text: &EncodedText,
+    tokenizer: &Tokenizer,
+    options: &EncodeOptions,
+) -> PreviewRow {
+    let tokens = text.tokens.ids.len().min(options.max_seq_length);
+    let mut pieces: Vec<PreviewPiece> = Vec::new();
+    let mut shown = 0;
+    for i in 0..tokens {
+        let span = &text.tokens.spans[i];
+        let added = if span.start >= text.text.len() || (i == 0 && span.is_empty()) {
+            // A token that stands for no text of the row: the model's begin or end token.
+            tokenizer.id_to_token(text.tokens.ids[i]).unwrap_or_default()
+        } else {
+            let end = span.end.clamp(shown, text.text.len());
+            let slice = text.text[shown..end].to_string();
+            shown = end;
+            slice
+        };
+        match pieces.last_mut().filter(|piece| piece.trained == text.trained[i]) {
+            Some(piece) => piece.text.push_str(&added),
+            None => pieces.push(PreviewPiece { text: added, trained: text.trained[i] }),
+        }
+    }
+    pieces.retain(|piece| !piece.text.is_empty());
+    PreviewRow {
+        row,
+        line,
+        pieces,
+        tokens,
+        trained_tokens: text.trained[..tokens].iter().filter(|&&trained| trained).count(),
+        truncated: text.full_length > options.max_seq_length,
+    }
+}
