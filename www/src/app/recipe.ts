@@ -9,11 +9,17 @@ const READS_DATA_AGAIN = ['train.max_seq_length', 'data.train_on_prompt', 'objec
 class RecipeStore extends Store {
   value!: Recipe;
   loaded = false;
-  /** By dotted key; the empty key holds what belongs to no field. */
-  errors: Record<string, string> = {};
+  /** Sentences by dotted key; the empty key holds what belongs to no field. */
+  get errors(): Record<string, string> {
+    return { ...this.refused, ...this.unreadable };
+  }
   onDataSetting: () => void = () => undefined;
   onDevice: () => void = () => undefined;
   private checking = 0;
+  /** By the trainer. */
+  private refused: Record<string, string> = {};
+  /** Text that is not a number and so never became a value. */
+  private unreadable: Record<string, string> = {};
 
   async load(): Promise<void> {
     if (!this.loaded) this.value = await (await trainer.client()).defaultRecipe();
@@ -35,7 +41,8 @@ class RecipeStore extends Store {
   set(path: string, value: unknown): void {
     const before = this.get(path);
     this.value = withValue(this.value, path.split('.'), value) as Recipe;
-    delete this.errors[path];
+    this.unreadable = without(this.unreadable, path);
+    this.refused = without(this.refused, path);
     this.changed();
     void this.check().then(() => {
       if (before === value || this.errors[path]) return;
@@ -46,7 +53,7 @@ class RecipeStore extends Store {
 
   /** For text that is not even a number. */
   reject(path: string, error: string): void {
-    this.errors[path] = error;
+    this.unreadable = { ...this.unreadable, [path]: error };
     this.changed();
   }
 
@@ -60,7 +67,8 @@ class RecipeStore extends Store {
     }
     const deviceBefore = this.value.device;
     this.value = await (await trainer.client()).validateRecipe(given);
-    this.errors = {};
+    this.refused = {};
+    this.unreadable = {};
     this.changed();
     this.onDataSetting();
     if (this.value.device !== deviceBefore) this.onDevice();
@@ -70,12 +78,12 @@ class RecipeStore extends Store {
     const mine = ++this.checking;
     try {
       await (await trainer.client()).validateRecipe(this.value);
-      if (mine === this.checking) this.errors = {};
+      if (mine === this.checking) this.refused = {};
     } catch (error) {
       if (mine !== this.checking) return;
       const text = error instanceof Error ? error.message : String(error);
       const path = /^recipe: ([a-z_.]+) is /.exec(text)?.[1] ?? '';
-      this.errors = { [path]: sentence(text.replace(/^recipe: /, '')) };
+      this.refused = { [path]: sentence(text.replace(/^recipe: /, '')) };
     }
     this.changed();
   }
@@ -86,6 +94,10 @@ function withValue(place: unknown, path: string[], value: unknown): unknown {
   if (key === undefined) return value;
   const object = place as Record<string, unknown>;
   return { ...object, [key]: withValue(object[key], rest, value) };
+}
+
+function without(errors: Record<string, string>, path: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(errors).filter(([key]) => key !== path));
 }
 
 export const recipe = new RecipeStore();

@@ -1,0 +1,60 @@
+/** What happens between the stores: the page's start, and one part following another. */
+import { compare } from './compare.js';
+import { data } from './data.js';
+import { model } from './model.js';
+import { network } from './network.js';
+import { recipe } from './recipe.js';
+import { trainer } from './trainer.js';
+import { restartTrainer, training } from './training.js';
+import type { DeviceChoice } from '../types.js';
+
+/** `?device=cpu` or `?device=webgpu` in the address chooses the device from the start. */
+function deviceFromAddress(): DeviceChoice {
+  const asked = new URLSearchParams(location.search).get('device');
+  return asked === 'cpu' || asked === 'webgpu' ? asked : 'auto';
+}
+
+export async function startApp(): Promise<void> {
+  recipe.onDataSetting = () => void data.reread();
+  recipe.onDevice = () => void changeDevice();
+  const device = deviceFromAddress();
+  await Promise.allSettled([
+    startTrainer(device),
+    model.refresh(),
+    data.loadSampleList(),
+    training.findSaved(),
+  ]);
+  const pending = network.takePending();
+  const bundled = model.bundled.find((candidate) => candidate.name === pending);
+  if (bundled) await useModel(model.openBundled(bundled));
+}
+
+/** A trainer that does not start says why; the page waits for another device to be chosen. */
+async function startTrainer(device: DeviceChoice): Promise<void> {
+  await trainer.start(device).catch(async (error: unknown) => {
+    if (device === 'auto') throw error;
+    const reason = trainer.error;
+    await trainer.start('auto');
+    trainer.error = reason;
+  });
+  await recipe.load();
+  if (trainer.error === null) recipe.set('device', device);
+}
+
+/** A newly opened model leaves the adapter and the answers of the one before behind. */
+export async function useModel(opening: Promise<boolean>): Promise<void> {
+  if (!(await opening)) return;
+  compare.clear();
+  await training.reset();
+  await data.reread();
+}
+
+export async function useData(opening: Promise<boolean>): Promise<void> {
+  if (!(await opening)) return;
+  await training.reset();
+}
+
+async function changeDevice(): Promise<void> {
+  await training.reset();
+  await restartTrainer();
+}

@@ -1,0 +1,158 @@
+import { LitElement, css, html, unsafeCSS, type PropertyValues } from 'lit';
+import { customElement, property, query } from 'lit/decorators.js';
+import uPlot from 'uplot';
+import uplotCss from 'uplot/dist/uPlot.min.css?inline';
+import { loss } from '../app/format.js';
+import type { StepReport } from '../types.js';
+
+const HEIGHT = 280;
+/** Weight of the past in the smoothed line. */
+const SMOOTHING = 0.85;
+
+/** Training and validation loss over the steps, live. */
+@customElement('loss-chart')
+export class LossChart extends LitElement {
+  static override styles = [
+    unsafeCSS(uplotCss),
+    css`
+      :host {
+        display: block;
+        min-height: ${HEIGHT}px;
+      }
+      .u-legend {
+        display: flex;
+        flex-wrap: wrap;
+        justify-content: center;
+        gap: 2px 16px;
+        color: var(--ink);
+        font-family: var(--sans);
+        font-size: 0.84rem;
+      }
+      .u-legend .u-value {
+        min-width: 3.5em;
+        font-variant-numeric: tabular-nums;
+      }
+      .u-legend th {
+        font-weight: 600;
+      }
+      .visually-hidden {
+        position: absolute;
+        clip-path: inset(50%);
+      }
+    `,
+  ];
+  @property({ attribute: false }) reports: StepReport[] = [];
+  @property({ type: Number }) totalSteps = 0;
+  @query('.chart') private place!: HTMLElement;
+  private plot: uPlot | null = null;
+  private readonly resize = new ResizeObserver(() =>
+    this.plot?.setSize({ width: this.clientWidth, height: HEIGHT }),
+  );
+  private readonly darkness = matchMedia('(prefers-color-scheme: dark)');
+  private readonly redraw = () => this.draw();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.resize.observe(this);
+    window.addEventListener('themechange', this.redraw);
+    this.darkness.addEventListener('change', this.redraw);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.resize.disconnect();
+    window.removeEventListener('themechange', this.redraw);
+    this.darkness.removeEventListener('change', this.redraw);
+    this.plot?.destroy();
+    this.plot = null;
+  }
+
+  override render() {
+    const last = this.reports.at(-1);
+    const text = last ? `Training loss ${loss(last.loss)} at step ${last.step}` : 'No steps yet';
+    return html`<div class="chart" role="img" aria-label=${`Loss over steps. ${text}.`}></div>`;
+  }
+
+  protected override updated(changed: PropertyValues): void {
+    if (!this.plot || changed.has('totalSteps')) this.draw();
+    else this.plot.setData(this.series());
+  }
+
+  private series(): uPlot.AlignedData {
+    let smooth: number | null = null;
+    return [
+      this.reports.map((report) => report.step),
+      this.reports.map((report) => report.loss),
+      this.reports.map(
+        (report) =>
+          (smooth = smooth === null ? report.loss : SMOOTHING * smooth + (1 - SMOOTHING) * report.loss),
+      ),
+      this.reports.map((report) => report.evaluation?.loss ?? null),
+    ];
+  }
+
+  /** Colours are read from the page's theme, so a theme change draws anew. */
+  private draw(): void {
+    if (!this.isConnected) return;
+    this.plot?.destroy();
+    const color = (name: string) => this.themeColor(name);
+    const value = (_: uPlot, raw: number | null) => (raw === null ? '–' : loss(raw));
+    const axis = {
+      stroke: color('--muted'),
+      grid: { stroke: color('--line'), width: 1 },
+      ticks: { stroke: color('--line'), width: 1 },
+      font: '12px system-ui, sans-serif',
+    };
+    this.plot = new uPlot(
+      {
+        width: this.clientWidth || 600,
+        height: HEIGHT,
+        scales: { x: { time: false, range: (_, __, max) => [0, Math.max(this.totalSteps, max, 1)] } },
+        axes: [
+          {
+            ...axis,
+            label: 'step',
+            labelSize: 20,
+            labelFont: axis.font,
+            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+          },
+          { ...axis, size: 48 },
+        ],
+        series: [
+          { label: 'Step' },
+          {
+            label: 'Training',
+            stroke: color('--accent'),
+            alpha: 0.35,
+            width: 1.5,
+            points: { show: false },
+            value,
+          },
+          { label: 'smoothed', stroke: color('--accent'), width: 2.5, points: { show: false }, value },
+          {
+            label: 'Validation',
+            stroke: color('--second'),
+            width: 2.5,
+            spanGaps: true,
+            points: { show: true, size: 7, fill: color('--second') },
+            value,
+          },
+        ],
+        cursor: { y: false },
+        legend: { live: true },
+      },
+      this.series(),
+      this.place,
+    );
+  }
+
+  /** `light-dark()` resolved: a canvas knows nothing of custom properties. */
+  private themeColor(name: string): string {
+    const probe = document.createElement('span');
+    probe.style.color = `var(${name})`;
+    this.place.append(probe);
+    const resolved = getComputedStyle(probe).color;
+    probe.remove();
+    return resolved;
+  }
+}

@@ -1,0 +1,5 @@
+import './styles/page.css';
+import './ui/loralet-app.js';
+import { startApp } from './app/app.js';
+
+void startApp();

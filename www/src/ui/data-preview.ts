@@ -1,0 +1,73 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { plural } from '../app/format.js';
+import type { PreviewPiece, PreviewRow } from '../types.js';
+import { shared } from './styles.js';
+
+/** The first rows as the model sees them: what it learns to write is highlighted. */
+@customElement('data-preview')
+export class DataPreview extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .key {
+        display: inline-block;
+        padding: 0 5px;
+        border-radius: 4px;
+        background: var(--mark);
+        color: var(--mark-ink);
+      }
+      figure {
+        margin: 10px 0 0;
+      }
+      figcaption {
+        margin-bottom: 4px;
+        color: var(--muted);
+        font-size: 0.84rem;
+      }
+      pre {
+        max-height: 220px;
+        margin: 0;
+        padding: 12px 14px;
+        overflow: auto;
+        border: 1px solid var(--line);
+        border-radius: 8px;
+        background: var(--sunken);
+        line-height: 1.6;
+        white-space: pre-wrap;
+        overflow-wrap: anywhere;
+      }
+      mark {
+        border-radius: 3px;
+        background: var(--mark);
+        color: var(--mark-ink);
+      }
+      .context {
+        color: var(--muted);
+      }
+    `,
+  ];
+  @property({ attribute: false }) rows: PreviewRow[] = [];
+
+  override render() {
+    return html`<h3>The first rows, as the model sees them</h3>
+      <p class="small muted">
+        It learns to write what is <span class="key">highlighted</span>; the rest is only read.
+      </p>
+      <div data-test="preview">${this.rows.map((row) => this.row(row))}</div>`;
+  }
+
+  private row(row: PreviewRow) {
+    return html`<figure>
+      <figcaption>
+        Line ${row.line}: ${plural(row.tokens, 'token')}, ${row.trained_tokens}
+        learned${row.truncated ? ', cut' : nothing}
+      </figcaption>
+      <pre tabindex="0">${row.pieces.map(piece)}</pre>
+    </figure>`;
+  }
+}
+
+function piece({ text, trained }: PreviewPiece) {
+  return trained ? html`<mark>${text}</mark>` : html`<span class="context">${text}</span>`;
+}

@@ -1,0 +1,101 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { histogram } from '../charts/histogram.js';
+import { count, plural } from '../app/format.js';
+import type { DataReport as Report, RowList } from '../types.js';
+import { shared } from './styles.js';
+
+/** What was found in the data, in plain words. */
+@customElement('data-report')
+export class DataReport extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .grid {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) minmax(220px, 320px);
+        gap: 24px;
+      }
+      @media (max-width: 700px) {
+        .grid {
+          grid-template-columns: minmax(0, 1fr);
+        }
+      }
+      ul {
+        margin: 8px 0 0;
+        padding: 0;
+        list-style: none;
+      }
+      li {
+        display: flex;
+        gap: 8px;
+        padding: 2px 0;
+      }
+      .ok {
+        color: var(--good);
+      }
+      .look {
+        color: var(--warn);
+      }
+      svg {
+        display: block;
+        width: 100%;
+        height: auto;
+      }
+      rect {
+        fill: var(--accent);
+      }
+      text {
+        fill: var(--muted);
+        font: 11px var(--sans);
+      }
+      line {
+        stroke: var(--line-strong);
+      }
+    `,
+  ];
+  @property({ attribute: false }) report!: Report;
+
+  override render() {
+    const report = this.report;
+    const share = report.tokens > 0 ? Math.round((100 * report.trained_tokens) / report.tokens) : 0;
+    return html`<div class="grid" data-test="report">
+      <div>
+        <h3>What is in it</h3>
+        <p>
+          <b>${report.file}</b> holds ${plural(report.rows, 'row')} of <b>${report.shape_label}</b>:
+          ${count(report.tokens)} tokens, of which ${count(report.trained_tokens)} (${share} %) are learned. A
+          row has ${report.length_min} to ${report.length_max} tokens, mostly about ${report.length_median}.
+        </p>
+        <ul>
+          ${finding(report.empty, 'No empty rows', (n) => `${plural(n, 'empty row')} left out`)}
+          ${finding(report.duplicates, 'No duplicates', (n) => `${plural(n, 'row')} said twice`)}
+          ${finding(report.truncated, 'No row is cut', (n) => `${plural(n, 'row is', 'rows are')} longer than the maximum and cut`)}
+          ${finding(
+            report.fully_masked,
+            'Every row has something to learn',
+            (n) =>
+              `${plural(n, 'row has', 'rows have')} nothing to learn and ${n === 1 ? 'is' : 'are'} left out`,
+          )}
+          ${report.notes.map((note) => html`<li><span class="look" aria-hidden="true">!</span>${note}</li>`)}
+        </ul>
+      </div>
+      <div>
+        <h3>Row lengths</h3>
+        ${histogram(report.length_histogram, 'tokens', 'rows')}
+      </div>
+    </div>`;
+  }
+}
+
+function finding(list: RowList, good: string, found: (rows: number) => string) {
+  if (list.count === 0) return html`<li><span class="ok" aria-hidden="true">✓</span>${good}</li>`;
+  const lines = list.rows.slice(0, 5).join(', ');
+  const more = list.count > 5 ? ' …' : '';
+  return html`<li>
+    <span class="look" aria-hidden="true">!</span>
+    <span
+      >${found(list.count)}${lines ? html` <span class="muted">(line ${lines}${more})</span>` : nothing}</span
+    >
+  </li>`;
+}

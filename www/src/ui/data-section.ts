@@ -1,0 +1,102 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import { useData } from '../app/app.js';
+import { data } from '../app/data.js';
+import { model } from '../app/model.js';
+import type { Sample } from '../app/samples.js';
+import { Watch } from '../app/store.js';
+import { training } from '../app/training.js';
+import './data-preview.js';
+import './data-report.js';
+import './drop-zone.js';
+import { shared } from './styles.js';
+
+/** A file or a sample, then what was understood of it. */
+@customElement('data-section')
+export class DataSection extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .samples {
+        display: grid;
+        grid-template-columns: repeat(auto-fill, minmax(230px, 1fr));
+        gap: 10px;
+        margin: 6px 0 16px;
+      }
+      .sample {
+        display: block;
+        height: auto;
+        padding: 12px 14px;
+        text-align: left;
+        font-weight: 400;
+        line-height: 1.45;
+      }
+      .sample b {
+        display: block;
+      }
+      .sample[aria-pressed='true'] {
+        border-color: var(--accent);
+        background: var(--accent-soft);
+        box-shadow: inset 0 0 0 1px var(--accent);
+      }
+      data-report,
+      data-preview {
+        margin-top: 22px;
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    new Watch(this, data, model, training);
+  }
+
+  override render() {
+    const disabled = data.busy || training.active || model.busy !== null;
+    return html`
+      <h3>Samples</h3>
+      <div class="samples">${data.samples.filter(suits).map((sample) => this.sample(sample, disabled))}</div>
+      <drop-zone
+        data-test="data-file"
+        text="Drop your own .jsonl, .json, .csv, .tsv, .txt or .md"
+        accept=".jsonl,.json,.csv,.tsv,.txt,.md"
+        ?disabled=${disabled}
+        @files=${this.dropped}
+      ></drop-zone>
+      <div aria-live="polite">${data.busy ? html`<p class="notice">Reading …</p>` : nothing}</div>
+      ${data.error ? html`<p class="notice error" role="alert" data-test="data-error">${data.error}</p>` : nothing}
+      ${
+        data.open
+          ? html`<data-report .report=${data.open.summary.report}></data-report>
+              <data-preview .rows=${data.open.summary.preview}></data-preview>`
+          : nothing
+      }
+    `;
+  }
+
+  private sample(sample: Sample, disabled: boolean) {
+    return html`<button
+      class="sample"
+      data-test=${`sample-${sample.file}`}
+      aria-pressed=${data.open?.sample?.file === sample.file}
+      ?disabled=${disabled}
+      @click=${() => useData(data.openSample(sample))}
+    >
+      <b>${sample.label}</b>
+      <span class="muted small">${sample.description}</span>
+    </button>`;
+  }
+
+  private dropped(event: CustomEvent<File[]>): void {
+    const file = event.detail[0];
+    if (file) void useData(data.openFile(file));
+  }
+}
+
+/** The tiny model knows a small world only; samples for others would mean nothing to it, and the other way round. */
+function suits(sample: Sample): boolean {
+  const source = model.open?.source;
+  if (!source) return true;
+  const name = source.kind === 'bundled' ? source.name : 'other';
+  return sample.models.includes(name === 'tiny' ? 'tiny' : 'any');
+}

@@ -1,0 +1,290 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import { data } from '../app/data.js';
+import { model } from '../app/model.js';
+import { recipe } from '../app/recipe.js';
+import { Watch } from '../app/store.js';
+import { trainer } from '../app/trainer.js';
+import { training } from '../app/training.js';
+import './compare-section.js';
+import './data-section.js';
+import './download-section.js';
+import './model-section.js';
+import './privacy-line.js';
+import './resume-banner.js';
+import './settings-section.js';
+import './theme-toggle.js';
+import './train-section.js';
+import { shared } from './styles.js';
+
+interface Section {
+  id: string;
+  title: string;
+  lead: string;
+}
+
+const SECTIONS: Section[] = [
+  {
+    id: 'model',
+    title: 'Model',
+    lead: 'The language model to start from. It stays as it is; training adds a small adapter beside it.',
+  },
+  { id: 'data', title: 'Data', lead: 'The examples it learns from. Formats are recognised by themselves.' },
+  { id: 'settings', title: 'Settings', lead: 'Six that matter. The defaults are good ones.' },
+  { id: 'train', title: 'Train', lead: 'Watch it learn. Pause, look, go on.' },
+  { id: 'compare', title: 'Compare', lead: 'The same prompt, answered before and after.' },
+  { id: 'download', title: 'Download', lead: 'The adapter, ready for PEFT.' },
+];
+
+/** The page: header, the six sections in order, and a list of them that shows what is done. */
+@customElement('loralet-app')
+export class LoraletApp extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      header {
+        position: sticky;
+        top: 0;
+        z-index: 4;
+        border-bottom: 1px solid var(--line);
+        background: color-mix(in srgb, var(--paper) 88%, transparent);
+        backdrop-filter: blur(10px);
+      }
+      .bar,
+      .columns {
+        max-width: 1120px;
+        margin: 0 auto;
+        padding: 0 24px;
+      }
+      .bar {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        height: 60px;
+      }
+      .brand {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        margin-right: auto;
+        font-weight: 700;
+        font-size: 1.1rem;
+        letter-spacing: -0.01em;
+      }
+      .intro {
+        padding: 40px 0 8px;
+      }
+      h1 {
+        margin: 0 0 10px;
+        font-size: clamp(1.6rem, 4.2vw, 2.35rem);
+        line-height: 1.15;
+        letter-spacing: -0.025em;
+        text-wrap: balance;
+      }
+      .intro p {
+        max-width: 62ch;
+        color: var(--muted);
+        font-size: 1.03rem;
+      }
+      .columns {
+        display: grid;
+        grid-template-columns: 168px minmax(0, 1fr);
+        gap: 40px;
+        padding-bottom: 96px;
+      }
+      nav ol {
+        position: sticky;
+        top: 100px;
+        margin: 48px 0 0;
+        padding: 0;
+        list-style: none;
+      }
+      nav a {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        padding: 7px 0;
+        color: var(--muted);
+        font-weight: 600;
+        font-size: 0.92rem;
+        text-decoration: none;
+      }
+      nav a:hover {
+        color: var(--accent);
+      }
+      .badge {
+        display: inline-grid;
+        place-items: center;
+        width: 24px;
+        height: 24px;
+        flex: none;
+        border: 1.5px solid var(--line-strong);
+        border-radius: 50%;
+        font-size: 0.75rem;
+        font-weight: 700;
+      }
+      .done .badge {
+        border-color: var(--good);
+        background: var(--good-soft);
+        color: var(--good);
+      }
+      section {
+        margin-top: 24px;
+        padding: 24px;
+        border: 1px solid var(--line);
+        border-radius: var(--radius);
+        background: var(--card);
+        box-shadow: var(--shadow);
+        scroll-margin-top: 76px;
+      }
+      h2 {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        margin: 0;
+        font-size: 1.2rem;
+        letter-spacing: -0.01em;
+      }
+      .lead {
+        margin: 4px 0 18px;
+        color: var(--muted);
+      }
+      footer {
+        margin-top: 32px;
+        color: var(--muted);
+        font-size: 0.86rem;
+      }
+      @media (max-width: 900px) {
+        .columns {
+          grid-template-columns: minmax(0, 1fr);
+        }
+        nav {
+          display: none;
+        }
+      }
+      @media (max-width: 640px) {
+        .bar,
+        .columns {
+          padding-left: 12px;
+          padding-right: 12px;
+        }
+        .columns {
+          padding-bottom: 48px;
+        }
+        .intro {
+          padding: 24px 4px 0;
+        }
+        section {
+          padding: 18px 16px;
+          margin-top: 14px;
+        }
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    new Watch(this, trainer, model, data, recipe, training);
+  }
+
+  override render() {
+    return html`
+      <header>
+        <div class="bar">
+          <span class="brand">${logo} Loralet</span>
+          <privacy-line></privacy-line>
+          <theme-toggle></theme-toggle>
+        </div>
+      </header>
+      <div class="columns">
+        <nav aria-label="Steps">
+          <ol>
+            ${SECTIONS.map(
+              (section, index) =>
+                html`<li class=${this.isDone(section.id) ? 'done' : ''}>
+                  <a href=${`#${section.id}`} @click=${(event: Event) => this.goTo(event, section.id)}
+                    >${this.badge(section.id, index)} ${section.title}</a
+                  >
+                </li>`,
+            )}
+          </ol>
+        </nav>
+        <main>
+          <div class="intro">
+            <h1>Fine-tune a language model in this browser tab</h1>
+            <p>
+              Choose a small model, drop in examples, press start. Nothing is installed and nothing is
+              uploaded: the training runs on this computer, here.
+            </p>
+          </div>
+          ${trainer.error ? html`<p class="notice error" role="alert">${trainer.error}</p>` : nothing}
+          <resume-banner></resume-banner>
+          ${SECTIONS.map(
+            (section, index) =>
+              html`<section id=${section.id} aria-labelledby=${`${section.id}-title`}>
+                <h2 id=${`${section.id}-title`} class=${this.isDone(section.id) ? 'done' : ''}>
+                  ${this.badge(section.id, index)} ${section.title}
+                </h2>
+                <p class="lead">${section.lead}</p>
+                ${this.content(section.id)}
+              </section>`,
+          )}
+          <footer>
+            Loralet runs on
+            ${trainer.device ? html`<b>${trainer.device.name}</b>: ${trainer.device.reason}` : '…'}
+          </footer>
+        </main>
+      </div>
+    `;
+  }
+
+  private content(id: string) {
+    switch (id) {
+      case 'model':
+        return html`<model-section></model-section>`;
+      case 'data':
+        return html`<data-section></data-section>`;
+      case 'settings':
+        return html`<settings-section></settings-section>`;
+      case 'train':
+        return html`<train-section></train-section>`;
+      case 'compare':
+        return html`<compare-section></compare-section>`;
+      default:
+        return html`<download-section></download-section>`;
+    }
+  }
+
+  private badge(id: string, index: number) {
+    const done = this.isDone(id);
+    return html`<span class="badge" aria-hidden="true">${done ? '✓' : index + 1}</span
+      >${done ? html`<span class="visually-hidden">Done:</span>` : nothing}`;
+  }
+
+  private isDone(id: string): boolean {
+    switch (id) {
+      case 'model':
+        return model.open !== null;
+      case 'data':
+        return data.open !== null;
+      case 'settings':
+        return data.open !== null && recipe.valid;
+      case 'train':
+        return training.state === 'finished';
+      default:
+        return false;
+    }
+  }
+
+  /** The sections live in this component's shadow tree, where the address' fragment does not reach. */
+  private goTo(event: Event, id: string): void {
+    event.preventDefault();
+    this.renderRoot.querySelector(`#${id}`)?.scrollIntoView();
+  }
+}
+
+const logo = html`<svg width="28" height="28" viewBox="0 0 32 32" aria-hidden="true">
+  <rect width="32" height="32" rx="8" fill="var(--accent)" />
+  <path d="M6 7l8 6v6l-8 6z" fill="var(--on-accent)" />
+  <path d="M26 7l-8 6v6l8 6z" fill="var(--on-accent)" opacity="0.7" />
+</svg>`;

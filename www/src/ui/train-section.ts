@@ -1,0 +1,176 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import '../charts/loss-chart.js';
+import { data } from '../app/data.js';
+import { bytes, count, duration, loss, short } from '../app/format.js';
+import { model } from '../app/model.js';
+import { recipe } from '../app/recipe.js';
+import { Watch } from '../app/store.js';
+import { trainer } from '../app/trainer.js';
+import { training } from '../app/training.js';
+import { unreachable } from '../worker/protocol.js';
+import { shared } from './styles.js';
+
+/** Start, pause, step, stop; the chart; the figures. */
+@customElement('train-section')
+export class TrainSection extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .controls {
+        margin-bottom: 14px;
+      }
+      .controls button {
+        min-width: 84px;
+      }
+      .tiles {
+        display: grid;
+        grid-template-columns: repeat(auto-fit, minmax(118px, 1fr));
+        gap: 8px;
+        margin: 14px 0;
+      }
+      .tile {
+        padding: 10px 12px;
+        border-radius: 8px;
+        background: var(--sunken);
+      }
+      .tile dt {
+        color: var(--muted);
+        font-size: 0.8rem;
+      }
+      .tile dd {
+        margin: 0;
+        font-weight: 650;
+        font-size: 1.08rem;
+        font-variant-numeric: tabular-nums;
+        white-space: nowrap;
+      }
+      dl {
+        margin: 0;
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    new Watch(this, training, model, data, recipe, trainer);
+  }
+
+  override render() {
+    return html`
+      <div class="row controls">${this.controls()}</div>
+      <div role="status" class="small" data-test="train-status">${this.status()}</div>
+      ${training.error ? html`<p class="notice error" role="alert" data-test="train-error">${training.error}</p>` : nothing}
+      ${training.plan ? this.run() : nothing} ${this.deviceLine()}
+    `;
+  }
+
+  private controls() {
+    const { state } = training;
+    const ready =
+      model.open !== null && data.open !== null && recipe.loaded && recipe.valid && !training.busy;
+    const paused = state === 'paused';
+    const running = state === 'running';
+    return html`
+      ${
+        paused
+          ? html`<button
+              class="primary"
+              data-test="continue"
+              ?disabled=${training.busy}
+              @click=${() => training.resume()}
+            >
+              Continue
+            </button>`
+          : html`<button
+              class="primary"
+              data-test="start"
+              ?disabled=${!ready || training.active}
+              @click=${() => training.start()}
+            >
+              ${training.reports.length > 0 && !training.active ? 'Start anew' : 'Start'}
+            </button>`
+      }
+      <button data-test="pause" ?disabled=${!running || training.busy} @click=${() => training.pause()}>
+        Pause
+      </button>
+      <button
+        data-test="step"
+        title="One step, then wait"
+        ?disabled=${!(paused || (ready && state === 'idle')) || training.busy}
+        @click=${() => training.step()}
+      >
+        Step
+      </button>
+      <button
+        data-test="stop"
+        ?disabled=${!(running || paused) || training.busy}
+        @click=${() => training.stop()}
+      >
+        Stop
+      </button>
+    `;
+  }
+
+  private status(): string {
+    const step = training.last?.step ?? training.savedStep;
+    switch (training.state) {
+      case 'idle':
+        if (!model.open) return 'Choose a model and data first.';
+        if (!data.open) return 'Choose data first.';
+        return recipe.valid ? 'Ready.' : 'A setting above needs correcting first.';
+      case 'running':
+        return training.last ? 'Training.' : 'Training: the first step is the slowest.';
+      case 'pausing':
+        return 'Pausing after this step …';
+      case 'paused':
+        return step > 0 ? `Paused at step ${step}; a checkpoint is kept.` : 'Paused before the first step.';
+      case 'stopping':
+        return 'Stopping after this step …';
+      case 'stopped':
+        return `Stopped at step ${step}. The adapter is ready to try and to download.`;
+      case 'finished':
+        return 'Finished. Compare it below, then download it.';
+      case 'failed':
+        return 'The run ended with an error.';
+      default:
+        return unreachable(training.state);
+    }
+  }
+
+  private run() {
+    const { plan, last, reports, memory } = training;
+    if (!plan) return nothing;
+    const validation = reports.findLast((report) => report.evaluation !== null)?.evaluation;
+    const step = last?.step ?? 0;
+    return html`
+      <progress max=${plan.total_steps} .value=${step} aria-label="Steps done"></progress>
+      <dl class="tiles" data-test="tiles">
+        ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
+        ${tile('Training loss', last ? loss(last.loss) : '–')}
+        ${tile('Validation loss', validation ? loss(validation.loss) : '–')}
+        ${tile('Tokens per second', last ? count(last.tokens_per_second) : '–')}
+        ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
+        ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}
+      </dl>
+      <loss-chart .reports=${reports} .totalSteps=${plan.total_steps}></loss-chart>
+      <p class="small muted">
+        ${short(plan.trainable_parameters)} of ${short(plan.total_parameters)} parameters are trained, on
+        ${count(plan.train_examples)} rows; ${count(plan.validation_examples)} are held out for validation.
+      </p>
+    `;
+  }
+
+  private deviceLine() {
+    const { device } = trainer;
+    if (!device) return nothing;
+    return html`<p class="small muted" data-test="device"><b>${device.name}</b>: ${device.reason}</p>`;
+  }
+}
+
+function tile(name: string, value: string) {
+  return html`<div class="tile">
+    <dt>${name}</dt>
+    <dd>${value}</dd>
+  </div>`;
+}
