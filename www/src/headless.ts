@@ -32,7 +32,13 @@ type Task =
       /** Ends the run early, as closing the page would; null runs to the end. */
       stop_after: number | null;
     }
-  | { task: 'evaluate' }
+  | { task: 'score'; adapter: boolean }
+  | {
+      task: 'logits';
+      input_ids: number[];
+      /** Which logits of each position are written; all of them would be gigabytes. */
+      vocab_ids: number[];
+    }
   | { task: 'save_adapter' };
 
 /** What the command is told meanwhile: one JSON object each. */
@@ -84,9 +90,11 @@ async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: 
     case 'train':
       await train(client, task, recipe, emit);
       break;
-    case 'evaluate':
-      await client.begin(recipe, {}, { paused: true });
-      emit({ event: 'evaluated', evaluation: await client.evaluate() });
+    case 'score':
+      emit({ event: 'scored', evaluation: await client.score(recipe, task.adapter) });
+      break;
+    case 'logits':
+      await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(client, task))));
       break;
     case 'save_adapter':
       for (const { name, bytes } of await client.adapterFiles()) await put(`adapter/${name}`, bytes);
@@ -129,6 +137,17 @@ async function train(
   if (task.stop_after !== null) await client.stop();
   emit({ event: 'trained', outcome: await ended });
   await Promise.all(uploads);
+}
+
+/** With and without the adapter, in the form that tests/interop/check_peft.py reads. */
+async function logits(client: TrainerClient, task: Extract<Task, { task: 'logits' }>): Promise<unknown> {
+  const { input_ids, vocab_ids } = task;
+  const pick = async (adapter: boolean) => {
+    const all = await client.logits(Uint32Array.from(input_ids), adapter);
+    const vocabulary = all.length / input_ids.length;
+    return input_ids.map((_, position) => vocab_ids.map((id) => all[position * vocabulary + id]));
+  };
+  return { input_ids, vocab_ids, logits: await pick(true), base_logits: await pick(false) };
 }
 
 async function get(url: string): Promise<Response> {

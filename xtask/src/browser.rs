@@ -76,8 +76,14 @@ impl Job {
         }))
     }
 
-    pub fn evaluate(self) -> Self {
-        self.task(json!({ "task": "evaluate" }))
+    /// Loss over every row of the data.
+    pub fn score(self, adapter: bool) -> Self {
+        self.task(json!({ "task": "score", "adapter": adapter }))
+    }
+
+    /// Writes some logits of every position, with and without the adapter, to `logits.json`.
+    pub fn logits(self, input_ids: &[u32], vocab_ids: &[u32]) -> Self {
+        self.task(json!({ "task": "logits", "input_ids": input_ids, "vocab_ids": vocab_ids }))
     }
 
     pub fn save_adapter(self) -> Self {

@@ -147,6 +147,16 @@ export class TrainerClient {
     return this.call('evaluate', {});
   }
 
+  /** Loss over every row of the open data. */
+  score(recipe: Recipe, adapter: boolean): Promise<Evaluation> {
+    return this.call('score', { recipe, adapter });
+  }
+
+  /** Logits after each token, `[tokens, vocabulary]` row-major, for comparing with other implementations. */
+  logits(inputIds: Uint32Array, adapter: boolean): Promise<Float32Array<ArrayBuffer>> {
+    return this.call('logits', { inputIds, adapter });
+  }
+
   /** Also while training: it runs between two steps. */
   generate(request: GenerateRequest, onText?: (delta: string) => void): Promise<GenerateReport> {
     return this.call('generate', { request }, { onText });

@@ -19,6 +19,8 @@ declare module 'loralet-wasm/loralet.js' {
     begin(recipe: t.Recipe): Promise<t.Plan>;
     step(): Promise<t.StepReport>;
     evaluate(): Promise<t.Evaluation>;
+    score(recipe: t.Recipe, adapter: boolean): Promise<t.Evaluation>;
+    logits(input_ids: Uint32Array, adapter: boolean): Promise<Float32Array<ArrayBuffer>>;
     save_checkpoint(): Promise<Uint8Array<ArrayBuffer>>;
     resume(checkpoint: Uint8Array): Promise<t.Plan>;
     adapter_files(): Promise<t.AdapterFile[]>;

@@ -46,6 +46,8 @@ interface Calls {
   stop: { carries: object; answers: null };
   reset_training: { carries: object; answers: null };
   evaluate: { carries: object; answers: Evaluation };
+  score: { carries: { recipe: Recipe; adapter: boolean }; answers: Evaluation };
+  logits: { carries: { inputIds: Uint32Array; adapter: boolean }; answers: Float32Array<ArrayBuffer> };
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
   cancel_generate: { carries: object; answers: null };
   save_checkpoint: { carries: object; answers: Uint8Array<ArrayBuffer> };

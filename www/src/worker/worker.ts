@@ -99,6 +99,12 @@ async function answer(request: Request): Promise<Answered> {
       });
     case 'evaluate':
       return exclusive(async (session) => ({ value: await session.evaluate() }));
+    case 'score':
+      return exclusive(async (session) => ({ value: await session.score(request.recipe, request.adapter) }));
+    case 'logits':
+      return exclusive(async (session) => ({
+        value: await session.logits(request.inputIds, request.adapter),
+      }));
     case 'generate':
       return exclusive(async (session) => {
         generateCancelled = false;

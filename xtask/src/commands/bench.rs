@@ -11,7 +11,7 @@ use super::Device;
 use crate::browser::Job;
 use crate::error::{Context, Failure, Result};
 use crate::inputs::{self, Model};
-use crate::progress::{Spinner, megabytes, say};
+use crate::progress::{megabytes, say};
 use crate::recorder::Recorder;
 use crate::{paths, process, provision, site};
 
@@ -110,14 +110,25 @@ impl Bench {
 
     fn peer_step(&self, python: &Path, model: &Model) -> Result<Value> {
         let mut peer = Command::new(python);
-        peer.arg(paths::root().join("tests/interop/peft_step.py")).arg("--model").arg(&model.files[0].1);
-        peer.args(["--tokens", &TOKENS.to_string(), "--steps", &self.steps.to_string(), "--threads", "1"]);
-        let spinner = Spinner::new("PyTorch + PEFT");
+        peer.arg(paths::root().join("tests/interop/peft_step.py")).arg("--base").arg(&model.files[0].1);
+        peer.args([
+            "--sequence",
+            &TOKENS.to_string(),
+            "--steps",
+            &(self.steps + 1).to_string(),
+            "--threads",
+            "1",
+        ]);
         let finished = process::run("PyTorch + PEFT", &mut peer)?;
-        drop(spinner);
         let json = finished.output.lines().rev().find(|line| line.starts_with('{'));
         let json = json.ok_or_else(|| Failure::failed("peft_step.py printed no JSON object"))?;
-        serde_json::from_str(json).context("the JSON of peft_step.py")
+        let mut report: Value = serde_json::from_str(json).context("the JSON of peft_step.py")?;
+        let times = report["step_ms"].as_array().cloned().unwrap_or_default();
+        // Its first step warms up too.
+        let seconds: Vec<f64> =
+            times.iter().skip(1).filter_map(Value::as_f64).map(|ms| ms / 1000.0).collect();
+        report["median_step_seconds"] = json!(median(&seconds));
+        Ok(report)
     }
 
     fn print(&self, result: &Value) {

@@ -43,10 +43,10 @@ impl Eval {
             .adapter(&adapter)
             .data(&data)
             .recipe(recipe)
-            .evaluate()
+            .score(!adapter.is_empty())
             .run(|event| {
                 match event["event"].as_str() {
-                    Some("evaluated") => {
+                    Some("scored") => {
                         result.extend(event["evaluation"].as_object().cloned().unwrap_or_default());
                     }
                     Some("model") => drop(result.insert("model".into(), event["model"]["name"].clone())),

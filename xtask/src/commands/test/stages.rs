@@ -117,7 +117,10 @@ fn browser() -> Result<Counts> {
     let capabilities = paths::target().join("webdriver.json");
     let options = json!({
         "binary": provision::chromium()?,
-        "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"],
+        "args": [
+            "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-quic",
+            "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader",
+        ],
     });
     fs::write(&capabilities, json!({ "goog:chromeOptions": options }).to_string())?;
 
