@@ -1,0 +1,51 @@
+//! Tensor values, in every storage form.
+
+use crate::*;
+
+#[test]
+fn every_type_expands_as_gguf_expands_it() {
+    let source = FileSource::open(fixture("quants.gguf")).unwrap();
+    let gguf = Gguf::open(&source).unwrap();
+    let expected = deserialize_f32("quants.safetensors", &bytes("quants.safetensors")).unwrap();
+    assert_eq!(expected.len(), 11);
+    for (name, shape, values) in expected {
+        let tensor = gguf.tensors.iter().find(|tensor| tensor.name == name).unwrap();
+        assert_eq!((tensor.dtype.name(), &tensor.shape), (name.as_str(), &shape));
+        assert_eq!(read_f32(&source, tensor).unwrap(), values, "{name}");
+    }
+}
+
+#[test]
+fn one_model_in_every_form_has_the_same_values() {
+    let expected = deserialize_f32("f32", &bytes("f32/model.safetensors")).unwrap();
+    let forms: [(&[&str], SourceFormat, &str); 6] = [
+        (&F32, SourceFormat::Safetensors, "F32 ×21"),
+        (&F16, SourceFormat::Safetensors, "F16 ×21"),
+        (&SHARDED, SourceFormat::Safetensors, "BF16 ×21"),
+        (&["f32.gguf"], SourceFormat::Gguf, "F32 ×21"),
+        (&["f16.gguf"], SourceFormat::Gguf, "F16 ×16, F32 ×5"),
+        (&["bf16.gguf"], SourceFormat::Gguf, "BF16 ×16, F32 ×5"),
+    ];
+    for (names, format, stored_as) in forms {
+        let model = open(names).unwrap();
+        assert_eq!((model.format, model.stored_as().as_str()), (format, stored_as));
+        assert_eq!(model.tensors.len(), expected.len());
+        for (name, shape, values) in &expected {
+            assert_eq!(&model.tensor(name).unwrap().shape, shape, "{name}");
+            assert_eq!(&model.read_f32(name).unwrap(), values, "{name} in {names:?}");
+        }
+    }
+}
+
+#[test]
+fn a_quantised_model_is_near() {
+    let exact = open(&["f32.gguf"]).unwrap();
+    let quantised = open(&["q8_0.gguf"]).unwrap();
+    assert_eq!(quantised.stored_as(), "Q8_0 ×16, F32 ×5");
+    assert_eq!(quantised.file_bytes(), bytes("q8_0.gguf").len() as u64);
+    for tensor in &exact.tensors {
+        let (a, b) = (exact.read_f32(&tensor.name).unwrap(), quantised.read_f32(&tensor.name).unwrap());
+        let difference = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference < 2e-3, "{}: {difference}", tensor.name);
+    }
+}
