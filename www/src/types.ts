@@ -61,14 +61,22 @@ export interface ModelFile {
 export interface ModelReport {
   name: string;
   architecture: string;
+  source_format: 'gguf' | 'safetensors';
   parameters: number;
-  file_bytes: number;
-  stored_as: string;
-  layers: number;
   hidden_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  num_key_value_heads: number;
+  intermediate_size: number;
   vocab_size: number;
   max_position_embeddings: number;
+  tied_embeddings: boolean;
+  /** Storage types and how many tensors have each. */
+  stored_as: string;
+  file_bytes: number;
   has_chat_template: boolean;
+  /** The tokens that end an answer. */
+  end_of_turn: string[];
 }
 
 export interface PreviewPiece {
@@ -131,6 +139,7 @@ export interface Evaluation {
   loss: number;
   perplexity: number;
   tokens: number;
+  examples: number;
 }
 
 export interface StepReport {

@@ -1,5 +1,5 @@
 /** The open model and the ways to get one. */
-import { fetchBundled, bundledKey, listBundled, type BundledModel } from '../hub/bundled.js';
+import { baseOf, bundledKey, fetchBundled, listBundled, type BundledModel } from '../hub/bundled.js';
 import { download, openCached, type DownloadJob, type Transfer } from '../hub/download.js';
 import * as opfs from '../storage/opfs.js';
 import type { CachedModel, ModelSource } from '../storage/opfs.js';
@@ -52,7 +52,7 @@ class ModelStore extends Store {
       label: model.label,
       source: { kind: 'bundled', name: model.name },
       files: cached ? await openCached(cached) : await fetchBundled(model, this.onTransfer, signal),
-      base: model.base ?? null,
+      base: baseOf(model.name),
     }));
   }
 
@@ -81,17 +81,16 @@ class ModelStore extends Store {
       label: job.label,
       source: job.source,
       files: await download(job, this.onTransfer, signal),
-      base: job.source.kind === 'hub' ? job.source.repo : null,
+      base: knownBase(job.source),
     }));
   }
 
   openStored(model: CachedModel): Promise<boolean> {
-    const bundled = this.bundled.find((bundled) => bundledKey(bundled.name) === model.key);
     return this.load('stored', model.key, async () => ({
       label: model.label,
       source: model.source,
       files: await openCached(model),
-      base: model.source.kind === 'hub' ? model.source.repo : (bundled?.base ?? null),
+      base: knownBase(model.source),
     }));
   }
 
@@ -173,6 +172,11 @@ class ModelStore extends Store {
     this.busy = { ...this.busy, transfer, share: transfer.total > 0 ? transfer.done / transfer.total : 0 };
     this.changed();
   };
+}
+
+function knownBase(source: ModelSource): string | null {
+  if (source.kind === 'hub') return source.repo;
+  return source.kind === 'bundled' ? baseOf(source.name) : null;
 }
 
 export const model = new ModelStore();

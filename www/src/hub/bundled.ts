@@ -5,12 +5,18 @@ import { download, get, type RemoteFile, type Transfer } from './download.js';
 export interface BundledModel {
   name: string;
   label: string;
-  description?: string;
-  /** The Hugging Face id of the same model, for loading the adapter elsewhere. */
-  base?: string;
   files: string[];
   bytes: number;
 }
+
+/** What the page says of the models it knows, and the Hugging Face ids of those that are there too. */
+const KNOWN: Record<string, { description: string; base: string | null }> = {
+  tiny: { description: 'Ready at once. It only knows a small world of simple sentences.', base: null },
+  smollm2: {
+    description: 'A real assistant model, small enough for any laptop.',
+    base: 'HuggingFaceTB/SmolLM2-135M-Instruct',
+  },
+};
 
 /** Smaller models are fetched anew each time; storing them would only let them go stale. */
 const STORE_FROM_BYTES = 16 * 1024 * 1024;
@@ -44,6 +50,15 @@ export async function fetchBundled(
     onProgress({ done, total: model.bytes, resumedFrom: 0, file: file.name });
   }
   return blobs;
+}
+
+export function describe(name: string): string {
+  return KNOWN[name]?.description ?? '';
+}
+
+/** The id under which other tools find the same base model. */
+export function baseOf(name: string): string | null {
+  return KNOWN[name]?.base ?? null;
 }
 
 export function bundledKey(name: string): string {

@@ -6,7 +6,7 @@ import { model, type Place } from '../app/model.js';
 import { network } from '../app/network.js';
 import { Watch } from '../app/store.js';
 import { training } from '../app/training.js';
-import type { BundledModel } from '../hub/bundled.js';
+import { describe, type BundledModel } from '../hub/bundled.js';
 import './drop-zone.js';
 import './model-hub.js';
 import './stored-models.js';
@@ -113,7 +113,7 @@ export class ModelSection extends LitElement {
       @click=${() => useModel(model.openBundled(bundled))}
     >
       <b>${bundled.label}</b>
-      <span class="muted small">${bundled.description ?? ''} ${bytes(bundled.bytes)}</span>
+      <span class="muted small">${describe(bundled.name)} ${bytes(bundled.bytes)}</span>
     </button>`;
   }
 
@@ -132,7 +132,7 @@ export class ModelSection extends LitElement {
     const { report } = open;
     return html`<dl class="facts" data-test="model-facts" aria-label="The open model">
       ${fact('Model', open.label)} ${fact('Parameters', short(report.parameters))}
-      ${fact('Architecture', `${report.architecture}, ${report.layers} layers × ${report.hidden_size}`)}
+      ${fact('Architecture', `${report.architecture}, ${report.num_hidden_layers} layers × ${report.hidden_size}`)}
       ${fact('Vocabulary', `${count(report.vocab_size)} tokens`)} ${fact('Stored as', report.stored_as)}
       ${fact('Chat template', report.has_chat_template ? 'yes' : 'none: use plain text data')}
     </dl>`;

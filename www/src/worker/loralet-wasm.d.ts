@@ -27,8 +27,11 @@ declare module 'loralet-wasm/loralet.js' {
     adapter_zip(): Promise<Uint8Array<ArrayBuffer>>;
     load_adapter(files: t.AdapterFile[]): Promise<void>;
     has_adapter(): boolean;
-    /** `on_text` returns false to stop. */
-    generate(request: t.GenerateRequest, on_text: (delta: string) => boolean): Promise<t.GenerateReport>;
+    /** `on_text` answers whether to go on. */
+    generate(
+      request: t.GenerateRequest,
+      on_text: (delta: string) => Promise<boolean>,
+    ): Promise<t.GenerateReport>;
     memory(): t.MemoryReport;
     reset_training(): void;
     free(): void;

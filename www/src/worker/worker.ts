@@ -110,7 +110,8 @@ async function answer(request: Request): Promise<Answered> {
         generateCancelled = false;
         const onText = (delta: string) => {
           send({ type: 'text', id: request.id, delta });
-          return !generateCancelled;
+          // Messages are read before the next token, so that a cancel arrives.
+          return nextTask().then(() => !generateCancelled);
         };
         return { value: await session.generate(request.request, onText) };
       });
@@ -209,9 +210,15 @@ function setState(next: TrainState): void {
   send({ type: 'state', state });
 }
 
+/** Unlike a timer, a message is not held back when many follow one another. */
 function nextTask(): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, 0);
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => {
+      channel.port1.close();
+      resolve();
+    };
+    channel.port2.postMessage(null);
   });
 }
 
