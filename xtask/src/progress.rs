@@ -2,7 +2,9 @@
 //!
 //! On a terminal these are indicatif's bars and spinners; in a log they are plain lines at intervals.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,10 +26,12 @@ pub fn be_loud() {
     QUIET.store(false, Ordering::Relaxed);
 }
 
-/// One line about one part of the set-up or the run.
+/// One line about one part of the set-up or the run. What has been said is not said again.
 pub fn say(what: &str, state: impl AsRef<str>) {
-    if !QUIET.load(Ordering::Relaxed) {
-        eprintln!("  {what:<14} {}", state.as_ref());
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let line = format!("  {what:<14} {}", state.as_ref());
+    if !QUIET.load(Ordering::Relaxed) && SAID.lock().expect("nothing panics here").insert(line.clone()) {
+        eprintln!("{line}");
     }
 }
 

@@ -125,6 +125,67 @@ fn below(dir: &Path, name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    /// Sends a request and reads the answer up to the end of the connection.
+    fn ask(server: &Server, head: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).unwrap();
+        let length = body.len();
+        write!(stream, "{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn server(name: &str) -> (Server, PathBuf) {
+        let dir = std::env::temp_dir().join(format!("loralet-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let input = dir.join("input.txt");
+        fs::write(&input, "0123456789").unwrap();
+        let inputs = BTreeMap::from([("0".to_string(), input)]);
+        (Server::start(0, JobFiles { inputs, outputs: Some(dir.join("out")) }).unwrap(), dir)
+    }
+
+    #[test]
+    fn a_download_can_be_resumed() {
+        let (server, _) = server("ranges");
+        let whole = ask(&server, "GET /job/in/0 HTTP/1.1", "");
+        assert!(whole.starts_with("HTTP/1.1 200 OK") && whole.ends_with("\r\n\r\n0123456789"), "{whole}");
+        let etag = whole.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
+
+        let rest =
+            ask(&server, &format!("GET /job/in/0 HTTP/1.1\r\nRange: bytes=7-\r\nIf-Range: {etag}"), "");
+        assert!(rest.starts_with("HTTP/1.1 206 ") && rest.ends_with("\r\n\r\n789"), "{rest}");
+        assert!(rest.contains("Content-Range: bytes 7-9/10"), "{rest}");
+
+        let changed = ask(&server, "GET /job/in/0 HTTP/1.1\r\nRange: bytes=7-\r\nIf-Range: \"another\"", "");
+        assert!(changed.starts_with("HTTP/1.1 200 OK") && changed.ends_with("0123456789"), "{changed}");
+
+        let head = ask(&server, "HEAD /job/in/0 HTTP/1.1", "");
+        assert!(head.contains("Content-Length: 10") && head.ends_with("\r\n\r\n"), "{head}");
+    }
+
+    #[test]
+    fn uploads_go_into_the_output_folder_only() {
+        let (server, dir) = server("uploads");
+        let put = ask(&server, "PUT /job/out/adapter/a.bin HTTP/1.1", "weights");
+        assert!(put.starts_with("HTTP/1.1 201 "), "{put}");
+        assert_eq!(fs::read_to_string(dir.join("out/adapter/a.bin")).unwrap(), "weights");
+        for path in ["/job/out/../escaped", "/job/out/%2e%2e/escaped", "/job/in/0", "/index.html"] {
+            let refused = ask(&server, &format!("PUT {path} HTTP/1.1"), "x");
+            assert!(refused.starts_with("HTTP/1.1 404 "), "{path}: {refused}");
+        }
+        assert!(!dir.join("escaped").exists());
+    }
+
+    #[test]
+    fn nonsense_is_answered_too() {
+        let (server, _) = server("nonsense");
+        assert!(ask(&server, "GET /no/such/file HTTP/1.1", "").starts_with("HTTP/1.1 404 "));
+        assert!(ask(&server, "POST / HTTP/1.1", "").starts_with("HTTP/1.1 405 "));
+        assert!(ask(&server, "what is this", "").starts_with("HTTP/1.1 400 "));
+    }
 
     #[test]
     fn names_do_not_lead_out_of_the_folder() {
