@@ -90,7 +90,12 @@ pub fn split(examples: Vec<Example>, validation_fraction: f64, seed: u64) -> (Ve
 ///
 /// When packing, examples are laid into rows of `max_seq_length` by best fit, longest first, and the
 /// rows are then shuffled.
-pub fn epoch_batches(examples: &[Example], options: &BatchOptions, seed: u64, epoch: usize) -> Vec<Vec<BatchRow>> {
+pub fn epoch_batches(
+    examples: &[Example],
+    options: &BatchOptions,
+    seed: u64,
+    epoch: usize,
+) -> Vec<Vec<BatchRow>> {
     let mut order: Vec<usize> = (0..examples.len()).collect();
     let mut rng = rng(seed, FIRST_EPOCH_STREAM + epoch as u64);
     shuffle(&mut order, &mut rng);
@@ -247,7 +252,8 @@ mod tests {
         let examples = lengths(&[5, 3, 12, 7, 2, 4, 9, 1, 6, 6, 3]);
         for packing in [false, true] {
             let batches = epoch_batches(&examples, &options(packing), 7, 0);
-            let mut seen: Vec<usize> = batches.iter().flatten().flat_map(|row| row.examples.clone()).collect();
+            let mut seen: Vec<usize> =
+                batches.iter().flatten().flat_map(|row| row.examples.clone()).collect();
             assert_eq!(batches, epoch_batches(&examples, &options(packing), 7, 0));
             assert_ne!(batches, epoch_batches(&examples, &options(packing), 7, 1));
             assert_ne!(batches, epoch_batches(&examples, &options(packing), 8, 0));

@@ -54,7 +54,8 @@ impl ChatTemplate {
         env.add_filter("trim", python::trim);
         env.add_function("raise_exception", raise_exception);
         env.add_function("strftime_now", strftime_now);
-        env.add_template_owned(NAME, without_generation_tags(source)).map_err(|e| failed("cannot be read", &e))?;
+        env.add_template_owned(NAME, without_generation_tags(source))
+            .map_err(|e| failed("cannot be read", &e))?;
         let mut template = ChatTemplate { env: Arc::new(env), special_tokens, has_system_role: true };
         template.has_system_role = template.takes_system_role();
         Ok(template)
@@ -142,7 +143,10 @@ fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
 fn strftime_now(format: &str) -> Result<String, minijinja::Error> {
     let mut text = String::new();
     write!(text, "{}", chrono::Local::now().format(format)).map_err(|_| {
-        minijinja::Error::new(ErrorKind::InvalidOperation, format!("strftime_now: unknown format \"{format}\""))
+        minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            format!("strftime_now: unknown format \"{format}\""),
+        )
     })?;
     Ok(text)
 }
@@ -166,8 +170,10 @@ mod tests {
     #[test]
     fn values_print_as_in_python() {
         assert_eq!(render("{{ true }} {{ none }} {{ bos_token }}{{ eos_token }}").unwrap(), "True None </s>");
-        assert_eq!(render("{{ messages[0].content | trim }}|{{ messages[0]['content'].strip() }}").unwrap(),
-            "Größe <b>|Größe <b>");
+        assert_eq!(
+            render("{{ messages[0].content | trim }}|{{ messages[0]['content'].strip() }}").unwrap(),
+            "Größe <b>|Größe <b>"
+        );
     }
 
     #[test]
@@ -212,10 +218,12 @@ mod tests {
 
     #[test]
     fn a_dropped_system_message_is_folded() {
-        let source = "{% for m in messages %}{% if m.role != 'system' %}[{{ m.content }}]{% endif %}{% endfor %}";
+        let source =
+            "{% for m in messages %}{% if m.role != 'system' %}[{{ m.content }}]{% endif %}{% endfor %}";
         let template = ChatTemplate::new(source, Vec::new()).unwrap();
         assert!(!template.has_system_role());
-        let folded = template.fold_system(&[Message::new("system", "S"), Message::new("user", "U")]).into_owned();
+        let folded =
+            template.fold_system(&[Message::new("system", "S"), Message::new("user", "U")]).into_owned();
         assert_eq!(template.render(&folded, false).unwrap(), "[S\n\nU]");
         let alone = [Message::new("system", "S")];
         let folded = template.fold_system(&alone);

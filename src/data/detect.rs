@@ -126,7 +126,9 @@ impl Parts<'_> {
         match shape {
             DataShape::Text => Ok(RowContent::Text(text(value("text"), "text")?)),
             DataShape::Messages => chat(system, Vec::new(), messages(value("messages"), "messages")?),
-            DataShape::ShareGpt => chat(system, Vec::new(), messages(value("conversations"), "conversations")?),
+            DataShape::ShareGpt => {
+                chat(system, Vec::new(), messages(value("conversations"), "conversations")?)
+            }
             DataShape::PromptCompletion => {
                 let (prompt, completion) = (value("prompt"), value("completion"));
                 if is_message_list(prompt) || is_message_list(completion) {
@@ -188,7 +190,9 @@ fn messages(value: &Value, column: &str) -> Result<Vec<Message>, String> {
                 .map_err(|e| format!("\"{column}\" holds text that is not a JSON list of messages ({e})"))?;
             return match parsed {
                 Value::Array(_) => messages(&parsed, column),
-                other => Err(format!("\"{column}\" holds {} where a list of messages is expected", kind(&other))),
+                other => {
+                    Err(format!("\"{column}\" holds {} where a list of messages is expected", kind(&other)))
+                }
             };
         }
         other => {
@@ -245,7 +249,9 @@ fn text_parts(parts: &[Value]) -> Result<String, String> {
         match (part, part.get("type").and_then(Value::as_str), part.get("text").and_then(Value::as_str)) {
             (Value::String(text), _, _) => joined.push_str(text),
             (_, None | Some("text"), Some(text)) => joined.push_str(text),
-            (_, Some(kind), _) => return Err(format!("its content has a part of type \"{kind}\"; only text can be used")),
+            (_, Some(kind), _) => {
+                return Err(format!("its content has a part of type \"{kind}\"; only text can be used"));
+            }
             _ => return Err("its content has a part without text".into()),
         }
     }

@@ -44,7 +44,8 @@ pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<D
         "txt" => plain::read(text),
         "md" | "markdown" => plain::read(text),
         other => {
-            let kind = if other.is_empty() { "no extension".into() } else { format!("the extension .{other}") };
+            let kind =
+                if other.is_empty() { "no extension".into() } else { format!("the extension .{other}") };
             return Err(invalid(
                 file.name,
                 format!("has {kind}; known data files are .jsonl, .json, .csv, .tsv, .txt and .md"),
@@ -86,6 +87,9 @@ fn extension(name: &str) -> String {
 
 /// The bytes as text, without a byte order mark.
 fn decode<'a>(file: DataFile<'a>) -> Result<&'a str> {
+    if file.bytes.starts_with(b"\xFF\xFE") || file.bytes.starts_with(b"\xFE\xFF") {
+        return Err(invalid(file.name, "is UTF-16 text; save it as UTF-8"));
+    }
     if let Some(kind) = known_binary(file.bytes) {
         return Err(invalid(
             file.name,
@@ -123,9 +127,7 @@ pub(super) fn line_at(bytes: &[u8], offset: usize) -> usize {
 }
 
 fn known_binary(bytes: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(&[u8], &str); 9] = [
-        (b"\xFF\xFE", "UTF-16 text"),
-        (b"\xFE\xFF", "UTF-16 text"),
+    const MAGIC: [(&[u8], &str); 7] = [
         (b"PAR1", "a Parquet file"),
         (b"PK\x03\x04", "a zip archive (perhaps a spreadsheet)"),
         (b"\x1F\x8B", "a gzip archive"),

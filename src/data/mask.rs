@@ -8,6 +8,7 @@
 use super::chat_template::ChatTemplate;
 use super::dataset::Message;
 use crate::error::Result;
+use std::ops::Range;
 
 /// A conversation rendered as far as one assistant's turn.
 pub(super) struct Turn {
@@ -26,6 +27,28 @@ pub(super) fn turn(template: &ChatTemplate, messages: &[Message], index: usize) 
         _ => start_by_other_words(template, &messages[..=index], &text)?,
     };
     Ok(Turn { text, start })
+}
+
+/// Which tokens have a byte in one of the `trained` ranges, save the first. Both are in order.
+/// A span that begins at `text_length` is the end token's.
+pub(super) fn mark(spans: &[Range<usize>], trained: &[Range<usize>], text_length: usize) -> Vec<bool> {
+    let mut ranges = trained.iter().peekable();
+    let mut mask: Vec<bool> = spans
+        .iter()
+        .map(|span| {
+            while ranges.next_if(|range| range.end <= span.start && range.end < text_length).is_some() {}
+            ranges.peek().is_some_and(|range| {
+                let is_end_token = span.start == text_length && range.end == text_length;
+                let is_inside = span.start < range.end && span.end > range.start;
+                let is_point_inside = span.is_empty() && range.contains(&span.start);
+                is_end_token || is_inside || is_point_inside
+            })
+        })
+        .collect();
+    if let Some(first) = mask.first_mut() {
+        *first = false;
+    }
+    mask
 }
 
 /// For templates whose generation prompt is not how an assistant's turn begins: where the text

@@ -19,13 +19,16 @@ mod mask;
 mod preview;
 mod python;
 pub mod report;
+mod row;
+mod skipped;
 pub mod tokenizer;
 
 pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 pub use chat_template::ChatTemplate;
 pub use dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
-pub use encode::{EncodeOptions, Encoded, Example, SkipReason, SkippedRow, encode_dataset};
+pub use encode::{EncodeOptions, Encoded, Example, encode_dataset};
 pub use formats::{DataFile, read_dataset};
 pub use preview::{PreviewPiece, PreviewRow, preview};
 pub use report::{DataReport, LengthBin, RowList, report};
+pub use skipped::{SkipReason, SkippedRow};
 pub use tokenizer::Tokenizer;

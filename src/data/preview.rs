@@ -1,7 +1,8 @@
 //! What the model will be shown, and which of it is trained.
 
 use super::dataset::{Dataset, Row, RowContent};
-use super::encode::{EncodeOptions, EncodedText, encode_row};
+use super::encode::EncodeOptions;
+use super::row::{EncodedText, encode_row};
 use super::tokenizer::Tokenizer;
 use crate::error::Result;
 use serde::Serialize;
@@ -56,10 +57,7 @@ fn beginning(content: &RowContent, options: &EncodeOptions) -> RowContent {
     const BYTES_PER_TOKEN: usize = 64;
     match content {
         RowContent::Text(text) => {
-            let mut end = text.len().min(options.max_seq_length.saturating_mul(BYTES_PER_TOKEN));
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
+            let end = text.floor_char_boundary(options.max_seq_length.saturating_mul(BYTES_PER_TOKEN));
             RowContent::Text(text[..end].to_string())
         }
         other => other.clone(),

@@ -1,7 +1,8 @@
 //! What a user should know of a data set before training on it.
 
 use super::dataset::{DataShape, Dataset, RowContent};
-use super::encode::{Encoded, SkipReason};
+use super::encode::Encoded;
+use super::skipped::SkipReason;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -65,8 +66,7 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
     let skipped = |wanted: fn(&SkipReason) -> bool| {
         encoded.skipped.iter().filter(move |s| wanted(&s.reason)).map(|s| line(s.row))
     };
-    let mut truncated: Vec<usize> =
-        encoded.examples.iter().filter(|e| e.truncated).map(|e| e.row).collect();
+    let mut truncated: Vec<usize> = encoded.examples.iter().filter(|e| e.truncated).map(|e| e.row).collect();
     truncated.dedup();
     DataReport {
         file: dataset.file.clone(),
@@ -119,10 +119,8 @@ fn histogram(lengths: &[usize]) -> Vec<LengthBin> {
     let (Some(&min), Some(&max)) = (lengths.first(), lengths.last()) else { return Vec::new() };
     let width = round_width((max - min + 1).div_ceil(HISTOGRAM_BINS));
     let first = min / width * width;
-    let mut bins: Vec<LengthBin> = (first..=max)
-        .step_by(width)
-        .map(|from| LengthBin { from, to: from + width, count: 0 })
-        .collect();
+    let mut bins: Vec<LengthBin> =
+        (first..=max).step_by(width).map(|from| LengthBin { from, to: from + width, count: 0 }).collect();
     for length in lengths {
         bins[(length - first) / width].count += 1;
     }

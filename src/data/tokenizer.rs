@@ -24,6 +24,8 @@ struct Shared {
     plain_template: ChatTemplate,
     /// The id with which the tokenizer begins every text, for models trained that way.
     prefix_id: Option<u32>,
+    /// Whether a text cut where [`cut_at_word`] cuts it gives the same ids as the whole.
+    can_cut: bool,
 }
 
 /// Token ids, and for each the bytes of the text that it stands for.
@@ -50,8 +52,16 @@ impl Tokenizer {
         };
         let plain_template = ChatTemplate::new(PLAIN_TEMPLATE, special_tokens.clone())?;
         let added_ids = tokenizer.get_added_tokens_decoder().into_keys().collect();
-        let mut shared =
-            Shared { tokenizer, added_ids, special_tokens, chat_template, plain_template, prefix_id: None };
+        let mut shared = Shared {
+            tokenizer,
+            added_ids,
+            special_tokens,
+            chat_template,
+            plain_template,
+            prefix_id: None,
+            can_cut: false,
+        };
+        shared.can_cut = shared.can_cut()?;
         let bos = shared.special_id("bos_token");
         let begins = shared.encode("", true)?.first().copied();
         shared.prefix_id = begins.filter(|id| Some(*id) == bos);
@@ -140,24 +150,15 @@ impl Tokenizer {
 
     /// Token ids with the bytes that each stands for. The tokenizer adds nothing of its own.
     pub(super) fn tokens(&self, text: &str) -> Result<Tokens> {
-        let encoding = self
-            .shared
-            .tokenizer
-            .encode(text, false)
-            .map_err(|e| failed("this text cannot be encoded", &*e))?;
-        // Some tokenizers leave a token's leading space out of its offsets: a gap between two
-        // tokens belongs to the later one.
-        let mut end_so_far = 0;
-        let spans = encoding
-            .get_offsets()
-            .iter()
-            .map(|&(start, end)| {
-                let span = start.min(end_so_far)..end;
-                end_so_far = end_so_far.max(end);
-                span
-            })
-            .collect();
-        Ok(Tokens { ids: encoding.get_ids().to_vec(), spans })
+        let mut tokens = Tokens::default();
+        let mut from = 0;
+        while from < text.len() {
+            let rest = &text[from..];
+            let length = if self.shared.can_cut { cut_at_word(rest, PIECE_BYTES) } else { rest.len() };
+            self.shared.append_tokens(&rest[..length], from, &mut tokens)?;
+            from += length;
+        }
+        Ok(tokens)
     }
 
     fn template_end_of_turn(&self) -> Option<u32> {
@@ -179,6 +180,37 @@ impl Shared {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// Appends the tokens of `piece`, which begins at byte `from` of the text.
+    fn append_tokens(&self, piece: &str, from: usize, tokens: &mut Tokens) -> Result<()> {
+        let encoding =
+            self.tokenizer.encode(piece, false).map_err(|e| failed("this text cannot be encoded", &*e))?;
+        tokens.ids.extend(encoding.get_ids());
+        // Some tokenizers leave a token's leading space out of its offsets: a gap between two
+        // tokens belongs to the later one.
+        let mut end_so_far = 0;
+        tokens.spans.extend(encoding.get_offsets().iter().map(|&(start, end)| {
+            let start = start.min(end_so_far);
+            end_so_far = end_so_far.max(end);
+            from + start..from + end
+        }));
+        Ok(())
+    }
+
+    /// Tokenizers that put a mark before every text, or that have tokens of several words, cannot
+    /// work piece by piece.
+    fn can_cut(&self) -> Result<bool> {
+        let has_phrases = self
+            .tokenizer
+            .get_added_tokens_decoder()
+            .values()
+            .any(|token| token.content.contains(char::is_whitespace));
+        let is_sum = |whole: &str, at: usize| -> Result<bool> {
+            let (a, b) = whole.split_at(at);
+            Ok(self.encode(whole, false)? == [self.encode(a, false)?, self.encode(b, false)?].concat())
+        };
+        Ok(!has_phrases && is_sum("some words", 4)? && is_sum("a line\nand another", 7)?)
+    }
+
     fn special_id(&self, name: &str) -> Option<u32> {
         let (_, token) = self.special_tokens.iter().find(|(known, _)| known == name)?;
         self.tokenizer.token_to_id(token)
@@ -193,6 +225,32 @@ impl fmt::Debug for Tokenizer {
             .field("chat_template", &self.has_chat_template())
             .finish()
     }
+}
+
+/// The tokenizer needs a hundred times a text's memory, so a long text is encoded in pieces.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Length of the first piece of a long text, at least `wanted` bytes: up to the space between two
+/// words or to the line end between a character and a word, where no tokenizer joins the sides.
+fn cut_at_word(text: &str, wanted: usize) -> usize {
+    let Some((_, tail)) =
+        text.split_at_checked(text.floor_char_boundary(wanted)).filter(|(_, t)| !t.is_empty())
+    else {
+        return text.len();
+    };
+    let start = text.len() - tail.len();
+    let mut before = [' ', ' '];
+    for (offset, c) in tail.char_indices() {
+        let [left, between] = before;
+        if between == ' ' && left.is_ascii_alphabetic() && c.is_ascii_alphabetic() {
+            return start + offset - 1;
+        }
+        if between == '\n' && !left.is_whitespace() && c.is_alphabetic() {
+            return start + offset;
+        }
+        before = [between, c];
+    }
+    text.len()
 }
 
 /// `bos_token` and its kin by name, as chat templates see them.
@@ -218,4 +276,19 @@ fn special_tokens(files: &TokenizerFiles) -> Vec<(String, String)> {
 
 fn failed(what: &str, error: &(dyn std::error::Error + Send + Sync)) -> Error {
     Error::Tokenizer { reason: format!("{what} ({error})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_words() {
+        assert_eq!(cut_at_word("some words here", 2), 4);
+        assert_eq!(cut_at_word("some words here", 7), 10);
+        assert_eq!(cut_at_word("1 2 3  four\n five\nsix seven", 2), 18);
+        assert_eq!(cut_at_word("天气。\n今天", 3), 10);
+        assert_eq!(cut_at_word("some words", 100), 10);
+        assert_eq!(cut_at_word("", 10), 0);
+    }
 }

@@ -99,9 +99,8 @@ fn list(file: &str, text: &str, json: &str) -> Result<Vec<Record>> {
 
 fn object(file: &str, text: &str, entries: Entries, notes: &mut Vec<String>) -> Result<Vec<Record>> {
     let is_list = |raw: &RawValue| raw.get().starts_with('[');
-    let container = CONTAINERS
-        .iter()
-        .find_map(|name| entries.0.iter().find(|(key, raw)| key == name && is_list(raw)));
+    let container =
+        CONTAINERS.iter().find_map(|name| entries.0.iter().find(|(key, raw)| key == name && is_list(raw)));
     if let Some((key, raw)) = container {
         let others: Vec<&str> = entries
             .0
@@ -192,7 +191,8 @@ mod tests {
 
     #[test]
     fn the_train_split_is_preferred() {
-        let records = read("f", r#"{"test": [{"text": "b"}], "train": [{"text": "a"}]}"#, Layout::Whole).unwrap();
+        let records =
+            read("f", r#"{"test": [{"text": "b"}], "train": [{"text": "a"}]}"#, Layout::Whole).unwrap();
         assert_eq!(records.records[0].fields["text"], "a");
         assert_eq!(records.notes, ["rows are read from \"train\"; \"test\" is left out"]);
     }

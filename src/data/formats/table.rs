@@ -20,7 +20,8 @@ pub(super) fn read(file: &str, text: &str, kind: Kind) -> Result<Records> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| error(file, &e))?.clone();
     let columns: Vec<String> = header.iter().map(|name| name.trim().to_string()).collect();
-    if let Some(twice) = columns.iter().enumerate().find(|(i, c)| !c.is_empty() && columns[..*i].contains(c)) {
+    if let Some(twice) = columns.iter().enumerate().find(|(i, c)| !c.is_empty() && columns[..*i].contains(c))
+    {
         return Err(invalid(file, format!("has two columns named \"{}\"; rename one of them", twice.1)));
     }
     let mut records = Vec::new();

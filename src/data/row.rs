@@ -1,0 +1,230 @@
+//! One row as text, tokens and mask.
+
+use super::dataset::{Message, RowContent};
+use super::encode::EncodeOptions;
+use super::mask::{mark, turn};
+use super::skipped::SkipReason;
+use super::tokenizer::{Tokenizer, Tokens};
+use crate::error::{Error, Result};
+use crate::recipe::Objective;
+use std::ops::Range;
+
+/// A row, or a part of one, as text and tokens. SFT rows are cut to `max_seq_length` already.
+pub(super) struct EncodedText {
+    pub text: String,
+    pub tokens: Tokens,
+    pub trained: Vec<bool>,
+    /// Tokens before the cut; estimated for a text of megabytes.
+    pub full_length: usize,
+    /// Raw text, to be learned in windows instead of being cut.
+    pub in_windows: bool,
+}
+
+/// The texts of a row, or why it is skipped; the outer error ends the whole reading.
+pub(super) type RowResult = Result<Result<Vec<EncodedText>, SkipReason>>;
+
+pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &EncodeOptions) -> RowResult {
+    if content.is_blank() {
+        return Ok(Err(SkipReason::Empty));
+    }
+    let all = options.objective == Objective::Text || options.train_on_prompt;
+    let encoder = RowEncoder { tokenizer, options, all };
+    match content {
+        RowContent::Text(text) => encoder.document(text.clone(), true),
+        RowContent::Pair { system, prompt, completion } if tokenizer.has_chat_template() => {
+            let mut messages: Vec<Message> = system.iter().map(|s| Message::new("system", s)).collect();
+            messages.push(Message::new("user", prompt));
+            let prompt_messages = messages.len();
+            messages.push(Message::new("assistant", completion));
+            encoder.chat(&messages, prompt_messages)
+        }
+        RowContent::Pair { system, prompt, completion } => {
+            let before = match system {
+                Some(system) => format!("{system}\n\n{prompt}"),
+                None => prompt.clone(),
+            };
+            let start = before.len();
+            encoder.pair(before + completion, start)
+        }
+        RowContent::Chat { messages, prompt_messages } => encoder.chat(messages, *prompt_messages),
+    }
+}
+
+struct RowEncoder<'a> {
+    tokenizer: &'a Tokenizer,
+    options: &'a EncodeOptions,
+    /// Every token is trained, prompts too.
+    all: bool,
+}
+
+impl RowEncoder<'_> {
+    /// Everything trained, in windows.
+    fn document(&self, text: String, with_ends: bool) -> RowResult {
+        let mut tokens = self.tokenizer.tokens(&text)?;
+        if with_ends {
+            self.add_ends(&mut tokens, text.len());
+        }
+        let full_length = tokens.ids.len();
+        // One token alone has nothing before it and nothing after it.
+        if full_length < 2 {
+            return Ok(Err(SkipReason::Empty));
+        }
+        let mut trained = vec![true; full_length];
+        trained[0] = false;
+        Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: true }]))
+    }
+
+    /// A prompt and, from byte `start`, its completion.
+    fn pair(&self, text: String, start: usize) -> RowResult {
+        if self.options.objective == Objective::Text {
+            return self.document(text, true);
+        }
+        let (mut tokens, mut length) = self.kept_tokens(&text)?;
+        length += self.add_ends(&mut tokens, text.len());
+        let trained = if self.all { 0 } else { start }..text.len();
+        Ok(some_trained(vec![self.cut(text, tokens, &[trained], length)]))
+    }
+
+    fn chat(&self, messages: &[Message], prompt_messages: usize) -> RowResult {
+        let template = self.tokenizer.template();
+        let folded = template.fold_system(messages);
+        let prompt_messages = prompt_messages.saturating_sub(messages.len() - folded.len());
+        let answers: Vec<usize> =
+            (prompt_messages..folded.len()).filter(|&i| folded[i].is_assistant()).collect();
+        // What comes after the last answer teaches nothing.
+        let used = match answers.last() {
+            _ if self.all => folded.len(),
+            Some(last) => last + 1,
+            None => return Ok(Err(SkipReason::NoAssistantTurn)),
+        };
+        let text = match template.render(&folded[..used], false) {
+            Ok(text) => text,
+            Err(error) => return refused(error),
+        };
+        if self.options.objective == Objective::Text {
+            return self.document(text, !self.tokenizer.has_chat_template());
+        }
+        let (tokens, length) = self.chat_tokens(&text)?;
+        if self.all {
+            let everything = 0..text.len();
+            return Ok(some_trained(vec![self.cut(text, tokens, &[everything], length)]));
+        }
+        // Answers beyond the cut need no rendering, which keeps a very long conversation cheap.
+        let kept_bytes = tokens.spans.get(self.options.max_seq_length).map_or(text.len(), |span| span.start);
+        let mut trained = Vec::new();
+        for &index in &answers {
+            let turn = match turn(template, &folded, index) {
+                Ok(turn) => turn,
+                Err(error) => return refused(error),
+            };
+            if !text.starts_with(&turn.text) {
+                return self.turn_by_turn(&folded, &answers);
+            }
+            if turn.start >= kept_bytes {
+                break;
+            }
+            trained.push(turn.start..turn.text.len());
+        }
+        Ok(some_trained(vec![self.cut(text, tokens, &trained, length)]))
+    }
+
+    /// For templates that render a turn otherwise once it is past (reasoning that is taken out, say):
+    /// a text for each answer, as the model sees it when it is to give that answer.
+    fn turn_by_turn(&self, messages: &[Message], answers: &[usize]) -> RowResult {
+        let mut texts = Vec::new();
+        for &index in answers {
+            let turn = match turn(self.tokenizer.template(), messages, index) {
+                Ok(turn) => turn,
+                Err(error) => return refused(error),
+            };
+            let (tokens, length) = self.chat_tokens(&turn.text)?;
+            let trained = turn.start..turn.text.len();
+            let text = self.cut(turn.text, tokens, &[trained], length);
+            let is_last = !text.trained.contains(&true);
+            texts.push(text);
+            // Later prompts are longer still.
+            if is_last {
+                break;
+            }
+        }
+        Ok(some_trained(texts))
+    }
+
+    fn chat_tokens(&self, text: &str) -> Result<(Tokens, usize)> {
+        let (mut tokens, mut length) = self.kept_tokens(text)?;
+        if !self.tokenizer.has_chat_template() {
+            length += self.add_prefix(&mut tokens);
+        }
+        Ok((tokens, length))
+    }
+
+    /// At least the tokens that are kept of `text`, and how many tokens it has. Of a text of
+    /// megabytes only the beginning is tokenised, well beyond what is kept, and the count estimated.
+    fn kept_tokens(&self, text: &str) -> Result<(Tokens, usize)> {
+        const LONG_TEXT: usize = 1 << 20;
+        const BYTES_PER_TOKEN: usize = 64;
+        let kept = self.options.max_seq_length;
+        let mut end = kept.saturating_mul(BYTES_PER_TOKEN);
+        while text.len() > LONG_TEXT && end < text.len() / 2 {
+            let head = &text[..text.floor_char_boundary(end)];
+            let tokens = self.tokenizer.tokens(head)?;
+            if tokens.ids.len() >= 2 * kept {
+                let tokens_per_byte = tokens.ids.len() as f64 / head.len() as f64;
+                return Ok((tokens, (tokens_per_byte * text.len() as f64) as usize));
+            }
+            end *= 2;
+        }
+        let tokens = self.tokenizer.tokens(text)?;
+        let length = tokens.ids.len();
+        Ok((tokens, length))
+    }
+
+    /// Returns how many tokens were added, as [`RowEncoder::add_ends`] does.
+    fn add_prefix(&self, tokens: &mut Tokens) -> usize {
+        let Some(id) = self.tokenizer.prefix_id() else { return 0 };
+        tokens.ids.insert(0, id);
+        tokens.spans.insert(0, 0..0);
+        1
+    }
+
+    fn add_ends(&self, tokens: &mut Tokens, text_length: usize) -> usize {
+        let added = self.add_prefix(tokens);
+        match self.tokenizer.eos_token_id() {
+            Some(id) if tokens.ids.last() != Some(&id) => {
+                tokens.ids.push(id);
+                // Beyond the text: the end token belongs to what is trained last.
+                tokens.spans.push(text_length..text_length + 1);
+                added + 1
+            }
+            _ => added,
+        }
+    }
+
+    /// The beginning, as long as `max_seq_length`, of a text that has `full_length` tokens.
+    fn cut(
+        &self,
+        text: String,
+        mut tokens: Tokens,
+        trained: &[Range<usize>],
+        full_length: usize,
+    ) -> EncodedText {
+        tokens.ids.truncate(self.options.max_seq_length);
+        tokens.spans.truncate(self.options.max_seq_length);
+        let trained = mark(&tokens.spans, trained, text.len());
+        EncodedText { text, tokens, trained, full_length, in_windows: false }
+    }
+}
+
+fn some_trained(texts: Vec<EncodedText>) -> Result<Vec<EncodedText>, SkipReason> {
+    let tokens = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
+    let kept: Vec<EncodedText> = texts.into_iter().filter(|text| text.trained.contains(&true)).collect();
+    if kept.is_empty() { Err(SkipReason::PromptTooLong { tokens }) } else { Ok(kept) }
+}
+
+/// A conversation that the template cannot render is skipped; any other error is one.
+fn refused(error: Error) -> RowResult {
+    match error {
+        Error::ChatTemplate { reason } => Ok(Err(SkipReason::Template(reason))),
+        other => Err(other),
+    }
+}
