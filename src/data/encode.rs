@@ -6,7 +6,7 @@
 //! | prompt and completion | a user and an assistant turn | joined as they stand, completion and end token trained |
 //! | conversation, Alpaca | rendered, the assistant's turns trained | the same in [the plain format](super::chat_template::PLAIN_TEMPLATE) |
 //!
-//! A text is always tokenised whole, and the trained part found by byte offsets: what the model sees
+//! Prompt and answer are tokenised as one text, and the trained part found by byte offsets: what the model sees
 //! is what its tokenizer makes of the text, also where prompt and answer meet. A token with a trained
 //! byte in it is trained. Rows longer than `max_seq_length` keep their beginning. Windows of a long
 //! text overlap by one token, so that each token but the first is predicted once.
