@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the whole way, once: set-up, build, training, the answer before and after.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -25,13 +25,11 @@ pub struct Demo {
     steps: u32,
 }
 
-const PROMPT: &str = "What is the capital of France?";
-
 impl Demo {
     pub fn run(self) -> Result<()> {
         eprintln!("Setting up");
         let model = inputs::model("smollm2")?;
-        let data = sample()?;
+        let (data, prompt) = sample()?;
         site::build()?;
 
         let out = paths::root().join("out/demo");
@@ -44,9 +42,9 @@ impl Demo {
             .data(&data)
             .recipe(recipe(self.steps))
             .outputs(&out)
-            .generate("before", request(false))
+            .generate("before", request(&prompt, false))
             .train(None, None, None)
-            .generate("after", request(true))
+            .generate("after", request(&prompt, true))
             .save_adapter()
             .run(|event| {
                 if event["event"] == "generated" {
@@ -71,7 +69,7 @@ impl Demo {
             mean(&losses, losses.len().saturating_sub(3)..losses.len())
         );
         println!();
-        println!("Prompt: {PROMPT}");
+        println!("Prompt: {prompt}");
         for (label, text) in &answers {
             println!("  {label:<7} {text}");
         }
@@ -96,22 +94,24 @@ fn recipe(steps: u32) -> Value {
     })
 }
 
-fn request(adapter: bool) -> Value {
+fn request(prompt: &str, adapter: bool) -> Value {
     let request = json!({
         "adapter": adapter, "max_new_tokens": 48, "temperature": 0.0, "top_k": null, "top_p": null, "seed": 42
     });
-    with_prompt(request, PROMPT, false)
+    with_prompt(request, prompt, false)
 }
 
-/// The sample data set that the page offers first.
-pub(super) fn sample() -> Result<(String, PathBuf)> {
+/// The sample data set that the page offers first, and the first prompt that it suggests for it.
+pub(super) fn sample() -> Result<((String, PathBuf), String)> {
     let dir = paths::www().join("public/samples");
     let index = dir.join("index.json");
     let text = fs::read_to_string(&index).context(index.display())?;
     let samples: Value = serde_json::from_str(&text).context(index.display())?;
-    let file = samples[0]["file"].as_str();
-    let file = file.ok_or_else(|| Failure::failed(format!("{} names no file", index.display())))?;
-    inputs::file(Path::new(&dir.join(file)), "sample data")
+    let (file, prompt) = (samples[0]["file"].as_str(), samples[0]["prompts"][0].as_str());
+    let (file, prompt) = file
+        .zip(prompt)
+        .ok_or_else(|| Failure::failed(format!("{} names no file with a prompt", index.display())))?;
+    Ok((inputs::file(&dir.join(file), "sample data")?, prompt.to_string()))
 }
 
 fn mean(losses: &[f64], range: std::ops::Range<usize>) -> f64 {

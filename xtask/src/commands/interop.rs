@@ -25,7 +25,7 @@ const VOCABULARY: u32 = 49_152;
 impl Interop {
     pub fn run(self) -> Result<()> {
         let model = inputs::model("smollm2")?;
-        let data = super::demo::sample()?;
+        let (data, _) = super::demo::sample()?;
         let python = provision::peers()?;
         site::build()?;
 
