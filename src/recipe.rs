@@ -148,7 +148,7 @@ pub struct DataRecipe {
     /// Put the prompt's tokens into the loss too. Default false.
     pub train_on_prompt: bool,
     /// Which columns are which, where detection is not enough.
-    pub mapping: Option<crate::data::formats::ColumnMapping>,
+    pub mapping: Option<crate::data::ColumnMapping>,
 }
 
 /// The linear layers of a Llama block, in checkpoint order.

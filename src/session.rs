@@ -4,12 +4,10 @@
 //! knows more of the crate than what is public here.
 
 use crate::adapters::Trainable;
-use crate::data::dataset::{Dataset, Message};
-use crate::data::encode::{EncodeOptions, encode_dataset};
-use crate::data::formats::{DataFile, read_dataset};
-use crate::data::preview::{PreviewRow, preview};
-use crate::data::report::{DataReport, report};
-use crate::data::tokenizer::Tokenizer;
+use crate::data::{
+    BatchOptions, DataFile, DataReport, Dataset, EncodeOptions, Message, PreviewRow, Tokenizer, encode_dataset, preview,
+    read_dataset, report,
+};
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
 use crate::generate::{Answer, Sampling, generate};
@@ -272,7 +270,7 @@ impl Session {
     pub async fn score(&self, recipe: &Recipe, adapter: bool) -> Result<Evaluation> {
         let (model, dataset) = (self.model()?, self.dataset()?);
         let encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
-        let options = crate::data::batch::BatchOptions {
+        let options = BatchOptions {
             batch_size: recipe.train.batch_size,
             max_seq_length: recipe.train.max_seq_length,
             packing: false,

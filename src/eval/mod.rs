@@ -33,5 +33,5 @@ pub async fn loss(model: &Llama, rows: &[Example], options: &BatchOptions, loss:
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let failed = |error: String| Error::Device { reason: format!("it stopped answering ({error}); reload and resume") };
     let data = tensor.into_data_async().await.map_err(|error| failed(format!("{error:?}")))?;
-    data.convert::<f32>().into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
+    data.convert::<f32>().try_into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
 }

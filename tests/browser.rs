@@ -1,0 +1,39 @@
+//! What only a browser can show: the parity checks in wasm, on the CPU and on WebGPU.
+#![cfg(target_arch = "wasm32")]
+
+mod support;
+
+use burn::tensor::Device;
+use loralet::web::device::choose;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+#[wasm_bindgen_test]
+async fn cpu_logits_agree_with_transformers() {
+    support::full_rows(&Device::flex(), 1e-4).await;
+    support::padded_and_packed(&Device::flex(), 1e-4).await;
+    support::peft_adapters(&Device::flex(), 1e-4).await;
+}
+
+#[wasm_bindgen_test]
+async fn cpu_lora_steps_follow_pytorch() {
+    support::lora_steps(&Device::flex(), 1e-4).await;
+}
+
+#[wasm_bindgen_test]
+async fn cpu_full_fine_tuning_steps_follow_pytorch() {
+    support::full_steps(&Device::flex(), 1e-4).await;
+}
+
+/// One test, since a page can set up its GPU runtime once.
+#[wasm_bindgen_test]
+async fn webgpu_follows_the_references() {
+    loralet::web::start();
+    let (device, _, report) = choose("webgpu").await.unwrap();
+    assert_eq!(report.kind, "webgpu", "{}", report.reason);
+    support::full_rows(&device, 1e-3).await;
+    support::padded_and_packed(&device, 1e-3).await;
+    support::peft_adapters(&device, 1e-3).await;
+    support::lora_steps(&device, 1e-3).await;
+}

@@ -1,0 +1,238 @@
+//! Parity checks that native and browser tests share: each takes the device to run on and
+//! how far its numbers may be from the reference's.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
+use burn::tensor::{Device, Tensor};
+use loralet::adapters::Trainable;
+use loralet::data::batch::Batch;
+use loralet::eval::read;
+use loralet::export::{OutputFile, peft};
+use loralet::models::{Input, Llama, LlamaConfig, head};
+use loralet::objectives;
+use loralet::recipe::{LoraRecipe, Method, Objective, Recipe, SchedulerType};
+use loralet::train::optimizer::{AdamW, clip_factor};
+use loralet::train::schedule::Schedule;
+use loralet::weights::safetensors;
+use serde_json::Value;
+use std::collections::HashMap;
+
+pub type Tensors = HashMap<String, (Vec<usize>, Vec<f32>)>;
+
+macro_rules! fixture {
+    ($path:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/llama/", $path)).as_slice()
+    };
+}
+
+/// Logits of whole rows; `config.json` in both spellings of rope settings.
+pub async fn full_rows(device: &Device, tolerance: f32) {
+    let expected = tensors(fixture!("expected.safetensors"));
+    let [batch, seq] = dims(&expected, "input_ids");
+    let positions: Vec<u32> = (0..batch).flat_map(|_| 0..seq as u32).collect();
+    let documents = vec![1; batch * seq];
+    let input_ids = ids(&expected, "input_ids");
+    let input = Input { input_ids: &input_ids, position_ids: &positions, document_ids: &documents, batch, seq };
+    for config in [fixture!("random_llama/config.json"), fixture!("config_rope_parameters.json")] {
+        let model = random_llama(config, false, device);
+        close("logits", &logits(&model, &input).await, &expected["logits"].1, tolerance);
+    }
+}
+
+/// Logits do not change when rows are padded, or packed with others into one sequence.
+pub async fn padded_and_packed(device: &Device, tolerance: f32) {
+    let expected = tensors(fixture!("expected.safetensors"));
+    let model = random_llama(fixture!("random_llama/config.json"), false, device);
+
+    let [batch, seq] = dims(&expected, "padded.input_ids");
+    let attention = ids(&expected, "padded.attention_mask");
+    let positions: Vec<u32> = (0..batch).flat_map(|_| 0..seq as u32).collect();
+    let input_ids = ids(&expected, "padded.input_ids");
+    let input = Input { input_ids: &input_ids, position_ids: &positions, document_ids: &attention, batch, seq };
+    let real = |values: &[f32]| -> Vec<f32> {
+        let rows = values.chunks(values.len() / attention.len()).zip(&attention);
+        rows.filter(|(_, mask)| **mask == 1).flat_map(|(row, _)| row.to_vec()).collect()
+    };
+    close("padded", &real(&logits(&model, &input).await), &real(&expected["padded.logits"].1), tolerance);
+
+    let [batch, seq] = dims(&expected, "packed.input_ids");
+    let input_ids = ids(&expected, "packed.input_ids");
+    let positions = ids(&expected, "packed.position_ids");
+    let documents = ids(&expected, "packed.document_ids");
+    let input = Input { input_ids: &input_ids, position_ids: &positions, document_ids: &documents, batch, seq };
+    close("packed", &logits(&model, &input).await, &expected["packed.logits"].1, tolerance);
+}
+
+/// Adapters that PEFT wrote give PEFT's logits, and survive saving.
+pub async fn peft_adapters(device: &Device, tolerance: f32) {
+    let expected = tensors(fixture!("expected.safetensors"));
+    let base = random_llama(fixture!("random_llama/config.json"), false, device);
+    let [_, seq] = dims(&expected, "input_ids");
+    let input_ids = &ids(&expected, "input_ids")[..seq];
+    let positions: Vec<u32> = (0..seq as u32).collect();
+    let input = Input { input_ids, position_ids: &positions, document_ids: &vec![1; seq], batch: 1, seq };
+    let folders = [
+        ("lora.logits", fixture!("random_lora/adapter_config.json"), fixture!("random_lora/adapter_model.safetensors")),
+        (
+            "rslora.logits",
+            fixture!("random_rslora/adapter_config.json"),
+            fixture!("random_rslora/adapter_model.safetensors"),
+        ),
+    ];
+    for (key, config, weights) in folders {
+        let files = [("adapter_config.json", config), ("adapter_model.safetensors", weights)]
+            .map(|(name, bytes)| OutputFile { name: name.into(), bytes: bytes.to_vec() });
+        let adapter = peft::load(&files, &base).unwrap();
+        close(key, &logits(&adapter.tuned(&base), &input).await, &expected[key].1, tolerance);
+        let saved = peft::save(&adapter, "random_llama").await.unwrap();
+        let again = peft::load(&saved, &base).unwrap();
+        let (before, after) = (read(adapter.values.clone()).await.unwrap(), read(again.values).await.unwrap());
+        assert_eq!(before, after);
+    }
+}
+
+/// A fresh adapter, whose B is zero, changes nothing.
+pub async fn zero_adapter(device: &Device) {
+    let base = random_llama(fixture!("random_llama/config.json"), false, device);
+    let adapter = Trainable::new(&base, &Recipe::default());
+    let input_ids: Vec<u32> = (0..24).collect();
+    let input =
+        Input { input_ids: &input_ids, position_ids: &input_ids, document_ids: &[1; 24], batch: 1, seq: 24 };
+    let (plain, tuned) = (logits(&base, &input).await, logits(&adapter.tuned(&base), &input).await);
+    assert_eq!(plain, tuned);
+}
+
+/// Twenty LoRA steps of AdamW, accumulation and clipping: PyTorch's losses, norms and rates.
+pub async fn lora_steps(device: &Device, tolerance: f64) {
+    let recorded: Value = serde_json::from_slice(fixture!("lora_steps.json")).unwrap();
+    let base = random_llama(fixture!("random_llama/config.json"), false, device);
+    let lora = LoraRecipe {
+        rank: recorded["rank"].as_u64().unwrap() as usize,
+        alpha: recorded["alpha"].as_f64().unwrap(),
+        ..LoraRecipe::default()
+    };
+    let recipe = Recipe { lora, ..Recipe::default() };
+    let mut trainable = Trainable::new(&base, &recipe);
+    let first = tensors(fixture!("lora_init.safetensors"));
+    let values: Vec<f32> =
+        trainable.parameters.iter().flat_map(|p| first[&format!("base_model.model.{}", p.name)].1.clone()).collect();
+    trainable.values = Tensor::from_data(burn::tensor::TensorData::new(values, [trainable.len()]), device);
+    follow(&recorded, &recorded["batches"], &base, trainable, tolerance).await;
+}
+
+/// Five steps that train every weight, with the head untied and tied.
+pub async fn full_steps(device: &Device, tolerance: f64) {
+    let recorded: Value = serde_json::from_slice(fixture!("full_steps.json")).unwrap();
+    let batches: Value = serde_json::from_slice(fixture!("lora_steps.json")).unwrap();
+    for run in recorded["runs"].as_array().unwrap() {
+        let tied = run["tie_word_embeddings"].as_bool().unwrap();
+        let base = random_llama(fixture!("random_llama/config.json"), tied, device);
+        let recipe = Recipe { method: Method::Full, ..Recipe::default() };
+        let trainable = Trainable::new(&base, &recipe);
+        follow(run, &batches["batches"], &base, trainable, tolerance).await;
+    }
+}
+
+async fn follow(run: &Value, batches: &Value, base: &Llama, mut trainable: Trainable, tolerance: f64) {
+    let number = |key: &str| run[key].as_f64().unwrap_or_else(|| panic!("the fixture lacks {key}"));
+    let mut optimizer = AdamW::new(trainable.len(), number("weight_decay"), &base.device());
+    let schedule = Schedule {
+        kind: SchedulerType::Linear,
+        peak: number("learning_rate"),
+        warmup_steps: (number("warmup_ratio") * number("total_steps")).ceil() as usize,
+        total_steps: number("total_steps") as usize,
+    };
+    for (done, step) in run["steps"].as_array().unwrap().iter().enumerate() {
+        let micro: Vec<Batch> =
+            batches[step["batch"].as_u64().unwrap() as usize].as_array().unwrap().iter().map(batch).collect();
+        let (loss, gradient) = loss_and_gradient(base, &trainable, &micro).await;
+        let norm = read(gradient.clone().square().sum().sqrt()).await.unwrap()[0] as f64;
+        let rate = schedule.learning_rate(done);
+        for (key, value, tolerance) in
+            [("loss", loss, tolerance), ("grad_norm", norm, tolerance * 10.0), ("learning_rate", rate, 1e-9)]
+        {
+            let expected = step[key].as_f64().unwrap();
+            let apart = (value - expected).abs();
+            assert!(apart <= tolerance * expected.abs(), "step {done}: {key} is {value}, the reference has {expected}");
+        }
+        let gradient = gradient * clip_factor(norm, number("max_grad_norm"));
+        trainable.values = optimizer.update(trainable.values, gradient, rate);
+    }
+    let micro: Vec<Batch> = batches[0].as_array().unwrap().iter().map(batch).collect();
+    let (after, _) = loss_and_gradient(base, &trainable, &micro).await;
+    let expected = number("loss_after");
+    assert!((after - expected).abs() <= tolerance * expected, "loss after: {after}, the reference has {expected}");
+}
+
+async fn loss_and_gradient(base: &Llama, trainable: &Trainable, micro: &[Batch]) -> (f64, Tensor<1>) {
+    let supervised: usize = micro.iter().map(|batch| batch.supervised_tokens).sum();
+    let leaves = trainable.leaves(true);
+    let model = trainable.attach(base, &leaves, true);
+    let mut total = (0.0, Tensor::zeros([trainable.len()], &base.device()));
+    for batch in micro {
+        let loss = objectives::loss(Objective::Sft)(&model, batch) / supervised as f64;
+        let mut gradients = loss.backward();
+        let gradient = trainable.flat_gradient(&leaves, &mut gradients);
+        total = (total.0 + read(loss.inner()).await.unwrap()[0] as f64, total.1 + gradient);
+    }
+    total
+}
+
+/// A recorded micro-batch: labels are −100 or the token itself, predicted by the position before it.
+fn batch(recorded: &Value) -> Batch {
+    let rows = |key: &str| -> Vec<Vec<i64>> { serde_json::from_value(recorded[key].clone()).unwrap() };
+    let (input_ids, attention, labels) = (rows("input_ids"), rows("attention_mask"), rows("labels"));
+    let (batch, seq) = (input_ids.len(), input_ids[0].len());
+    let next: Vec<i64> =
+        labels.iter().flat_map(|row| row[1..].iter().copied().chain([-100]).collect::<Vec<_>>()).collect();
+    let flat = |rows: Vec<Vec<i64>>| -> Vec<u32> { rows.into_iter().flatten().map(|id| id as u32).collect() };
+    let targets_mask: Vec<bool> = next.iter().map(|&label| label != -100).collect();
+    Batch {
+        input_ids: flat(input_ids),
+        targets: next.iter().map(|&label| label.max(0) as u32).collect(),
+        supervised_tokens: targets_mask.iter().filter(|mask| **mask).count(),
+        targets_mask,
+        position_ids: (0..batch).flat_map(|_| 0..seq as u32).collect(),
+        tokens: attention.iter().flatten().filter(|mask| **mask == 1).count(),
+        document_ids: flat(attention),
+        batch,
+        seq,
+        packed: false,
+    }
+}
+
+fn random_llama(config: &[u8], tied: bool, device: &Device) -> Llama {
+    let mut config: Value = serde_json::from_slice(config).unwrap();
+    config["tie_word_embeddings"] = tied.into();
+    let weights = tensors(fixture!("random_llama/model.safetensors"));
+    let read = |name: &str, shape: &[usize]| {
+        let (stored, values) = &weights[name];
+        assert_eq!(stored, shape, "{name}");
+        Ok(values.clone())
+    };
+    Llama::load(LlamaConfig::from_json(&config).unwrap(), &read, device).unwrap()
+}
+
+pub async fn logits(model: &Llama, input: &Input<'_>) -> Vec<f32> {
+    read(head::logits(model.forward(input), model.head())).await.unwrap()
+}
+
+fn tensors(bytes: &[u8]) -> Tensors {
+    let tensors = safetensors::deserialize_f32("fixture", bytes).unwrap();
+    tensors.into_iter().map(|(name, shape, values)| (name, (shape, values))).collect()
+}
+
+fn ids(tensors: &Tensors, name: &str) -> Vec<u32> {
+    tensors[name].1.iter().map(|&id| id as u32).collect()
+}
+
+fn dims(tensors: &Tensors, name: &str) -> [usize; 2] {
+    tensors[name].0[..].try_into().unwrap()
+}
+
+fn close(what: &str, values: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(values.len(), expected.len(), "{what}");
+    let apart = values.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart <= tolerance, "{what}: {apart} apart from the reference, at most {tolerance} is allowed");
+}
