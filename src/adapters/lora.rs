@@ -2,7 +2,7 @@
 
 use super::trainable::{Leaf, Parameter};
 use crate::models::Llama;
-use crate::models::layers::linear::{Linear, LoraPath};
+use crate::models::layers::linear::{Dropout, Linear, LoraPath};
 use crate::recipe::LoraRecipe;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -39,10 +39,10 @@ pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
     values
 }
 
-/// A copy of the base with the low-rank paths in place.
-pub fn attach(base: &Llama, recipe: &LoraRecipe, leaves: &[Leaf], training: bool) -> Llama {
+/// A copy of the base with the low-rank paths in place; `dropout_seed` is `None` outside training.
+pub fn attach(base: &Llama, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: Option<u64>) -> Llama {
     let mut model = base.clone();
-    for ((_, linear), pair) in targets(&mut model, recipe).into_iter().zip(leaves.chunks_exact(2)) {
+    for (i, ((_, linear), pair)) in targets(&mut model, recipe).into_iter().zip(leaves.chunks_exact(2)).enumerate() {
         let [Leaf::Matrix(lora_a), Leaf::Matrix(lora_b)] = pair else {
             unreachable!("an adapter's parameters are matrices, two a module")
         };
@@ -50,7 +50,9 @@ pub fn attach(base: &Llama, recipe: &LoraRecipe, leaves: &[Leaf], training: bool
             lora_a: lora_a.clone(),
             lora_b: lora_b.clone(),
             scale: recipe.scale(),
-            dropout: if training { recipe.dropout } else { 0.0 },
+            dropout: dropout_seed
+                .filter(|_| recipe.dropout > 0.0)
+                .map(|seed| Dropout { share: recipe.dropout, seed: seed.wrapping_add(i as u64) }),
         });
     }
     model

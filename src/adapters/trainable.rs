@@ -76,10 +76,11 @@ impl Trainable {
             .collect()
     }
 
-    /// A copy of the base that computes with these parameters.
-    pub fn attach(&self, base: &Llama, leaves: &[Leaf], training: bool) -> Llama {
+    /// A copy of the base that computes with these parameters; `dropout_seed` is `None`
+    /// outside training.
+    pub fn attach(&self, base: &Llama, leaves: &[Leaf], dropout_seed: Option<u64>) -> Llama {
         match self.method {
-            Method::Lora => lora::attach(base, &self.lora, leaves, training),
+            Method::Lora => lora::attach(base, &self.lora, leaves, dropout_seed),
             Method::Full => {
                 let mut model = base.clone();
                 for ((_, weight), leaf) in model.weights_mut().into_iter().zip(leaves) {
@@ -96,7 +97,7 @@ impl Trainable {
 
     /// The base with the present values attached, for evaluation and generation.
     pub fn tuned(&self, base: &Llama) -> Llama {
-        self.attach(base, &self.leaves(false), false)
+        self.attach(base, &self.leaves(false), None)
     }
 
     /// The leaves' gradients as one flat tensor `[total]`, zero where a leaf had none.

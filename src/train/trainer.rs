@@ -87,17 +87,16 @@ impl Trainer {
     pub async fn step(&mut self) -> Result<StepReport> {
         let started = Instant::now();
         let train = self.plan.recipe.train.clone();
-        let device = self.base.device();
-        // Dropout draws from the device's generator: seeding it by step makes a resumed run the same run.
-        device.seed(train.seed.wrapping_mul(0x9e37_79b9).wrapping_add(self.done as u64));
-
         let batches = self.next_batches();
         let supervised: usize = batches.iter().map(|batch| batch.supervised_tokens).sum();
         let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
         let leaves = self.trainable.leaves(true);
-        let model = self.trainable.attach(&self.base, &leaves, true);
         let mut total: Option<(Tensor<1>, Tensor<1>)> = None;
-        for batch in batches.iter().filter(|batch| batch.supervised_tokens > 0) {
+        for (i, batch) in batches.iter().enumerate().filter(|(_, batch)| batch.supervised_tokens > 0) {
+            // The seed follows from the place in the run, so a resumed run draws the same masks.
+            let place = (self.done * train.gradient_accumulation_steps + i) as u64;
+            let dropout_seed = train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
+            let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
             let loss = (self.loss)(&model, batch) / supervised as f64;
             let mut gradients = loss.backward();
             let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);

@@ -168,7 +168,7 @@ async fn follow(run: &Value, batches: &Value, base: &Llama, mut trainable: Train
 async fn loss_and_gradient(base: &Llama, trainable: &Trainable, micro: &[Batch]) -> (f64, Tensor<1>) {
     let supervised: usize = micro.iter().map(|batch| batch.supervised_tokens).sum();
     let leaves = trainable.leaves(true);
-    let model = trainable.attach(base, &leaves, true);
+    let model = trainable.attach(base, &leaves, Some(0));
     let mut total = (0.0, Tensor::zeros([trainable.len()], &base.device()));
     for batch in micro {
         let loss = objectives::loss(Objective::Sft)(&model, batch) / supervised as f64;

@@ -1,4 +1,7 @@
-use burn::tensor::{Device, Distribution, Tensor};
+use crate::models::float_tensor;
+use burn::tensor::{Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// `y = x·Wᵀ`, with a low-rank path beside the weight while an adapter is attached:
 /// `y = x·Wᵀ + scale · (x·Aᵀ)·Bᵀ` (<https://arxiv.org/abs/2106.09685>).
@@ -18,8 +21,16 @@ pub struct LoraPath {
     pub lora_b: Tensor<2>,
     /// alpha / rank, or alpha / √rank for rsLoRA.
     pub scale: f64,
-    /// Share of the path's inputs zeroed; 0 outside training.
-    pub dropout: f64,
+    /// `None` outside training.
+    pub dropout: Option<Dropout>,
+}
+
+/// Zeroes a share of the values and scales the rest so that the mean stays. The mask
+/// follows from the seed alone, on every device.
+#[derive(Debug, Clone, Copy)]
+pub struct Dropout {
+    pub share: f64,
+    pub seed: u64,
 }
 
 impl Linear {
@@ -35,7 +46,10 @@ impl Linear {
             return x.matmul(self.weight.clone().transpose());
         };
         let base = x.clone().matmul(self.weight.clone().transpose());
-        let x = dropout(x, lora.dropout);
+        let x = match lora.dropout {
+            Some(dropout) => dropout.apply(x),
+            None => x,
+        };
         let low = x.matmul(lora.lora_a.clone().transpose()); // [tokens, rank]
         let path = (low * lora.scale).matmul(lora.lora_b.clone().transpose());
         base + path
@@ -51,11 +65,16 @@ impl Linear {
     }
 }
 
-/// Zeroes a share of the values and scales the rest so that the mean stays.
-fn dropout(x: Tensor<2>, share: f64) -> Tensor<2> {
-    if share == 0.0 {
-        return x;
+impl Dropout {
+    /// # Shapes
+    /// - x: `[tokens, in]`
+    /// - output: the same
+    fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let [tokens, width] = x.dims();
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let kept = (1.0 / (1.0 - self.share)) as f32;
+        let mask = (0..tokens * width).map(|_| if random.random_bool(self.share) { 0.0 } else { kept }).collect();
+        let device = x.device().inner();
+        x * float_tensor(mask, [tokens, width], &device)
     }
-    let keep = Tensor::<2>::random(x.dims(), Distribution::Bernoulli(1.0 - share), &x.device().inner());
-    x * (keep / (1.0 - share))
 }

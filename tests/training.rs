@@ -1,0 +1,189 @@
+//! Whole runs through the session, with a small model: resuming, accumulation, saving.
+
+use burn::tensor::Device;
+use loralet::data::Message;
+use loralet::recipe::Recipe;
+use loralet::session::{GenerateRequest, Limits, Session};
+use loralet::weights::{ByteSource, MemorySource};
+use pollster::block_on;
+use serde_json::{Value, json};
+
+/// A random Llama over the vocabulary of the committed byte-level tokenizer.
+fn model_files() -> Vec<Box<dyn ByteSource>> {
+    let tokenizer = std::fs::read_to_string(path("tests/fixtures/data/bpe_tokenizer.json")).unwrap();
+    let vocab_size = serde_json::from_str::<Value>(&tokenizer).unwrap()["model"]["vocab"].as_object().unwrap().len() + 8;
+    let (hidden, ffn) = (32, 48);
+    let config = json!({
+        "model_type": "llama", "hidden_size": hidden, "intermediate_size": ffn, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": vocab_size, "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 256, "tie_word_embeddings": true, "hidden_act": "silu",
+    });
+    let mut state = 1_u32;
+    let mut random = |count: usize| -> Vec<f32> {
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * 0.1
+        };
+        (0..count).map(|_| next()).collect()
+    };
+    let mut tensors = vec![
+        ("model.embed_tokens.weight".to_string(), vec![vocab_size, hidden], random(vocab_size * hidden)),
+        ("model.norm.weight".into(), vec![hidden], vec![1.0; hidden]),
+    ];
+    for layer in 0..2 {
+        let mut matrix = |part: &str, out: usize, input: usize| {
+            tensors.push((format!("model.layers.{layer}.{part}.weight"), vec![out, input], random(out * input)));
+        };
+        matrix("self_attn.q_proj", hidden, hidden);
+        matrix("self_attn.k_proj", hidden / 2, hidden);
+        matrix("self_attn.v_proj", hidden / 2, hidden);
+        matrix("self_attn.o_proj", hidden, hidden);
+        matrix("mlp.gate_proj", ffn, hidden);
+        matrix("mlp.up_proj", ffn, hidden);
+        matrix("mlp.down_proj", hidden, ffn);
+        for norm in ["input_layernorm", "post_attention_layernorm"] {
+            tensors.push((format!("model.layers.{layer}.{norm}.weight"), vec![hidden], vec![1.0; hidden]));
+        }
+    }
+    let weights = loralet::weights::safetensors::serialize(&tensors, &[("format", "pt")]).unwrap();
+    let file = |name: &str, bytes: Vec<u8>| Box::new(MemorySource::new(name, bytes)) as Box<dyn ByteSource>;
+    vec![
+        file("config.json", config.to_string().into_bytes()),
+        file("tokenizer.json", tokenizer.into_bytes()),
+        file("model.safetensors", weights),
+    ]
+}
+
+fn path(relative: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+fn rows() -> Vec<u8> {
+    let row = |i: usize| json!({ "prompt": format!("How far is stop {i}? "), "completion": format!("It is {} miles.", i * 7 % 23) });
+    (0..24).map(|i| row(i).to_string() + "\n").collect::<String>().into_bytes()
+}
+
+fn recipe(changes: Value) -> Recipe {
+    let mut value = json!({ "train": { "max_steps": 8, "learning_rate": 5e-3, "batch_size": 4 }, "lora": { "rank": 4 } });
+    for (section, inner) in changes.as_object().unwrap() {
+        for (key, entry) in inner.as_object().unwrap() {
+            value[section][key] = entry.clone();
+        }
+    }
+    Recipe::from_json(&value).unwrap()
+}
+
+fn session() -> Session {
+    let mut session = Session::new(Device::flex(), Limits::default());
+    session.open_model(model_files(), "random", &|_, _| {}).unwrap();
+    session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
+    session
+}
+
+fn losses(session: &mut Session, steps: usize) -> Vec<f64> {
+    (0..steps).map(|_| block_on(session.step()).unwrap().loss).collect()
+}
+
+#[test]
+fn a_resumed_run_is_the_run_that_never_stopped() {
+    // Dropout and several epochs: the generator's state and the place in the data count too.
+    let recipe = recipe(json!({ "lora": { "dropout": 0.1 }, "train": { "gradient_accumulation_steps": 2 } }));
+    let mut whole = session();
+    whole.begin(&recipe).unwrap();
+    let expected = losses(&mut whole, 8);
+
+    let mut first = session();
+    first.begin(&recipe).unwrap();
+    let mut found = losses(&mut first, 3);
+    let saved = block_on(first.save_checkpoint()).unwrap();
+    drop(first);
+    let mut second = session();
+    second.resume(&saved).unwrap();
+    assert_eq!(second.steps_done(), 3);
+    found.extend(losses(&mut second, 5));
+    assert_eq!(found, expected);
+    assert!(expected[7] < expected[0], "{expected:?}");
+}
+
+#[test]
+fn one_batch_of_eight_is_eight_of_one_accumulated() {
+    let run = |batch: usize, accumulation: usize| {
+        let mut session = session();
+        let train = json!({ "batch_size": batch, "gradient_accumulation_steps": accumulation, "max_steps": 6 });
+        session.begin(&recipe(json!({ "train": train }))).unwrap();
+        losses(&mut session, 6)
+    };
+    for (one, many) in run(8, 1).iter().zip(run(1, 8)) {
+        assert!((one - many).abs() < 1e-4, "{one} and {many}");
+    }
+}
+
+#[test]
+fn a_saved_adapter_answers_and_scores_as_the_run_did() {
+    let mut session = session();
+    let recipe = recipe(json!({}));
+    session.begin(&recipe).unwrap();
+    losses(&mut session, 8);
+    let ids: Vec<u32> = (3..40).collect();
+    let trained = block_on(session.logits(&ids, true)).unwrap();
+    let base = block_on(session.logits(&ids, false)).unwrap();
+    assert_ne!(trained, base);
+    let files = block_on(session.adapter_files()).unwrap();
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert!(["adapter_config.json", "adapter_model.safetensors", "README.md", "tokenizer.json"].iter().all(|n| names.contains(n)));
+
+    let mut other = self::session();
+    other.load_adapter(&files).unwrap();
+    assert_eq!(block_on(other.logits(&ids, true)).unwrap(), trained);
+    let score = |adapter| block_on(other.score(&recipe, adapter)).unwrap().loss;
+    assert!(score(true) < score(false));
+}
+
+#[test]
+fn a_cached_answer_is_what_the_whole_sequence_predicts() {
+    let session = session();
+    let request = GenerateRequest {
+        messages: Some(vec![Message { role: "user".into(), content: "How far is stop 3?".into() }]),
+        adapter: false,
+        max_new_tokens: 12,
+        ..GenerateRequest::default()
+    };
+    let mut streamed = String::new();
+    let answer = block_on(session.generate(&request, async |delta: &str| {
+        streamed.push_str(delta);
+        Ok(true)
+    }))
+    .unwrap();
+    assert!(answer.tokens > 0 && answer.text.starts_with(&streamed));
+    // The same request again gives the same text, and stopping early is the caller's doing.
+    let again = block_on(session.generate(&request, async |_: &str| Ok(false))).unwrap();
+    assert_eq!(again.stopped, loralet::generate::StopReason::Caller);
+    assert!(answer.text.starts_with(&again.text));
+}
+
+#[test]
+fn mistakes_are_sentences_and_keep_what_was_open() {
+    let mut session = session();
+    session.begin(&recipe(json!({}))).unwrap();
+    losses(&mut session, 1);
+    let saved = block_on(session.save_checkpoint()).unwrap();
+
+    let error = |result: Result<_, loralet::Error>| result.err().unwrap().to_string();
+    let text = error(session.resume(&saved[..200]).map(drop));
+    assert!(text.starts_with("checkpoint:"), "{text}");
+    assert!(session.open_data("empty.jsonl", b"", &recipe(json!({}))).is_err());
+    let files = vec![Box::new(MemorySource::new("x.gguf", b"GGUF".to_vec())) as Box<dyn ByteSource>];
+    assert!(session.open_model(files, "broken", &|_, _| {}).is_err());
+    // The run goes on where it was.
+    assert_eq!(block_on(session.step()).unwrap().step, 2);
+
+    session.open_data("other.jsonl", b"{\"text\": \"Another file altogether.\"}\n", &recipe(json!({}))).unwrap();
+    let text = error(session.resume(&saved).map(drop));
+    assert!(text.contains("other data") || text.contains("train"), "{text}");
+
+    let mut fresh = Session::new(Device::flex(), Limits { total: Some(1000), tensor: None });
+    let text = error(fresh.open_model(model_files(), "random", &|_, _| {}).map(drop));
+    assert!(text.contains("does not fit") && text.contains("MB"), "{text}");
+    let text = error(fresh.begin(&recipe(json!({}))).map(drop));
+    assert!(text.contains("open one first"), "{text}");
+}
