@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::Device;
-use crate::browser::Job;
+use crate::browser::{Job, number};
 use crate::error::{Context, Failure, Result};
 use crate::inputs::{self, Model};
 use crate::progress::{megabytes, say};
@@ -47,7 +47,7 @@ impl Bench {
         site::build()?;
         let out = paths::root().join("out/bench");
         fs::create_dir_all(&out).context(out.display())?;
-        let data = rows(&out, self.steps as usize + 1)?;
+        let data = text(&out, self.steps as usize + 1)?;
 
         let mut result = Map::new();
         let size = site::wasm_size()?;
@@ -96,8 +96,10 @@ impl Bench {
             .outputs(&out)
             .train(None, None, None)
             .run(|event| recorder.on_event(event))?;
-        let times: Vec<f64> = recorder.steps.iter().filter_map(|step| step["seconds"].as_f64()).collect();
-        let tokens = recorder.steps.last().map(|step| step["tokens"].clone());
+        let tokens = recorder.steps.iter().map(|step| number(&step["tokens"])).max();
+        // The remainder of the text is a shorter row.
+        let whole = recorder.steps.iter().filter(|step| Some(number(&step["tokens"])) == tokens);
+        let times: Vec<f64> = whole.filter_map(|step| step["seconds"].as_f64()).collect();
         let run = recorder.finish()?;
         let (first, rest) = times.split_first().ok_or_else(|| Failure::failed("no step was reported"))?;
         Ok(json!({
@@ -172,16 +174,14 @@ impl Bench {
     }
 }
 
-/// Rows of text that are all longer than the step is.
-fn rows(out: &Path, count: usize) -> Result<(String, std::path::PathBuf)> {
+/// One long text: it is cut into rows of exactly as many tokens as a step has, but for the last.
+fn text(out: &Path, steps: usize) -> Result<(String, std::path::PathBuf)> {
     const WORDS: &[&str] =
         &["the", "small", "boat", "carries", "seven", "bright", "lamps", "across", "a", "quiet", "river"];
-    let row = |row: usize| {
-        let words: Vec<&str> = (0..400).map(|i| WORDS[(i * (row + 3) + i / 7 + row) % WORDS.len()]).collect();
-        json!({ "text": words.join(" ") }).to_string() + "\n"
-    };
-    let file = out.join("rows.jsonl");
-    fs::write(&file, (0..count).map(row).collect::<String>()).context(file.display())?;
+    let count = (steps + 1) * TOKENS as usize;
+    let words: Vec<&str> = (0..count).map(|i| WORDS[(i * (i / 97 + 3) + i / 7) % WORDS.len()]).collect();
+    let file = out.join("text.jsonl");
+    fs::write(&file, json!({ "text": words.join(" ") }).to_string() + "\n").context(file.display())?;
     inputs::file(&file, "data")
 }
 
