@@ -7,7 +7,7 @@ import type { StepReport } from '../types.js';
 
 const HEIGHT = 280;
 /** Weight of the past in the smoothed line. */
-const SMOOTHING = 0.85;
+const SMOOTHING = 0.75;
 
 /** Training and validation loss over the steps, live. */
 @customElement('loss-chart')
@@ -112,7 +112,8 @@ export class LossChart extends LitElement {
           {
             ...axis,
             label: 'step',
-            labelSize: 20,
+            labelSize: 18,
+            size: 32,
             labelFont: axis.font,
             incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
           },
@@ -128,7 +129,13 @@ export class LossChart extends LitElement {
             points: { show: false },
             value,
           },
-          { label: 'smoothed', stroke: color('--accent'), width: 2.5, points: { show: false }, value },
+          {
+            label: 'Training, smoothed',
+            stroke: color('--accent'),
+            width: 2.5,
+            points: { show: false },
+            value,
+          },
           {
             label: 'Validation',
             stroke: color('--second'),

@@ -156,9 +156,11 @@ export class CompareSection extends LitElement {
       <h3><span>${title}</span><span class="muted small">${pace}</span></h3>
       ${
         side.text || side.running
-          ? html`<p class=${side.running ? 'answer running' : 'answer'} data-test=${`answer-${name}`}>
-              ${side.text}
-            </p>`
+          ? html`<p
+              class=${side.running ? 'answer running' : 'answer'}
+              data-test=${`answer-${name}`}
+              .textContent=${side.text.trimStart()}
+            ></p>`
           : html`<p class="muted">${report ? 'It said nothing.' : empty}</p>`
       }
       ${report?.stopped === 'length' ? html`<p class="muted small">Cut at the most tokens allowed.</p>` : nothing}

@@ -4,6 +4,9 @@ import { plural } from '../app/format.js';
 import type { PreviewPiece, PreviewRow } from '../types.js';
 import { shared } from './styles.js';
 
+/** Rows that are shown at once. */
+const SHOWN = 3;
+
 /** The first rows as the model sees them: what it learns to write is highlighted. */
 @customElement('data-preview')
 export class DataPreview extends LitElement {
@@ -54,7 +57,15 @@ export class DataPreview extends LitElement {
       <p class="small muted">
         It learns to write what is <span class="key">highlighted</span>; the rest is only read.
       </p>
-      <div data-test="preview">${this.rows.map((row) => this.row(row))}</div>`;
+      <div data-test="preview">${this.rows.slice(0, SHOWN).map((row) => this.row(row))}</div>
+      ${
+        this.rows.length > SHOWN
+          ? html`<details>
+              <summary>More rows</summary>
+              ${this.rows.slice(SHOWN).map((row) => this.row(row))}
+            </details>`
+          : nothing
+      }`;
   }
 
   private row(row: PreviewRow) {

@@ -24,7 +24,11 @@ export class DataSection extends LitElement {
         margin: 6px 0 16px;
       }
       .sample {
-        display: block;
+        display: flex;
+        flex-direction: column;
+        align-items: flex-start;
+        justify-content: flex-start;
+        gap: 2px;
         height: auto;
         padding: 12px 14px;
         text-align: left;

@@ -25,7 +25,11 @@ export class ModelSection extends LitElement {
         gap: 12px;
       }
       .card {
-        display: block;
+        display: flex;
+        flex-direction: column;
+        align-items: flex-start;
+        justify-content: flex-start;
+        gap: 2px;
         height: auto;
         padding: 14px 16px;
         text-align: left;
@@ -49,7 +53,7 @@ export class ModelSection extends LitElement {
       }
       .facts {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(130px, 1fr));
+        grid-template-columns: repeat(auto-fit, minmax(160px, 1fr));
         gap: 10px 20px;
         margin: 18px 0 0;
         padding: 14px 16px;
@@ -77,7 +81,7 @@ export class ModelSection extends LitElement {
     const disabled = model.busy !== null || training.active;
     return html`
       <div class="cards">${model.bundled.map((bundled) => this.card(bundled, disabled))}</div>
-      ${this.status('bundled')}
+      ${this.status('bundled')} ${this.facts()}
       <div class="ways">
         <div>
           <h3>From this computer</h3>
@@ -98,7 +102,7 @@ export class ModelSection extends LitElement {
         </div>
       </div>
       <stored-models ?disabled=${disabled}></stored-models>
-      ${this.status('stored')} ${this.facts()}
+      ${this.status('stored')}
     `;
   }
 
@@ -132,7 +136,7 @@ export class ModelSection extends LitElement {
     const { report } = open;
     return html`<dl class="facts" data-test="model-facts" aria-label="The open model">
       ${fact('Model', open.label)} ${fact('Parameters', short(report.parameters))}
-      ${fact('Architecture', `${report.architecture}, ${report.num_hidden_layers} layers × ${report.hidden_size}`)}
+      ${fact('Architecture', `${report.architecture}, ${report.num_hidden_layers} layers, width ${report.hidden_size}`)}
       ${fact('Vocabulary', `${count(report.vocab_size)} tokens`)} ${fact('Stored as', report.stored_as)}
       ${fact('Chat template', report.has_chat_template ? 'yes' : 'none: use plain text data')}
     </dl>`;

@@ -13,7 +13,7 @@ export class PrivacyLine extends LitElement {
       details {
         position: relative;
       }
-      summary {
+      details > summary {
         list-style: none;
         display: inline-flex;
         align-items: center;

@@ -17,6 +17,9 @@ export class TrainSection extends LitElement {
   static override styles = [
     shared,
     css`
+      progress {
+        margin-top: 8px;
+      }
       .controls {
         margin-bottom: 14px;
       }
@@ -149,7 +152,7 @@ export class TrainSection extends LitElement {
         ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
         ${tile('Training loss', last ? loss(last.loss) : '–')}
         ${tile('Validation loss', validation ? loss(validation.loss) : '–')}
-        ${tile('Tokens per second', last ? count(last.tokens_per_second) : '–')}
+        ${tile('Tokens / s', last ? count(last.tokens_per_second) : '–')}
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}
       </dl>
