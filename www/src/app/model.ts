@@ -43,6 +43,8 @@ class ModelStore extends Store {
   }
 
   async openBundled(model: BundledModel): Promise<boolean> {
+    const open = this.open?.source;
+    if (open?.kind === 'bundled' && open.name === model.name) return false;
     const cached = this.stored.find((stored) => stored.key === bundledKey(model.name) && stored.complete);
     if (network.state === 'locked' && !cached) {
       network.unlock(model.name);

@@ -1,0 +1,117 @@
+/** A server, a browser and a page for the tests, and the words they share. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const FLAGS = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+export const SOFTWARE_WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+/** The server that `cargo xtask test` runs, or one of our own. */
+export async function startServer() {
+  const given = process.env.LORALET_URL;
+  if (given) return { url: given, stop: () => undefined };
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const server = spawn('cargo', ['xtask', 'serve', '--port', '0', '--no-open'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  const url = await new Promise((resolve, reject) => {
+    let printed = '';
+    server.stdout.on('data', (text) => {
+      printed += text;
+      const found = /Loralet is at (\S+)/.exec(printed);
+      if (found) resolve(found[1]);
+    });
+    server.on('exit', (code) => reject(new Error(`cargo xtask serve ended with exit code ${code}`)));
+  });
+  return { url, stop: () => process.kill(-server.pid) };
+}
+
+export function startBrowser(flags = []) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [...FLAGS, ...flags],
+  });
+}
+
+/** A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  page.thrown = [];
+  page.on('pageerror', (error) => page.thrown.push(error.message));
+  await page.goto(url);
+  return page;
+}
+
+export const at = (page, name) => page.locator(`[data-test="${name}"]`);
+
+export async function openTiny(page) {
+  await at(page, 'model-tiny').click();
+  await at(page, 'model-facts').waitFor();
+}
+
+export async function chooseData(page, name, content) {
+  await page.locator('[data-test="data-file"] input[name=file]').setInputFiles(file(name, content));
+}
+
+export async function chooseModel(page, name, content) {
+  await page.locator('[data-test="model-files"] input[name=file]').setInputFiles(file(name, content));
+}
+
+function file(name, content) {
+  return { name, mimeType: 'application/octet-stream', buffer: Buffer.from(content) };
+}
+
+/** Rows that `tiny` can learn within some steps. */
+export const CHATS = Array.from({ length: 24 }, (_, index) =>
+  JSON.stringify({
+    messages: [
+      { role: 'user', content: `Where is cat number ${index}?` },
+      { role: 'assistant', content: 'The cat sleeps on the roof.' },
+    ],
+  }),
+).join('\n');
+
+/** Fills fields by dotted key; those of the folded part as well. */
+export async function set(page, settings) {
+  await page.locator('[data-test="more-settings"]').evaluate((details) => (details.open = true));
+  for (const [path, value] of Object.entries(settings)) {
+    const field = page.locator(`input[name="${path}"]`);
+    await field.fill(String(value));
+    await field.press('Tab');
+  }
+}
+
+export async function status(page, words, timeout = 120_000) {
+  await at(page, 'train-status').filter({ hasText: words }).waitFor({ timeout });
+}
+
+/** The figures under the controls by their names. */
+export async function tiles(page) {
+  const rows = await at(page, 'tiles').locator('div').all();
+  const entries = await Promise.all(
+    rows.map(async (row) => [await row.locator('dt').innerText(), await row.locator('dd').innerText()]),
+  );
+  return Object.fromEntries(entries);
+}
+
+/** The names in a zip's central directory. */
+export function zipEntries(bytes) {
+  const names = [];
+  for (let at = bytes.indexOf('PK\x01\x02'); at >= 0; at = bytes.indexOf('PK\x01\x02', at + 46)) {
+    const length = bytes.readUInt16LE(at + 28);
+    names.push(bytes.toString('utf8', at + 46, at + 46 + length));
+  }
+  return names;
+}
