@@ -110,14 +110,14 @@ describe('training on the processor', () => {
     const chart = page.locator('loss-chart');
     const losses = await chart.evaluate((element) => element.reports.map((report) => report.loss));
     assert.equal(losses.length, 30);
-    assert.ok(losses.at(-1) < losses[0] / 2, `from ${losses[0]} to ${losses.at(-1)}`);
+    assert.ok(losses.at(-1) < 0.7 * losses[0], `from ${losses[0]} to ${losses.at(-1)}`);
     assert.equal((await tiles(page)).Step, '30 of 30');
   });
 
   test('base and tuned answer side by side', async () => {
     await page.getByLabel('Prompt', { exact: true }).fill('Where is cat number 7?');
     await at(page, 'ask').click();
-    await page.locator('article.tuned[aria-busy=false] [data-test="answer-tuned"]').waitFor();
+    await answered(page);
     await page.getByRole('button', { name: 'Answer with both' }).and(page.locator(':enabled')).waitFor();
     assert.match(await at(page, 'answer-tuned').innerText(), /The cat sleeps on the roof\./);
     assert.doesNotMatch(await page.locator('article.base').innerText(), /sleeps on the roof\./);
@@ -128,7 +128,7 @@ describe('training on the processor', () => {
     await at(page, 'start').click();
     await status(page, 'Training');
     await at(page, 'ask').click();
-    await page.locator('article.tuned[aria-busy=false] [data-test="answer-tuned"]').waitFor();
+    await answered(page);
     await at(page, 'stop').click();
     await status(page, 'Stopped at step');
   });
@@ -182,3 +182,8 @@ describe('training on software WebGPU', () => {
     assert.deepEqual(page.thrown, []);
   });
 });
+
+/** The tuned answer is whole: its pace stands beside it. */
+async function answered(page, timeout = 60_000) {
+  await page.locator('article.tuned[aria-busy=false]').filter({ hasText: 'tokens/s' }).waitFor({ timeout });
+}
