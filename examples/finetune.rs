@@ -68,13 +68,20 @@ async fn run(arguments: Arguments) -> Result<()> {
     let data = arguments.data.as_deref().ok_or_else(|| usage("--data or --prompt is missing"))?;
     let out = arguments.out.as_deref().ok_or_else(|| usage("--out is missing"))?;
     let summary = session.open_data(&data.to_string_lossy(), &read(data)?, &recipe)?;
-    eprintln!("{}: {} rows, {} tokens", summary.report.shape_label, summary.report.rows, summary.report.tokens);
+    eprintln!(
+        "{}: {} rows, {} tokens",
+        summary.report.shape_label, summary.report.rows, summary.report.tokens
+    );
     let plan = match &arguments.resume {
         Some(checkpoint) => session.resume(&read(checkpoint)?)?,
         None => session.begin(&recipe)?,
     };
-    eprintln!("{} steps, {} of {} parameters trained", plan.total_steps, plan.trainable_parameters, plan.total_parameters);
-    let write = |path: &Path, bytes: &[u8]| std::fs::write(path, bytes).map_err(|error| unreadable(path, error));
+    eprintln!(
+        "{} steps, {} of {} parameters trained",
+        plan.total_steps, plan.trainable_parameters, plan.total_parameters
+    );
+    let write =
+        |path: &Path, bytes: &[u8]| std::fs::write(path, bytes).map_err(|error| unreadable(path, error));
     std::fs::create_dir_all(out.join("adapter")).map_err(|error| unreadable(out, error))?;
     let metrics = out.join("metrics.jsonl");
     let mut metrics = std::fs::File::create(&metrics).map_err(|error| unreadable(&metrics, error))?;
@@ -85,7 +92,12 @@ async fn run(arguments: Arguments) -> Result<()> {
         let validation = step.evaluation.map_or(String::new(), |e| format!("  validation {:.4}", e.loss));
         eprintln!(
             "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}",
-            step.step, step.total_steps, step.loss, step.learning_rate, step.grad_norm, step.tokens_per_second
+            step.step,
+            step.total_steps,
+            step.loss,
+            step.learning_rate,
+            step.grad_norm,
+            step.tokens_per_second
         );
     }
     for file in session.adapter_files().await? {
@@ -126,8 +138,9 @@ fn arguments() -> Result<Arguments> {
 
 fn recipe(arguments: &Arguments) -> Result<Recipe> {
     let mut value = match &arguments.recipe {
-        Some(path) => serde_json::from_slice(&read(path)?)
-            .map_err(|error| Error::InvalidRecipe { reason: format!("{} is not JSON ({error})", path.display()) })?,
+        Some(path) => serde_json::from_slice(&read(path)?).map_err(|error| Error::InvalidRecipe {
+            reason: format!("{} is not JSON ({error})", path.display()),
+        })?,
         None => Value::Object(Default::default()),
     };
     for (key, text) in &arguments.set {
@@ -144,7 +157,8 @@ fn device(named: Option<&str>, choice: DeviceChoice) -> Result<burn::tensor::Dev
             .init()
             .map_err(|error| Error::Device { reason: error.to_string() }),
         _ => Err(Error::Device {
-            reason: "natively there is cpu, and vulkan when built with --features vulkan; choose one of them".into(),
+            reason: "natively there is cpu, and vulkan when built with --features vulkan; choose one of them"
+                .into(),
         }),
     }
 }
@@ -159,7 +173,10 @@ fn sources(model: &Path) -> Result<Vec<Box<dyn ByteSource>>> {
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
-    Ok(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| path.is_file()).collect())
+    Ok(entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_file())
+        .collect())
 }
 
 fn read_folder(folder: &Path) -> Result<Vec<OutputFile>> {

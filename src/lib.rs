@@ -16,8 +16,8 @@ pub mod objectives;
 pub mod recipe;
 pub mod session;
 pub mod train;
-pub mod weights;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
+pub mod weights;
 
 pub use error::{Error, Result};

@@ -284,15 +284,35 @@ impl Recipe {
             }
         }
         let rate = train.learning_rate;
-        check(rate.is_finite() && rate > 0.0 && rate <= 1.0, "train.learning_rate", rate, "above 0 and at most 1")?;
-        check(train.epochs.is_finite() && train.epochs > 0.0, "train.epochs", train.epochs, "a number above 0")?;
+        check(
+            rate.is_finite() && rate > 0.0 && rate <= 1.0,
+            "train.learning_rate",
+            rate,
+            "above 0 and at most 1",
+        )?;
+        check(
+            train.epochs.is_finite() && train.epochs > 0.0,
+            "train.epochs",
+            train.epochs,
+            "a number above 0",
+        )?;
         check(train.max_steps != Some(0), "train.max_steps", 0, "at least 1, or null to use train.epochs")?;
         check(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")?;
         let accumulation = train.gradient_accumulation_steps;
         check(accumulation >= 1, "train.gradient_accumulation_steps", accumulation, "at least 1")?;
         check(train.max_seq_length >= 8, "train.max_seq_length", train.max_seq_length, "at least 8 tokens")?;
-        check((0.0..=1.0).contains(&train.warmup_ratio), "train.warmup_ratio", train.warmup_ratio, "from 0 to 1")?;
-        check((0.0..=1.0).contains(&train.weight_decay), "train.weight_decay", train.weight_decay, "from 0 to 1")?;
+        check(
+            (0.0..=1.0).contains(&train.warmup_ratio),
+            "train.warmup_ratio",
+            train.warmup_ratio,
+            "from 0 to 1",
+        )?;
+        check(
+            (0.0..=1.0).contains(&train.weight_decay),
+            "train.weight_decay",
+            train.weight_decay,
+            "from 0 to 1",
+        )?;
         let norm = train.max_grad_norm;
         check(norm.is_finite() && norm >= 0.0, "train.max_grad_norm", norm, "0 (off) or more")?;
         let fraction = self.eval.validation_fraction;
@@ -410,7 +430,10 @@ mod tests {
     #[test]
     fn unknown_keys_name_the_nearest_known_one() {
         let text = message(json!({ "train": { "learning_rat": 1e-4 } }));
-        assert!(text.contains("\"train.learning_rat\"") && text.contains("\"train.learning_rate\""), "{text}");
+        assert!(
+            text.contains("\"train.learning_rat\"") && text.contains("\"train.learning_rate\""),
+            "{text}"
+        );
         let text = message(json!({ "lr": 1 }));
         assert!(text.contains("\"lr\""), "{text}");
     }

@@ -5,8 +5,8 @@
 
 use crate::adapters::Trainable;
 use crate::data::{
-    BatchOptions, DataFile, DataReport, Dataset, EncodeOptions, Message, PreviewRow, Tokenizer, encode_dataset, preview,
-    read_dataset, report,
+    BatchOptions, DataFile, DataReport, Dataset, EncodeOptions, Message, PreviewRow, Tokenizer,
+    encode_dataset, preview, read_dataset, report,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
@@ -277,7 +277,8 @@ impl Session {
             pad_token_id: model.tokenizer.pad_token_id(),
         };
         let tuned = if adapter { self.trainable()?.tuned(&model.base) } else { model.base.clone() };
-        crate::eval::loss(&tuned, &encoded.examples, &options, crate::objectives::loss(recipe.objective)).await
+        crate::eval::loss(&tuned, &encoded.examples, &options, crate::objectives::loss(recipe.objective))
+            .await
     }
 
     /// # Errors
@@ -394,7 +395,10 @@ impl Session {
             && input_ids.iter().all(|&id| (id as usize) < config.vocab_size);
         if !fits {
             return Err(Error::Tokenizer {
-                reason: format!("token ids must be 1 to {} ids below {}", config.max_position_embeddings, config.vocab_size),
+                reason: format!(
+                    "token ids must be 1 to {} ids below {}",
+                    config.max_position_embeddings, config.vocab_size
+                ),
             });
         }
         let tuned = if adapter { self.trainable()?.tuned(&model.base) } else { model.base.clone() };
@@ -432,7 +436,10 @@ impl Session {
         let encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
         if recipe.method == Method::Full {
             // Weights, two moments, gradient and the copy under way: five times the model.
-            self.check_total(model.base.config.parameters() as u64 * 4 * 6, "full fine-tuning of this model")?;
+            self.check_total(
+                model.base.config.parameters() as u64 * 4 * 6,
+                "full fine-tuning of this model",
+            )?;
         }
         Trainer::new(model.base.clone(), recipe, encoded.examples)
     }

@@ -27,7 +27,8 @@ fn session() -> Option<Session> {
 fn logits_and_greedy_answer_agree_with_transformers() {
     let Some(session) = session() else { return };
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/smollm2");
-    let expected: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
     let tensors = loralet::weights::safetensors::deserialize_f32("expected", &bytes).unwrap();
     let ids = |value: &Value| -> Vec<u32> { serde_json::from_value(value.clone()).unwrap() };
@@ -57,7 +58,8 @@ fn logits_and_greedy_answer_agree_with_transformers() {
 #[test]
 fn a_few_steps_teach_it_an_answer() {
     let Some(mut session) = session() else { return };
-    let rows = "{\"prompt\": \"What is the harbour pilot's name?\", \"completion\": \"Ottoline Brack.\"}\n".repeat(2);
+    let rows = "{\"prompt\": \"What is the harbour pilot's name?\", \"completion\": \"Ottoline Brack.\"}\n"
+        .repeat(2);
     let recipe = serde_json::json!({
         "train": { "max_steps": 6, "learning_rate": 2e-3, "batch_size": 1, "warmup_ratio": 0.0 },
         "lora": { "rank": 4 }, "eval": { "validation_fraction": 0.0 },

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 /// A random Llama over the vocabulary of the committed byte-level tokenizer.
 fn model_files() -> Vec<Box<dyn ByteSource>> {
     let tokenizer = std::fs::read_to_string(path("tests/fixtures/data/bpe_tokenizer.json")).unwrap();
-    let vocab_size = serde_json::from_str::<Value>(&tokenizer).unwrap()["model"]["vocab"].as_object().unwrap().len() + 8;
+    let vocab_size =
+        serde_json::from_str::<Value>(&tokenizer).unwrap()["model"]["vocab"].as_object().unwrap().len() + 8;
     let (hidden, ffn) = (32, 48);
     let config = json!({
         "model_type": "llama", "hidden_size": hidden, "intermediate_size": ffn, "num_hidden_layers": 2,
@@ -32,7 +33,11 @@ fn model_files() -> Vec<Box<dyn ByteSource>> {
     ];
     for layer in 0..2 {
         let mut matrix = |part: &str, out: usize, input: usize| {
-            tensors.push((format!("model.layers.{layer}.{part}.weight"), vec![out, input], random(out * input)));
+            tensors.push((
+                format!("model.layers.{layer}.{part}.weight"),
+                vec![out, input],
+                random(out * input),
+            ));
         };
         matrix("self_attn.q_proj", hidden, hidden);
         matrix("self_attn.k_proj", hidden / 2, hidden);
@@ -64,7 +69,8 @@ fn rows() -> Vec<u8> {
 }
 
 fn recipe(changes: Value) -> Recipe {
-    let mut value = json!({ "train": { "max_steps": 8, "learning_rate": 5e-3, "batch_size": 4 }, "lora": { "rank": 4 } });
+    let mut value =
+        json!({ "train": { "max_steps": 8, "learning_rate": 5e-3, "batch_size": 4 }, "lora": { "rank": 4 } });
     for (section, inner) in changes.as_object().unwrap() {
         for (key, entry) in inner.as_object().unwrap() {
             value[section][key] = entry.clone();
@@ -109,7 +115,8 @@ fn a_resumed_run_is_the_run_that_never_stopped() {
 fn one_batch_of_eight_is_eight_of_one_accumulated() {
     let run = |batch: usize, accumulation: usize| {
         let mut session = session();
-        let train = json!({ "batch_size": batch, "gradient_accumulation_steps": accumulation, "max_steps": 6 });
+        let train =
+            json!({ "batch_size": batch, "gradient_accumulation_steps": accumulation, "max_steps": 6 });
         session.begin(&recipe(json!({ "train": train }))).unwrap();
         losses(&mut session, 6)
     };
@@ -130,7 +137,11 @@ fn a_saved_adapter_answers_and_scores_as_the_run_did() {
     assert_ne!(trained, base);
     let files = block_on(session.adapter_files()).unwrap();
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    assert!(["adapter_config.json", "adapter_model.safetensors", "README.md", "tokenizer.json"].iter().all(|n| names.contains(n)));
+    assert!(
+        ["adapter_config.json", "adapter_model.safetensors", "README.md", "tokenizer.json"]
+            .iter()
+            .all(|n| names.contains(n))
+    );
 
     let mut other = self::session();
     other.load_adapter(&files).unwrap();
@@ -177,7 +188,9 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
     // The run goes on where it was.
     assert_eq!(block_on(session.step()).unwrap().step, 2);
 
-    session.open_data("other.jsonl", b"{\"text\": \"Another file altogether.\"}\n", &recipe(json!({}))).unwrap();
+    session
+        .open_data("other.jsonl", b"{\"text\": \"Another file altogether.\"}\n", &recipe(json!({})))
+        .unwrap();
     let text = error(session.resume(&saved).map(drop));
     assert!(text.contains("other data") || text.contains("train"), "{text}");
 

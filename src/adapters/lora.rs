@@ -42,7 +42,9 @@ pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
 /// A copy of the base with the low-rank paths in place; `dropout_seed` is `None` outside training.
 pub fn attach(base: &Llama, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: Option<u64>) -> Llama {
     let mut model = base.clone();
-    for (i, ((_, linear), pair)) in targets(&mut model, recipe).into_iter().zip(leaves.chunks_exact(2)).enumerate() {
+    for (i, ((_, linear), pair)) in
+        targets(&mut model, recipe).into_iter().zip(leaves.chunks_exact(2)).enumerate()
+    {
         let [Leaf::Matrix(lora_a), Leaf::Matrix(lora_b)] = pair else {
             unreachable!("an adapter's parameters are matrices, two a module")
         };

@@ -31,7 +31,9 @@ pub async fn loss(model: &Llama, rows: &[Example], options: &BatchOptions, loss:
 /// # Errors
 /// A device that stops answering.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let failed = |error: String| Error::Device { reason: format!("it stopped answering ({error}); reload and resume") };
+    let failed = |error: String| Error::Device {
+        reason: format!("it stopped answering ({error}); reload and resume"),
+    };
     let data = tensor.into_data_async().await.map_err(|error| failed(format!("{error:?}")))?;
     data.convert::<f32>().try_into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
 }

@@ -22,6 +22,9 @@ pub async fn save(trainable: &Trainable, config: &Value) -> Result<Vec<OutputFil
     let config = serde_json::to_vec_pretty(config).expect("plain JSON");
     Ok(vec![
         OutputFile { name: "config.json".into(), bytes: config },
-        OutputFile { name: "model.safetensors".into(), bytes: safetensors::serialize(&tensors, &[("format", "pt")])? },
+        OutputFile {
+            name: "model.safetensors".into(),
+            bytes: safetensors::serialize(&tensors, &[("format", "pt")])?,
+        },
     ])
 }

@@ -19,9 +19,12 @@ pub struct OutputFile {
 /// # Errors
 /// More data than a zip archive holds.
 pub fn zip(files: &[OutputFile]) -> Result<Vec<u8>> {
-    let failed = |error: &dyn std::fmt::Display| crate::Error::Training { reason: format!("cannot zip the files ({error})") };
+    let failed = |error: &dyn std::fmt::Display| crate::Error::Training {
+        reason: format!("cannot zip the files ({error})"),
+    };
     let mut archive = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let options = ::zip::write::SimpleFileOptions::default().compression_method(::zip::CompressionMethod::Stored);
+    let options =
+        ::zip::write::SimpleFileOptions::default().compression_method(::zip::CompressionMethod::Stored);
     for file in files {
         archive.start_file(file.name.as_str(), options).map_err(|error| failed(&error))?;
         archive.write_all(&file.bytes).map_err(|error| failed(&error))?;

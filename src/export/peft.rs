@@ -42,9 +42,8 @@ pub async fn save(trainable: &Trainable, base_model_name: &str) -> Result<Vec<Ou
 /// Loralet does not compute.
 pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
     let find = |name: &str| {
-        files.iter().find(|file| file.name.rsplit('/').next() == Some(name)).ok_or_else(|| Error::MissingFile {
-            file: name.into(),
-            remedy: "open the whole adapter folder".into(),
+        files.iter().find(|file| file.name.rsplit('/').next() == Some(name)).ok_or_else(|| {
+            Error::MissingFile { file: name.into(), remedy: "open the whole adapter folder".into() }
         })
     };
     let config: Value = serde_json::from_slice(&find(CONFIG)?.bytes)
@@ -59,7 +58,10 @@ pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
         let (name, shape, tensor) = stored.swap_remove(place.ok_or_else(missing)?);
         if shape != parameter.shape {
             let expected = &parameter.shape;
-            return Err(invalid(WEIGHTS, format!("tensor \"{name}\" is {shape:?} where this model needs {expected:?}")));
+            return Err(invalid(
+                WEIGHTS,
+                format!("tensor \"{name}\" is {shape:?} where this model needs {expected:?}"),
+            ));
         }
         values.extend(tensor);
     }
@@ -130,7 +132,10 @@ fn read_config(config: &Value) -> Result<LoraRecipe> {
     target_modules.sort_by_key(|module| LINEAR_MODULES.iter().position(|known| known == module));
     target_modules.dedup();
     if let Some(unknown) = target_modules.iter().find(|module| !LINEAR_MODULES.contains(&module.as_str())) {
-        return Err(invalid(CONFIG, format!("target module \"{unknown}\" is not a linear layer of this model")));
+        return Err(invalid(
+            CONFIG,
+            format!("target module \"{unknown}\" is not a linear layer of this model"),
+        ));
     }
     Ok(LoraRecipe {
         rank,

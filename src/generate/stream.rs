@@ -49,7 +49,9 @@ pub async fn generate(
         return Err(Error::Tokenizer {
             reason: match prompt.len() {
                 0 => "the prompt is empty; write something to answer".into(),
-                length => format!("the prompt has {length} tokens, but the model has positions for {room}; shorten it"),
+                length => format!(
+                    "the prompt has {length} tokens, but the model has positions for {room}; shorten it"
+                ),
             },
         });
     }

@@ -80,8 +80,9 @@ impl Llama {
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("model.layers.{i}.{part}.weight");
-            let linear =
-                |part: &str, out, input| -> Result<Linear> { Ok(Linear::new(matrix(&at(part), out, input)?)) };
+            let linear = |part: &str, out, input| -> Result<Linear> {
+                Ok(Linear::new(matrix(&at(part), out, input)?))
+            };
             layers.push(DecoderLayer {
                 input_layernorm: norm(&at("input_layernorm"))?,
                 self_attn: Attention {
@@ -125,7 +126,8 @@ impl Llama {
         let mask = attention_mask(input, &device);
         let mut x = self.embed(input.input_ids);
         for layer in &self.layers {
-            x = layer.forward(x, |attention, x| attention.forward(x, input.batch, &rotation, Some(&mask), None));
+            x = layer
+                .forward(x, |attention, x| attention.forward(x, input.batch, &rotation, Some(&mask), None));
         }
         self.norm.forward(x)
     }
@@ -147,7 +149,8 @@ impl Llama {
         });
         let mut x = self.embed(input_ids);
         for (layer, cache) in self.layers.iter().zip(caches) {
-            x = layer.forward(x, |attention, x| attention.forward(x, 1, &rotation, mask.as_ref(), Some(cache)));
+            x = layer
+                .forward(x, |attention, x| attention.forward(x, 1, &rotation, mask.as_ref(), Some(cache)));
         }
         self.norm.forward(x)
     }
@@ -239,7 +242,10 @@ impl LlamaConfig {
         let size = |key: &str| -> Result<usize> {
             match config[key].as_u64() {
                 Some(value) if value > 0 => Ok(value as usize),
-                _ => Err(invalid(format!("\"{key}\" is {} where a positive whole number belongs", config[key]))),
+                _ => Err(invalid(format!(
+                    "\"{key}\" is {} where a positive whole number belongs",
+                    config[key]
+                ))),
             }
         };
         let or = |key: &str, default: usize| if config[key].is_null() { Ok(default) } else { size(key) };
@@ -262,7 +268,11 @@ impl LlamaConfig {
             )));
         }
         // transformers 5 moved rope settings into `rope_parameters`.
-        let rope = if config["rope_parameters"].is_object() { &config["rope_parameters"] } else { &config["rope_scaling"] };
+        let rope = if config["rope_parameters"].is_object() {
+            &config["rope_parameters"]
+        } else {
+            &config["rope_scaling"]
+        };
         let rope_theta = rope["rope_theta"].as_f64().unwrap_or_else(|| number("rope_theta", 10_000.0));
         Ok(LlamaConfig {
             hidden_size,
@@ -313,7 +323,9 @@ fn rope_scaling(config: &Value, rope: &Value, head_dim: usize) -> Result<RopeSca
             high_freq_factor: number("high_freq_factor")?,
             original_max_position: number("original_max_position_embeddings")?,
         }),
-        other => Err(unsupported(format!("rope scaling \"{other}\""), "supported are \"linear\" and \"llama3\"")),
+        other => {
+            Err(unsupported(format!("rope scaling \"{other}\""), "supported are \"linear\" and \"llama3\""))
+        }
     }
 }
 

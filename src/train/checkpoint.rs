@@ -51,8 +51,9 @@ pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
 /// A file that is not a checkpoint.
 pub fn header(bytes: &[u8]) -> Result<Header> {
     let invalid = |reason: &str| Error::InvalidCheckpoint { reason: reason.into() };
-    let (_, metadata) = ::safetensors::SafeTensors::read_metadata(bytes)
-        .map_err(|_| invalid("the file is not a Loralet checkpoint, or it is cut short; choose another file"))?;
+    let (_, metadata) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|_| {
+        invalid("the file is not a Loralet checkpoint, or it is cut short; choose another file")
+    })?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
     let text = text.ok_or_else(|| invalid("the file has no run header; it was not written by Loralet"))?;
     serde_json::from_str(text)
@@ -67,7 +68,8 @@ pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     let header = header(bytes)?;
     if header.data_digest != digest(trainer) {
         return Err(Error::InvalidCheckpoint {
-            reason: "it was trained on other data than the file that is open; open that data file to resume".into(),
+            reason: "it was trained on other data than the file that is open; open that data file to resume"
+                .into(),
         });
     }
     let total = trainer.trainable.len();
@@ -85,7 +87,8 @@ pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     }
     let mut take = |name: &str| -> Result<Vec<f32>> {
         let place = parts.iter().position(|(part, _)| part == name);
-        let place = place.ok_or_else(|| Error::InvalidCheckpoint { reason: format!("it lacks \"{name}\"") })?;
+        let place =
+            place.ok_or_else(|| Error::InvalidCheckpoint { reason: format!("it lacks \"{name}\"") })?;
         Ok(parts.swap_remove(place).1)
     };
     let (values, first, second) = (take("values")?, take("first_moment")?, take("second_moment")?);

@@ -95,7 +95,8 @@ impl Trainer {
         for (i, batch) in batches.iter().enumerate().filter(|(_, batch)| batch.supervised_tokens > 0) {
             // The seed follows from the place in the run, so a resumed run draws the same masks.
             let place = (self.done * train.gradient_accumulation_steps + i) as u64;
-            let dropout_seed = train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
+            let dropout_seed =
+                train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
             let loss = (self.loss)(&model, batch) / supervised as f64;
             let mut gradients = loss.backward();
@@ -107,7 +108,9 @@ impl Trainer {
             });
         }
         let Some((loss, gradient)) = total else {
-            return Err(Error::Training { reason: format!("step {} has no token to learn from", self.done + 1) });
+            return Err(Error::Training {
+                reason: format!("step {} has no token to learn from", self.done + 1),
+            });
         };
         let norm = gradient.clone().square().sum().sqrt();
         let read = eval::read(Tensor::cat(vec![loss, norm], 0)).await?;
@@ -160,7 +163,8 @@ impl Trainer {
         let accumulation = self.plan.recipe.train.gradient_accumulation_steps;
         let epoch = self.done / self.plan.steps_per_epoch;
         if self.order.0 != epoch {
-            self.order = (epoch, epoch_batches(&self.train, &self.options, self.plan.recipe.train.seed, epoch));
+            self.order =
+                (epoch, epoch_batches(&self.train, &self.options, self.plan.recipe.train.seed, epoch));
         }
         let first = (self.done % self.plan.steps_per_epoch) * accumulation;
         let order = &self.order.1;

@@ -39,10 +39,9 @@ impl ByteSource for BlobSource {
             .blob
             .slice_with_f64_and_f64(offset as f64, end as f64)
             .map_err(|_| unreadable("the browser cannot cut it"))?;
-        let bytes = self
-            .reader
-            .read_as_array_buffer(&slice)
-            .map_err(|_| unreadable("the browser cannot read it; it may have been moved or changed, so choose it again"))?;
+        let bytes = self.reader.read_as_array_buffer(&slice).map_err(|_| {
+            unreadable("the browser cannot read it; it may have been moved or changed, so choose it again")
+        })?;
         js_sys::Uint8Array::new(&bytes).copy_to(buffer);
         Ok(())
     }

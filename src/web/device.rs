@@ -48,7 +48,9 @@ pub async fn choose(choice: &str) -> Result<(Device, Limits, DeviceReport)> {
         "webgpu" => webgpu(&probe().await.map_err(device_error)?, "chosen by hand").await,
         "auto" => match probe().await {
             Err(why) => Ok(cpu(&why)),
-            Ok(gpu) if gpu.is_fallback => Ok(cpu("the browser's GPU is emulated in software, which is slower than the CPU path")),
+            Ok(gpu) if gpu.is_fallback => {
+                Ok(cpu("the browser's GPU is emulated in software, which is slower than the CPU path"))
+            }
             Ok(gpu) => match webgpu(&gpu, "the browser offers a GPU").await {
                 Ok(chosen) => Ok(chosen),
                 Err(error) => Ok(cpu(&error.to_string())),
@@ -75,10 +77,14 @@ fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
 
 async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceReport)> {
     if !gpu.has_timestamps {
-        return Err(device_error(format!("{} lacks timestamp queries, which the GPU path needs; choose the CPU", gpu.name)));
+        return Err(device_error(format!(
+            "{} lacks timestamp queries, which the GPU path needs; choose the CPU",
+            gpu.name
+        )));
     }
     let options = Device::wgpu_options();
-    let (device, setup) = options.init_with_setup_async().await.map_err(|error| device_error(error.to_string()))?;
+    let (device, setup) =
+        options.init_with_setup_async().await.map_err(|error| device_error(error.to_string()))?;
     setup.device.on_uncaptured_error(Arc::new(|error| {
         GPU_ERROR.with(|slot| {
             slot.borrow_mut().get_or_insert_with(|| error.to_string());
@@ -117,18 +123,21 @@ async fn probe() -> std::result::Result<Probe, String> {
     let name = [text("vendor"), text("architecture"), text("description")];
     let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
     // The flag moved from the adapter to its info between versions of the standard.
-    let is_fallback = [get(&info, "isFallbackAdapter"), get(&adapter, "isFallbackAdapter")].iter().any(JsValue::is_truthy);
+    let is_fallback =
+        [get(&info, "isFallbackAdapter"), get(&adapter, "isFallbackAdapter")].iter().any(JsValue::is_truthy);
     let features = get(&adapter, "features");
     let has: Option<js_sys::Function> = get(&features, "has").dyn_into().ok();
-    let has_timestamps =
-        has.and_then(|has| has.call1(&features, &"timestamp-query".into()).ok()).is_some_and(|has| has.is_truthy());
+    let has_timestamps = has
+        .and_then(|has| has.call1(&features, &"timestamp-query".into()).ok())
+        .is_some_and(|has| has.is_truthy());
     Ok(Probe { name: if name.is_empty() { "GPU".into() } else { name }, is_fallback, has_timestamps })
 }
 
 /// A product, a softmax and their gradient, on both devices.
 async fn self_test(device: &Device) -> Result<()> {
     let run = async |device: &Device| -> Result<Vec<f32>> {
-        let values = |n: usize, scale: f32| (0..n).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect();
+        let values =
+            |n: usize, scale: f32| (0..n).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect();
         let x = crate::models::float_tensor(values(24 * 40, 1.0), [24, 40], device);
         let w = crate::models::float_tensor(values(40 * 16, 0.5), [40, 16], device).autodiff().require_grad();
         let y = burn::tensor::activation::softmax(x.matmul(w.clone()), 1).square().sum();
@@ -142,7 +151,9 @@ async fn self_test(device: &Device) -> Result<()> {
         return Err(device_error(format!("the GPU refused a kernel ({error}); choose the CPU")));
     }
     if !(apart < 1e-3) {
-        return Err(device_error(format!("the GPU's gradients differ from the CPU's by {apart}; choose the CPU")));
+        return Err(device_error(format!(
+            "the GPU's gradients differ from the CPU's by {apart}; choose the CPU"
+        )));
     }
     Ok(())
 }

@@ -130,8 +130,9 @@ impl Session {
 
     /// `on_text(delta)` returns whether to go on, or a promise of it.
     pub async fn generate(&self, request: JsValue, on_text: Function) -> JsResult {
-        let request: GenerateRequest = serde_wasm_bindgen::from_value(request)
-            .map_err(|error| error::to_js(Error::InvalidRecipe { reason: format!("the request cannot be read ({error})") }))?;
+        let request: GenerateRequest = serde_wasm_bindgen::from_value(request).map_err(|error| {
+            error::to_js(Error::InvalidRecipe { reason: format!("the request cannot be read ({error})") })
+        })?;
         let on_text = async |delta: &str| {
             let failed = |_| Error::Training { reason: "the listener of the answer failed".into() };
             let answer = on_text.call1(&JsValue::NULL, &delta.into()).map_err(failed)?;
@@ -149,7 +150,11 @@ impl Session {
 
     pub fn memory(&self) -> JsResult {
         let wasm_bytes = core::arch::wasm32::memory_size(0) as f64 * 65536.0;
-        to_js(&MemoryReport { wasm_bytes, wasm_peak_bytes: wasm_bytes, gpu_bytes: self.core.gpu_bytes().map(|b| b as f64) })
+        to_js(&MemoryReport {
+            wasm_bytes,
+            wasm_peak_bytes: wasm_bytes,
+            gpu_bytes: self.core.gpu_bytes().map(|b| b as f64),
+        })
     }
 
     pub fn reset_training(&mut self) {

@@ -33,7 +33,8 @@ pub async fn full_rows(device: &Device, tolerance: f32) {
     let positions: Vec<u32> = (0..batch).flat_map(|_| 0..seq as u32).collect();
     let documents = vec![1; batch * seq];
     let input_ids = ids(&expected, "input_ids");
-    let input = Input { input_ids: &input_ids, position_ids: &positions, document_ids: &documents, batch, seq };
+    let input =
+        Input { input_ids: &input_ids, position_ids: &positions, document_ids: &documents, batch, seq };
     for config in [fixture!("random_llama/config.json"), fixture!("config_rope_parameters.json")] {
         let model = random_llama(config, false, device);
         close("logits", &logits(&model, &input).await, &expected["logits"].1, tolerance);
@@ -49,7 +50,8 @@ pub async fn padded_and_packed(device: &Device, tolerance: f32) {
     let attention = ids(&expected, "padded.attention_mask");
     let positions: Vec<u32> = (0..batch).flat_map(|_| 0..seq as u32).collect();
     let input_ids = ids(&expected, "padded.input_ids");
-    let input = Input { input_ids: &input_ids, position_ids: &positions, document_ids: &attention, batch, seq };
+    let input =
+        Input { input_ids: &input_ids, position_ids: &positions, document_ids: &attention, batch, seq };
     let real = |values: &[f32]| -> Vec<f32> {
         let rows = values.chunks(values.len() / attention.len()).zip(&attention);
         rows.filter(|(_, mask)| **mask == 1).flat_map(|(row, _)| row.to_vec()).collect()
@@ -60,7 +62,8 @@ pub async fn padded_and_packed(device: &Device, tolerance: f32) {
     let input_ids = ids(&expected, "packed.input_ids");
     let positions = ids(&expected, "packed.position_ids");
     let documents = ids(&expected, "packed.document_ids");
-    let input = Input { input_ids: &input_ids, position_ids: &positions, document_ids: &documents, batch, seq };
+    let input =
+        Input { input_ids: &input_ids, position_ids: &positions, document_ids: &documents, batch, seq };
     close("packed", &logits(&model, &input).await, &expected["packed.logits"].1, tolerance);
 }
 
@@ -73,7 +76,11 @@ pub async fn peft_adapters(device: &Device, tolerance: f32) {
     let positions: Vec<u32> = (0..seq as u32).collect();
     let input = Input { input_ids, position_ids: &positions, document_ids: &vec![1; seq], batch: 1, seq };
     let folders = [
-        ("lora.logits", fixture!("random_lora/adapter_config.json"), fixture!("random_lora/adapter_model.safetensors")),
+        (
+            "lora.logits",
+            fixture!("random_lora/adapter_config.json"),
+            fixture!("random_lora/adapter_model.safetensors"),
+        ),
         (
             "rslora.logits",
             fixture!("random_rslora/adapter_config.json"),
@@ -87,7 +94,8 @@ pub async fn peft_adapters(device: &Device, tolerance: f32) {
         close(key, &logits(&adapter.tuned(&base), &input).await, &expected[key].1, tolerance);
         let saved = peft::save(&adapter, "random_llama").await.unwrap();
         let again = peft::load(&saved, &base).unwrap();
-        let (before, after) = (read(adapter.values.clone()).await.unwrap(), read(again.values).await.unwrap());
+        let (before, after) =
+            (read(adapter.values.clone()).await.unwrap(), read(again.values).await.unwrap());
         assert_eq!(before, after);
     }
 }
@@ -115,8 +123,11 @@ pub async fn lora_steps(device: &Device, tolerance: f64) {
     let recipe = Recipe { lora, ..Recipe::default() };
     let mut trainable = Trainable::new(&base, &recipe);
     let first = tensors(fixture!("lora_init.safetensors"));
-    let values: Vec<f32> =
-        trainable.parameters.iter().flat_map(|p| first[&format!("base_model.model.{}", p.name)].1.clone()).collect();
+    let values: Vec<f32> = trainable
+        .parameters
+        .iter()
+        .flat_map(|p| first[&format!("base_model.model.{}", p.name)].1.clone())
+        .collect();
     trainable.values = Tensor::from_data(burn::tensor::TensorData::new(values, [trainable.len()]), device);
     follow(&recorded, &recorded["batches"], &base, trainable, tolerance).await;
 }
@@ -154,7 +165,10 @@ async fn follow(run: &Value, batches: &Value, base: &Llama, mut trainable: Train
         {
             let expected = step[key].as_f64().unwrap();
             let apart = (value - expected).abs();
-            assert!(apart <= tolerance * expected.abs(), "step {done}: {key} is {value}, the reference has {expected}");
+            assert!(
+                apart <= tolerance * expected.abs(),
+                "step {done}: {key} is {value}, the reference has {expected}"
+            );
         }
         let gradient = gradient * clip_factor(norm, number("max_grad_norm"));
         trainable.values = optimizer.update(trainable.values, gradient, rate);
@@ -162,7 +176,10 @@ async fn follow(run: &Value, batches: &Value, base: &Llama, mut trainable: Train
     let micro: Vec<Batch> = batches[0].as_array().unwrap().iter().map(batch).collect();
     let (after, _) = loss_and_gradient(base, &trainable, &micro).await;
     let expected = number("loss_after");
-    assert!((after - expected).abs() <= tolerance * expected, "loss after: {after}, the reference has {expected}");
+    assert!(
+        (after - expected).abs() <= tolerance * expected,
+        "loss after: {after}, the reference has {expected}"
+    );
 }
 
 async fn loss_and_gradient(base: &Llama, trainable: &Trainable, micro: &[Batch]) -> (f64, Tensor<1>) {

@@ -70,7 +70,8 @@ impl Attention {
             None => (k, v),
         };
         let context = causal_attention(q, k, v, mask); // [batch, heads, seq, head_dim]
-        let context = context.swap_dims(1, 2).reshape([batch * seq, self.num_attention_heads * self.head_dim]);
+        let context =
+            context.swap_dims(1, 2).reshape([batch * seq, self.num_attention_heads * self.head_dim]);
         self.o_proj.forward(context)
     }
 }

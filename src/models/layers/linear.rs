@@ -73,7 +73,8 @@ impl Dropout {
         let [tokens, width] = x.dims();
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let kept = (1.0 / (1.0 - self.share)) as f32;
-        let mask = (0..tokens * width).map(|_| if random.random_bool(self.share) { 0.0 } else { kept }).collect();
+        let mask =
+            (0..tokens * width).map(|_| if random.random_bool(self.share) { 0.0 } else { kept }).collect();
         let device = x.device().inner();
         x * float_tensor(mask, [tokens, width], &device)
     }

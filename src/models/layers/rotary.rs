@@ -6,9 +6,16 @@ use burn::tensor::{Device, Tensor};
 pub enum RopeScaling {
     None,
     /// Positions divided by a factor.
-    Linear { factor: f64 },
+    Linear {
+        factor: f64,
+    },
     /// Llama 3.1's smooth split between long and short wavelengths.
-    Llama3 { factor: f64, low_freq_factor: f64, high_freq_factor: f64, original_max_position: f64 },
+    Llama3 {
+        factor: f64,
+        low_freq_factor: f64,
+        high_freq_factor: f64,
+        original_max_position: f64,
+    },
     /// Divisors given one by one, as GGUF files store them: `[head_dim / 2]`.
     Factors(Vec<f32>),
 }
@@ -82,8 +89,8 @@ fn scaled(frequency: f64, index: usize, scaling: &RopeScaling) -> f64 {
             if wavelength < original_max_position / high_freq_factor {
                 return frequency;
             }
-            let smooth = (original_max_position / wavelength - low_freq_factor)
-                / (high_freq_factor - low_freq_factor);
+            let smooth =
+                (original_max_position / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
             (1.0 - smooth) * frequency / factor + smooth * frequency
         }
     }
