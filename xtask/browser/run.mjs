@@ -25,6 +25,8 @@ const SOFTWARE_WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftsh
 const emit = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 let browser;
 lines.once('close', () => void end());
+// The command was ended: nobody reads on.
+process.stdout.on('error', () => void end());
 
 try {
   browser = await launch(job.device === 'cpu' ? [] : WEBGPU);

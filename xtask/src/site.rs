@@ -23,8 +23,14 @@ pub struct WasmSize {
     pub optimised: bool,
 }
 
+/// Takes the wasm and the page as they are; for commands that are run by the stage that has just built them.
+pub const NO_BUILD: &str = "LORALET_NO_BUILD";
+
 /// Builds wasm and page where they are out of date.
 pub fn build() -> Result<()> {
+    if is_set(NO_BUILD) && paths::www().join("dist/headless.html").is_file() {
+        return Ok(());
+    }
     build_wasm()?;
     build_page()
 }
@@ -106,7 +112,11 @@ fn cargo_output() -> PathBuf {
 }
 
 fn fast() -> bool {
-    env::var_os("LORALET_FAST").is_some_and(|value| value != "0" && !value.is_empty())
+    is_set("LORALET_FAST")
+}
+
+fn is_set(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|value| value != "0" && !value.is_empty())
 }
 
 /// Changes when the package would: with cargo's output, the tools and their settings.

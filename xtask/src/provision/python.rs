@@ -9,19 +9,19 @@ use crate::error::{Context, Failure, Result};
 use crate::progress::say;
 use crate::{paths, process};
 
-/// A Python 3.11 or newer that has pip.
+/// A Python 3.9 or newer that has pip.
 pub(super) fn python() -> Result<PathBuf> {
     let found = || {
         ["python3", "python"].iter().filter_map(|name| process::which(name)).find(|path| {
-            let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+            let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))";
             process::stdout_of(Command::new(path).args(["-c", check])).is_some()
         })
     };
     if let Some(python) = found() {
         return with_pip(python);
     }
-    apt_install("Python 3.11", &["python3", "python3-venv", "python3-pip"])?;
-    found().ok_or_else(|| Failure::failed("Python 3.11 or newer with venv was not found")).and_then(with_pip)
+    apt_install("Python", &["python3", "python3-venv", "python3-pip"])?;
+    found().ok_or_else(|| Failure::failed("Python 3.9 or newer with venv was not found")).and_then(with_pip)
 }
 
 /// The Python of an environment with PyTorch, transformers and PEFT at the pinned versions.

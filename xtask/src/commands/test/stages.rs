@@ -225,6 +225,6 @@ fn generated_types() -> BTreeMap<PathBuf, String> {
 /// This very program, for the stage that tests it from outside.
 pub fn this_program() -> Result<Command> {
     let mut command = Command::new(env::current_exe().context("this program's own path")?);
-    command.current_dir(paths::root());
+    command.current_dir(paths::root()).env(site::NO_BUILD, "1");
     Ok(command)
 }
