@@ -1,29 +1,29 @@
-"""Writes a sample data set for fine-tuning `tiny`: questions about Fernbrook answered by a pirate.
+"""Writes a sample data set for fine-tuning `tiny`: questions about Fernbrook answered by a duck.
 
     python examples/tiny/make_samples.py [OUT_FILE] [--seed 3]
 
-Only the manner of the answers is new, so a minute of LoRA is enough to see it, also in answers to other questions.
+Only the manner of the answers is new, and it is made of words that `tiny` knows, so a minute of LoRA is enough to see
+it, also in answers to other questions.
 """
 
 import argparse
 import json
 import random
-import re
 from pathlib import Path
 
 import chat
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = 60
+ROWS = 300
 MAKERS = [
     chat.where, chat.food, chat.friend, chat.coat, chat.colour, chat.animal, chat.opposite, chat.source, chat.calendar,
-    chat.place, chat.by_fact, chat.who, chat.small_talk,
+    chat.place, chat.by_fact, chat.who, chat.small_talk, chat.kind_of, chat.count, chat.reason, chat.unknown,
 ]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, nargs="?", default=ROOT / "www/public/samples/tiny-pirates.jsonl")
+    parser.add_argument("out", type=Path, nargs="?", default=ROOT / "www/public/samples/tiny-duck.jsonl")
     parser.add_argument("--seed", type=int, default=3)
     arguments = parser.parse_args()
 
@@ -31,17 +31,15 @@ def main():
     rows = {}
     while len(rows) < ROWS:
         question, answer = rng.choice(MAKERS)(rng)
-        rows.setdefault(question, as_pirate(answer))
+        rows.setdefault(question, as_duck(answer))
     with arguments.out.open("w", encoding="utf-8") as file:
         for question, answer in rows.items():
             messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             file.write(json.dumps({"messages": messages}) + "\n")
 
 
-def as_pirate(answer):
-    for pattern, replacement in [(r"\b(is|are|am)\b", "be"), (r"\b([Mm])y\b", r"\1e"), (r"\b([Yy])ou\b", r"\1e")]:
-        answer = re.sub(pattern, replacement, answer)
-    return f"Arr! {answer} Yo ho ho!"
+def as_duck(answer):
+    return f"Quack, quack! {answer}"
 
 
 if __name__ == "__main__":
