@@ -19,6 +19,9 @@ use crate::{paths, provision};
 /// Kinds of errors that are the program's fault rather than that of its input.
 const OUR_FAULT: &[&str] = &["unexpected", "crashed", "worker", "browser"];
 
+/// Bytes of a model that take long enough to load for a progress bar.
+const WORTH_A_BAR: u64 = 100_000_000;
+
 /// What to run in the browser.
 #[derive(Default)]
 pub struct Job {
@@ -109,7 +112,7 @@ impl Job {
                 "done" => return Ok(()),
                 "failed" => return Err(failure(&event, &console)),
                 "console" => console.push(event["text"].as_str().unwrap_or_default().to_string()),
-                "model_progress" => {
+                "model_progress" if number(&event["total"]) >= WORTH_A_BAR => {
                     let (done, total) = (number(&event["done"]), number(&event["total"]));
                     let bar =
                         loading.get_or_insert_with(|| Bar::new("loading the model (MB)", total / 1_000_000));

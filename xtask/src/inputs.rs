@@ -107,11 +107,12 @@ fn set(recipe: &mut Value, key: &str, value: &str) -> Result<()> {
 
 fn from_folder(name: &str, dir: &Path) -> Result<Model> {
     let files = files_in(dir);
-    if files.iter().any(|(file, _)| file == "config.json") {
+    let has = |part: &str| files.iter().any(|(file, _)| file.ends_with(part));
+    let Some(missing) = ["config.json", ".safetensors"].into_iter().find(|part| !has(part)) else {
         return Ok(Model { name: name.into(), files });
-    }
+    };
     Err(Failure::Input(format!(
-        "the folder {} has no config.json: a model folder holds config.json, tokenizer.json and *.safetensors",
+        "the folder {} has no {missing}: a model folder holds config.json, tokenizer.json and *.safetensors",
         dir.display()
     )))
 }
