@@ -76,6 +76,8 @@ export class LossChart extends LitElement {
   protected override updated(changed: PropertyValues): void {
     if (!this.plot || changed.has('totalSteps')) this.draw();
     else this.plot.setData(this.series());
+    // Without a cursor the legend tells the last step.
+    if (this.plot && this.plot.cursor.idx == null) this.plot.setLegend({ idx: this.reports.length - 1 });
   }
 
   private series(): uPlot.AlignedData {

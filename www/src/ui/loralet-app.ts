@@ -230,8 +230,7 @@ export class LoraletApp extends LitElement {
               </section>`,
           )}
           <footer>
-            Loralet runs on
-            ${trainer.device ? html`<b>${trainer.device.name}</b>: ${trainer.device.reason}` : '…'}
+            ${trainer.device ? `${trainer.device.reason} (${trainer.device.name}).` : 'The trainer is starting …'}
           </footer>
         </main>
       </div>

@@ -26,6 +26,13 @@ export class TrainSection extends LitElement {
       .controls button {
         min-width: 84px;
       }
+      @media (max-width: 640px) {
+        .controls button {
+          flex: 1 1 auto;
+          min-width: 0;
+          padding: 0 8px;
+        }
+      }
       .tiles {
         display: grid;
         grid-template-columns: repeat(auto-fit, minmax(118px, 1fr));
@@ -167,7 +174,7 @@ export class TrainSection extends LitElement {
   private deviceLine() {
     const { device } = trainer;
     if (!device) return nothing;
-    return html`<p class="small muted" data-test="device"><b>${device.name}</b>: ${device.reason}</p>`;
+    return html`<p class="small muted" data-test="device">${device.reason} (${device.name}).</p>`;
   }
 }
 
