@@ -106,6 +106,13 @@ test('and after all that it trains', async () => {
   assert.deepEqual(page.thrown, []);
 });
 
+test('a bad model after a run leaves the run as it was', async () => {
+  await chooseModel(page, 'corrupt.gguf', 'nothing of the kind');
+  await at(page, 'model-error').waitFor();
+  await status(page, 'Finished');
+  assert.ok(await at(page, 'download').isEnabled());
+});
+
 test('every control has a name', async () => {
   const unnamed = await page.evaluate(() => {
     const found = [];

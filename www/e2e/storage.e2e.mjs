@@ -118,6 +118,12 @@ test('a stopped run is offered after a reload and goes on', async () => {
 
   await page.reload();
   await banner.getByText('A finished run is kept here.').waitFor();
+  await at(page, 'resume').click();
+  await status(page, 'Finished');
+  await at(page, 'files').getByText('adapter_model.safetensors').waitFor();
+
+  await page.reload();
+  await banner.waitFor();
   await at(page, 'discard').click();
   await banner.waitFor({ state: 'detached' });
   await page.reload();

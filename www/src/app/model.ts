@@ -61,11 +61,12 @@ class ModelStore extends Store {
   /** Files the user chose or dropped: one GGUF, or a Hugging Face folder. */
   openLocal(files: File[]): Promise<boolean> {
     return this.load('local', files[0]?.name ?? '', () => {
-      const gguf = files.filter((file) => file.name.toLowerCase().endsWith('.gguf'));
+      const inFolder = files.filter((file) => file.webkitRelativePath.split('/').length <= 2);
+      const gguf = inFolder.filter((file) => file.name.toLowerCase().endsWith('.gguf'));
       const chosen =
         gguf.length > 0
           ? gguf.slice(0, 1)
-          : files.filter((file) => /\.(safetensors|json|jinja)$/.test(file.name));
+          : inFolder.filter((file) => /\.(safetensors|json|jinja)$/.test(file.name));
       if (chosen.length === 0) {
         throw new Error(
           'there is no model among these files; choose one .gguf, or a folder with config.json and .safetensors',

@@ -48,14 +48,14 @@ class TrainingStore extends Store {
   start(paused = false): Promise<void> {
     return this.act(async (client) => {
       if (!data.open) throw new Error('choose a data file first');
-      this.plan = null;
-      this.reports = [];
-      this.saved = null;
-      if (opfs.storageAvailable()) await opfs.saveRunData(data.open.bytes);
+      const { bytes } = data.open;
       this.plan = await client.begin(recipe.value, this.handlers, {
         paused,
         checkpointEvery: CHECKPOINT_EVERY,
       });
+      this.reports = [];
+      this.saved = null;
+      if (opfs.storageAvailable()) this.saving = this.saving.then(() => opfs.saveRunData(bytes));
       void this.watchEnd(client.finished());
     });
   }

@@ -77,7 +77,8 @@ export class LossChart extends LitElement {
     if (!this.plot || changed.has('totalSteps')) this.draw();
     else this.plot.setData(this.series());
     // Without a cursor the legend tells the last step.
-    if (this.plot && this.plot.cursor.idx == null) this.plot.setLegend({ idx: this.reports.length - 1 });
+    if (this.plot?.cursor.idx == null && this.reports.length > 0)
+      this.plot?.setLegend({ idx: this.reports.length - 1 });
   }
 
   private series(): uPlot.AlignedData {
@@ -98,7 +99,7 @@ export class LossChart extends LitElement {
     if (!this.isConnected) return;
     this.plot?.destroy();
     const color = (name: string) => this.themeColor(name);
-    const value = (_: uPlot, raw: number | null) => (raw === null ? '–' : loss(raw));
+    const value = (_: uPlot, raw: number | null | undefined) => (raw == null ? '–' : loss(raw));
     const axis = {
       stroke: color('--muted'),
       grid: { stroke: color('--line'), width: 1 },

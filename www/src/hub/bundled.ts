@@ -1,4 +1,5 @@
 /** The models that this page's own server carries, under `models/`. */
+import { storageAvailable } from '../storage/opfs.js';
 import type { ModelFile } from '../types.js';
 import { download, get, type RemoteFile, type Transfer } from './download.js';
 
@@ -38,7 +39,7 @@ export async function fetchBundled(
     bytes: null,
     version: '',
   }));
-  if (model.bytes >= STORE_FROM_BYTES) {
+  if (model.bytes >= STORE_FROM_BYTES && storageAvailable()) {
     const source = { kind: 'bundled', name: model.name } as const;
     return download({ key: bundledKey(model.name), label: model.label, source, files }, onProgress, signal);
   }

@@ -5,6 +5,7 @@ import {
   keptBytes,
   openFile,
   readModel,
+  storageAvailable,
   writeModel,
   writeSegment,
   type CachedFile,
@@ -48,6 +49,11 @@ export async function download(
   onProgress: (transfer: Transfer) => void,
   signal: AbortSignal,
 ): Promise<ModelFile[]> {
+  if (!storageAvailable()) {
+    throw new Error(
+      'this browser cannot store downloads for a page; save the files yourself and open them here',
+    );
+  }
   const files = await Promise.all(job.files.map((file) => withSize(file, signal)));
   await forgetOtherVersions(job.key, files);
   const model: CachedModel = {

@@ -45,7 +45,11 @@ export interface SavedRun {
 }
 
 export function storageAvailable(): boolean {
-  return typeof navigator.storage?.getDirectory === 'function';
+  return (
+    typeof navigator.storage?.getDirectory === 'function' &&
+    typeof FileSystemFileHandle !== 'undefined' &&
+    'createWritable' in FileSystemFileHandle.prototype
+  );
 }
 
 // Models

@@ -46,11 +46,12 @@ async function answer(request: Request): Promise<Answered> {
       return { value: validate_recipe(request.recipe) };
     case 'open_model':
       return exclusive(async (session) => {
-        endLoop('idle');
         const report = (done: number, total: number) => {
           send({ type: 'model_progress', id: request.id, done, total });
         };
-        return { value: await session.open_model(request.files, request.modelName, report) };
+        const opened = await session.open_model(request.files, request.modelName, report);
+        endLoop('idle');
+        return { value: opened };
       });
     case 'open_data':
       return exclusive(async (session) => ({
@@ -58,15 +59,15 @@ async function answer(request: Request): Promise<Answered> {
       }));
     case 'begin':
       return exclusive(async (session) => {
-        endLoop('idle');
         const plan = await session.begin(request.recipe);
+        endLoop('idle');
         startLoop(request.options, 0);
         return { value: plan };
       });
     case 'resume_from':
       return exclusive(async (session) => {
-        endLoop('idle');
         const plan = await session.resume(request.checkpoint);
+        endLoop('idle');
         startLoop(request.options, 0);
         return { value: plan };
       });
@@ -152,6 +153,7 @@ function startLoop(options: LoopOptions, step: number): void {
   void runLoop(loop);
 }
 
+/** A call that failed leaves the loop as it was, so this comes after it. */
 function endLoop(final: TrainState): void {
   loop = null;
   setState(final);
