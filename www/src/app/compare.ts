@@ -69,6 +69,8 @@ class CompareStore extends Store {
     const report = await client.generate(
       {
         messages,
+        prompt: null,
+        raw: false,
         adapter: side === 'tuned',
         max_new_tokens: question.maxNewTokens,
         temperature: question.temperature,
