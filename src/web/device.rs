@@ -69,7 +69,7 @@ fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
     let report = DeviceReport {
         kind: "cpu",
         name: "CPU, one thread, 128-bit SIMD".into(),
-        reason: format!("CPU: {reason}"),
+        reason: reason.into(),
         is_fallback: false,
     };
     (Device::flex(), Limits { total: Some(CPU_LIMIT), tensor: None }, report)
@@ -96,7 +96,7 @@ async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceRepo
     let report = DeviceReport {
         kind: "webgpu",
         name: gpu.name.clone(),
-        reason: format!("WebGPU: {reason}, and a gradient self-test agrees with the CPU"),
+        reason: format!("{reason}, and a gradient self-test agrees with the CPU"),
         is_fallback: gpu.is_fallback,
     };
     Ok((device, Limits { total: None, tensor: Some(tensor) }, report))
