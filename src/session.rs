@@ -1,6 +1,6 @@
 //! One person's work with one model: open a model, open data, train, ask, save.
 //!
-//! The page's worker (through [`crate::web`]) and the native command share this; neither
+//! The page's worker (through `crate::web`) and the native command share this; neither
 //! knows more of the crate than what is public here.
 
 use crate::adapters::Trainable;

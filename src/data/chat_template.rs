@@ -3,7 +3,7 @@
 //! [`ChatTemplate::render`] gives what `apply_chat_template(tokenize=False)` of transformers gives,
 //! to the character: blocks trimmed, Python's string methods, `raise_exception`, `strftime_now`,
 //! `tojson` that leaves non-ASCII text and HTML alone, `break` and `continue`, `namespace`.
-//! `{% generation %}` marks are read over: what to train on comes from [`super::mask`].
+//! `{% generation %}` marks are read over: what to train on comes from `super::mask`.
 
 use super::dataset::Message;
 use super::python;

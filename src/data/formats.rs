@@ -5,7 +5,7 @@
 //! | `.jsonl`, `.ndjson` | one JSON object a line |
 //! | `.json` | a list of objects, or an object that holds one under `data`, `train`, … |
 //! | `.csv`, `.tsv` | a header line, then one row a record |
-//! | `.txt`, `.md` | documents, see [`plain`] |
+//! | `.txt`, `.md` | documents, see `plain` |
 //!
 //! JSON lines in a `.json` file and a JSON list in a `.jsonl` file are taken for what they are.
 
