@@ -435,7 +435,7 @@ impl Session {
         let (model, dataset) = (self.model()?, self.dataset()?);
         let encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
         if recipe.method == Method::Full {
-            // Weights, two moments, gradient and the copy under way: five times the model.
+            // Weights, two moments, gradient and the copy under way: six times the model with its base.
             self.check_total(
                 model.base.config.parameters() as u64 * 4 * 6,
                 "full fine-tuning of this model",
