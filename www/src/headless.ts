@@ -110,7 +110,8 @@ async function train(
   recipe: Recipe,
   emit: Emit,
 ): Promise<void> {
-  const uploads: Promise<void>[] = [];
+  // One after the other: the server must be left with the last of them.
+  let uploads = Promise.resolve();
   let stepDone: () => void = () => undefined;
   const handlers: TrainHandlers = {
     onStep(report) {
@@ -118,7 +119,11 @@ async function train(
       stepDone();
     },
     onCheckpoint(bytes, step) {
-      uploads.push(put('checkpoint.bin', bytes).then(() => emit({ event: 'checkpoint', step })));
+      uploads = uploads
+        .then(() => put('checkpoint.bin', bytes))
+        .then(() => emit({ event: 'checkpoint', step }));
+      // Reported below, once the run has ended.
+      uploads.catch(() => undefined);
     },
   };
   const options = { paused: task.stop_after !== null, checkpointEvery: task.checkpoint_every };
@@ -136,7 +141,7 @@ async function train(
   }
   if (task.stop_after !== null) await client.stop();
   emit({ event: 'trained', outcome: await ended });
-  await Promise.all(uploads);
+  await uploads;
 }
 
 /** With and without the adapter, in the form that tests/interop/check_peft.py reads. */

@@ -39,6 +39,12 @@ impl Request<'_> {
         }
         Ok(copied)
     }
+
+    /// Reads what is left of a body that nobody wants.
+    fn drop_body(&mut self) -> io::Result<()> {
+        self.body_left -= io::copy(&mut self.reader.by_ref().take(self.body_left), &mut io::sink())?;
+        Ok(())
+    }
 }
 
 pub enum Body {
@@ -130,9 +136,10 @@ fn converse(stream: TcpStream, handler: &impl Fn(&mut Request) -> Response) -> i
         let response = handler(&mut request);
         let head_only = request.method == "HEAD";
         let close = request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        let unread = request.body_left > 0;
-        respond(&mut writer, response, head_only, close || unread)?;
-        if close || unread {
+        // A connection closed with bytes unread is reset, and the client may lose the answer.
+        request.drop_body()?;
+        respond(&mut writer, response, head_only, close)?;
+        if close {
             break;
         }
     }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crate::error::{Context, Failure, Result};
@@ -43,7 +44,8 @@ impl Server {
             Failure::Input(format!("port {port} cannot be used ({error}); choose another with --port"))
         })?;
         let port = listener.local_addr().context("the server has no address")?.port();
-        let site = Site { dist: paths::www().join("dist"), models: Models::find(), job };
+        let site =
+            Site { dist: paths::www().join("dist"), models: Models::find(), job, uploads: AtomicU64::new(0) };
         let accepting = thread::spawn(move || http::listen(listener, move |request| site.answer(request)));
         Ok(Self { port, accepting })
     }
@@ -62,6 +64,8 @@ struct Site {
     dist: PathBuf,
     models: Models,
     job: JobFiles,
+    /// How many uploads have begun.
+    uploads: AtomicU64,
 }
 
 impl Site {
@@ -102,8 +106,9 @@ impl Site {
         let outputs = self.job.outputs.as_deref();
         let target = outputs.zip(path.strip_prefix("/job/out/")).and_then(|(dir, name)| below(dir, name));
         let Some(file) = target else { return Response::not_found(path) };
-        // Under its own name only when it is whole.
-        let part = file.with_added_extension("part");
+        // Under its own name only when it is whole; two uploads of one file must not share a part.
+        let upload = self.uploads.fetch_add(1, Ordering::Relaxed);
+        let part = file.with_added_extension(format!("part{upload}"));
         let saved = fs::create_dir_all(file.parent().unwrap_or(&file))
             .and_then(|()| request.save_body(&part))
             .and_then(|_| fs::rename(&part, &file));
@@ -177,6 +182,28 @@ mod tests {
             assert!(refused.starts_with("HTTP/1.1 404 "), "{path}: {refused}");
         }
         assert!(!dir.join("escaped").exists());
+    }
+
+    #[test]
+    fn uploads_of_one_file_at_once_leave_a_whole_one() {
+        let (server, dir) = server("at-once");
+        let bodies = ["a", "b", "c", "d"].map(|letter| letter.repeat(300_000));
+        thread::scope(|scope| {
+            for body in bodies.iter().cycle().take(16) {
+                let put = || ask(&server, "PUT /job/out/checkpoint.bin HTTP/1.1", body);
+                scope.spawn(move || assert!(put().starts_with("HTTP/1.1 201 ")));
+            }
+        });
+        let saved = fs::read_to_string(dir.join("out/checkpoint.bin")).unwrap();
+        assert!(bodies.contains(&saved), "{} bytes of mixed origin", saved.len());
+        assert_eq!(fs::read_dir(dir.join("out")).unwrap().count(), 1, "a part was left behind");
+    }
+
+    #[test]
+    fn a_refused_upload_still_hears_why() {
+        let (server, _) = server("refused");
+        let refused = ask(&server, "PUT /job/in/0 HTTP/1.1", &"x".repeat(3_000_000));
+        assert!(refused.starts_with("HTTP/1.1 404 "), "{refused}");
     }
 
     #[test]
