@@ -11,6 +11,7 @@ pub mod error;
 pub mod eval;
 pub mod export;
 pub mod generate;
+pub mod kernels;
 pub mod models;
 pub mod objectives;
 pub mod recipe;

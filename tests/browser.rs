@@ -4,7 +4,8 @@
 mod support;
 
 use burn::tensor::Device;
-use loralet::web::device::choose;
+use loralet::kernels::gemm;
+use loralet::web::{device::choose, relaxed};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -24,6 +25,16 @@ async fn cpu_lora_steps_follow_pytorch() {
 #[wasm_bindgen_test]
 async fn cpu_full_fine_tuning_steps_follow_pytorch() {
     support::full_steps(&Device::flex(), 1e-4).await;
+}
+
+/// In one test, since the faster kernel stays once it is loaded.
+#[wasm_bindgen_test]
+async fn both_matrix_kernels_compute_products() {
+    gemm::self_test().unwrap();
+    assert!(relaxed::load().await, "this browser has relaxed SIMD");
+    gemm::self_test().unwrap();
+    support::full_rows(&Device::flex(), 1e-4).await;
+    support::lora_steps(&Device::flex(), 1e-4).await;
 }
 
 /// One test, since a page can set up its GPU runtime once.

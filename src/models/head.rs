@@ -2,6 +2,7 @@
 //! batch, `[tokens, vocab]`, never exist at once.
 
 use super::int_tensor;
+use crate::kernels::{exp::exp, matmul::matmul};
 use burn::tensor::{Int, Tensor};
 
 /// Rows of logits held at a time: 256 rows of a 49k vocabulary are 50 MB.
@@ -41,7 +42,7 @@ pub fn token_losses(hidden: Tensor<2>, head: &Tensor<2>, targets: &[u32]) -> Ten
 /// - hidden: `[tokens, hidden]`
 /// - output: `[tokens, vocab]`
 pub fn logits(hidden: Tensor<2>, head: &Tensor<2>) -> Tensor<2> {
-    hidden.matmul(head.clone().transpose())
+    matmul(hidden, head.clone().transpose())
 }
 
 /// The plain form: what [`frozen_head_losses`] must agree with.
@@ -60,13 +61,13 @@ fn frozen_head_losses(hidden: Tensor<2>, head: &Tensor<2>, targets: Tensor<1, In
     let top = logits.clone().max_dim(1);
     let columns = targets.clone().unsqueeze_dim(1);
     let target_logits = logits.clone().gather(1, columns);
-    let exponentials = (logits - top.clone()).exp();
+    let exponentials = exp(logits - top.clone());
     let sums = exponentials.clone().sum_dim(1);
     let losses = (sums.clone().log() + top - target_logits).squeeze_dim(1); // [tokens]
     if !(hidden.is_autodiff() && hidden.is_tracked()) {
         return losses;
     }
-    let softmax_part = exponentials.matmul(head.clone()) / sums; // Σ softmax·W: [tokens, hidden]
+    let softmax_part = matmul(exponentials, head.clone()) / sums; // Σ softmax·W: [tokens, hidden]
     let gradient = softmax_part - head.select(0, targets);
     // The value of the surrogate cancels; its gradient for `hidden` stays.
     let surrogate = (hidden * gradient).sum_dim(1).squeeze_dim::<1>(1);

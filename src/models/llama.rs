@@ -6,7 +6,8 @@ use super::layers::rms_norm::RmsNorm;
 use super::layers::rotary::{RopeScaling, RotaryEmbedding};
 use super::{Input, ReadWeight, float_tensor, int_tensor};
 use crate::error::{Error, Result};
-use burn::tensor::{Device, Tensor, activation::silu};
+use crate::kernels::swiglu::swiglu;
+use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
 /// The keys of `config.json` that decide the computation.
@@ -230,8 +231,8 @@ impl Mlp {
     /// - x: `[tokens, hidden]`
     /// - output: the same
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = silu(self.gate_proj.forward(x.clone())); // [tokens, ffn]
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let gate = self.gate_proj.forward(x.clone()); // [tokens, ffn]
+        self.down_proj.forward(swiglu(gate, self.up_proj.forward(x)))
     }
 }
 

@@ -44,16 +44,16 @@ thread_local! {
 /// An unknown choice, or `webgpu` where it cannot be had.
 pub async fn choose(choice: &str) -> Result<(Device, Limits, DeviceReport)> {
     match choice {
-        "cpu" => Ok(cpu("chosen by hand")),
+        "cpu" => Ok(cpu("chosen by hand").await),
         "webgpu" => webgpu(&probe().await.map_err(device_error)?, "chosen by hand").await,
         "auto" => match probe().await {
-            Err(why) => Ok(cpu(&why)),
+            Err(why) => Ok(cpu(&why).await),
             Ok(gpu) if gpu.is_fallback => {
-                Ok(cpu("the browser's GPU is emulated in software, which is slower than the CPU path"))
+                Ok(cpu("the browser's GPU is emulated in software, which is slower than the CPU path").await)
             }
             Ok(gpu) => match webgpu(&gpu, "the browser offers a GPU").await {
                 Ok(chosen) => Ok(chosen),
-                Err(error) => Ok(cpu(&error.to_string())),
+                Err(error) => Ok(cpu(&error.to_string()).await),
             },
         },
         other => Err(device_error(format!("\"{other}\" is not a device; choose auto, webgpu or cpu"))),
@@ -65,10 +65,12 @@ pub fn take_gpu_error() -> Option<String> {
     GPU_ERROR.with(|slot| slot.borrow_mut().take())
 }
 
-fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
+async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
+    let fused = super::relaxed::load().await;
+    let name = if fused { ", fused multiply-add" } else { "" };
     let report = DeviceReport {
         kind: "cpu",
-        name: "CPU, one thread, 128-bit SIMD".into(),
+        name: format!("CPU, one thread, 128-bit SIMD{name}"),
         reason: reason.into(),
         is_fallback: false,
     };

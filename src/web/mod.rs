@@ -3,6 +3,7 @@
 pub mod blob;
 pub mod device;
 pub mod error;
+pub mod relaxed;
 pub mod session;
 
 use crate::recipe::Recipe;

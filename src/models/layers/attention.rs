@@ -1,7 +1,8 @@
 use super::linear::Linear;
 use super::rotary::Rotation;
+use crate::kernels::{matmul::matmul, softmax::softmax};
 use crate::models::{Input, float_tensor};
-use burn::tensor::{Device, Tensor, activation::softmax};
+use burn::tensor::{Device, Tensor};
 
 /// Grouped-query self-attention (<https://arxiv.org/abs/2305.13245>).
 #[derive(Debug, Clone)]
@@ -89,12 +90,12 @@ fn causal_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tens
     let [_, kv_heads, keys, _] = k.dims();
     let group = heads / kv_heads;
     let q = q.reshape([batch, kv_heads, group * seq, head_dim]);
-    let mut scores = q.matmul(k.transpose()); // [batch, kv_heads, group * seq, keys]
+    let mut scores = matmul(q, k.transpose()); // [batch, kv_heads, group * seq, keys]
     if let Some(mask) = mask {
         let stacked = scores.reshape([batch, heads, seq, keys]) + mask.clone();
         scores = stacked.reshape([batch, kv_heads, group * seq, keys]);
     }
-    softmax(scores, 3).matmul(v).reshape([batch, heads, seq, head_dim])
+    matmul(softmax(scores), v).reshape([batch, heads, seq, head_dim])
 }
 
 /// The additive mask of a micro-batch: 0 where a token may look, a large negative number

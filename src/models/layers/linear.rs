@@ -1,3 +1,4 @@
+use crate::kernels::matmul::matmul;
 use crate::models::float_tensor;
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
@@ -43,15 +44,15 @@ impl Linear {
     /// - output: `[tokens, out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let Some(lora) = &self.lora else {
-            return x.matmul(self.weight.clone().transpose());
+            return matmul(x, self.weight.clone().transpose());
         };
-        let base = x.clone().matmul(self.weight.clone().transpose());
+        let base = matmul(x.clone(), self.weight.clone().transpose());
         let x = match lora.dropout {
             Some(dropout) => dropout.apply(x),
             None => x,
         };
-        let low = x.matmul(lora.lora_a.clone().transpose()); // [tokens, rank]
-        let path = (low * lora.scale).matmul(lora.lora_b.clone().transpose());
+        let low = matmul(x, lora.lora_a.clone().transpose()); // [tokens, rank]
+        let path = matmul(low * lora.scale, lora.lora_b.clone().transpose());
         base + path
     }
 

@@ -1,0 +1,169 @@
+//! Matrix products on one core with 128-bit SIMD: packed panels that stay in the caches
+//! (<https://www.cs.utexas.edu/~flame/pubs/GotoTOMS_revision.pdf>), and a micro-kernel.
+
+mod micro_kernel;
+mod pack;
+
+pub use micro_kernel::{MR, NR, micro_kernel};
+use pack::pack;
+use std::sync::OnceLock;
+
+/// [`micro_kernel`] or another function that computes the same.
+pub type MicroKernel = unsafe extern "C" fn(
+    k: usize,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    row_stride: usize,
+    panels: usize,
+    accumulate: u32,
+);
+
+/// A matrix within a slice.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    pub data: &'a [f32],
+    pub offset: usize,
+    pub rows: usize,
+    pub columns: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+/// Longest run of the summed dimension that is packed at once: a panel of b then has 10 KB and
+/// stays in the first-level cache.
+const LONGEST_K: usize = 320;
+/// Rows of a that are packed at once: with the longest k, 640 KB.
+const MOST_ROWS: usize = 512;
+
+static FASTER: OnceLock<MicroKernel> = OnceLock::new();
+
+/// Replaces the micro-kernel for all later products.
+///
+/// # Safety
+/// `kernel` must compute what [`micro_kernel`] does, for as long as the program runs.
+pub unsafe fn use_micro_kernel(kernel: MicroKernel) {
+    let _ = FASTER.set(kernel);
+}
+
+/// `c = a·b`.
+///
+/// # Shapes
+/// - a: `[m, k]`
+/// - b: `[k, n]`
+/// - c: `[m, n]`, row by row
+pub fn gemm(a: &Matrix, b: &Matrix, c: &mut [f32]) {
+    let kernel = FASTER.get().copied().unwrap_or(micro_kernel);
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    assert!(b.rows == k && c.len() == m * n, "[{m}, {k}] · [{}, {n}] into {} values", b.rows, c.len());
+    if k == 0 {
+        c.fill(0.0);
+        return;
+    }
+    let blocks = k.div_ceil(LONGEST_K);
+    let longest = k.div_ceil(blocks);
+    let most_rows = MOST_ROWS.min(m.next_multiple_of(MR));
+    let mut a_panels = vec![0.0; most_rows * longest];
+    let mut b_panel = vec![0.0; longest * NR];
+    let mut edge = vec![0.0; most_rows * NR];
+    for first_k in (0..k).step_by(longest) {
+        let depth = longest.min(k - first_k);
+        for first_row in (0..m).step_by(most_rows) {
+            let rows = most_rows.min(m - first_row);
+            for (panel, values) in a_panels.chunks_mut(depth * MR).take(rows.div_ceil(MR)).enumerate() {
+                pack::<MR>(&a.transposed(), first_k, depth, first_row + panel * MR, values);
+            }
+            for first_column in (0..n).step_by(NR) {
+                pack::<NR>(b, first_k, depth, first_column, &mut b_panel);
+                let columns = NR.min(n - first_column);
+                // Tiles that fit are written in place, those at the edges by way of a buffer.
+                let inside = if columns == NR { rows / MR } else { 0 };
+                let outside = rows.div_ceil(MR) - inside;
+                let c = &mut c[first_row * n + first_column..];
+                // SAFETY: `a_panels` has whole panels for all rows, `b_panel` one for all columns,
+                // `c` the rows of the tiles inside, `edge` room for all that are not.
+                unsafe {
+                    kernel(
+                        depth,
+                        a_panels.as_ptr(),
+                        b_panel.as_ptr(),
+                        c.as_mut_ptr(),
+                        n,
+                        inside,
+                        u32::from(first_k > 0),
+                    );
+                    let a = a_panels.as_ptr().add(inside * MR * depth);
+                    kernel(depth, a, b_panel.as_ptr(), edge.as_mut_ptr(), NR, outside, 0);
+                }
+                for row in inside * MR..rows {
+                    let line = &mut c[row * n..][..columns];
+                    for (value, sum) in line.iter_mut().zip(&edge[(row - inside * MR) * NR..]) {
+                        *value = if first_k > 0 { *value + sum } else { *sum };
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Matrix<'_> {
+    pub fn transposed(self) -> Self {
+        Matrix {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// Products of odd shapes and layouts against the sum that defines them. Public, so that the
+/// browser's tests run it there, with each micro-kernel.
+///
+/// # Errors
+/// The first product that differs.
+pub fn self_test() -> Result<(), String> {
+    let values = |count: usize, seed: usize| -> Vec<f32> {
+        (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+    };
+    for (m, n, k) in [(1, 1, 1), (4, 8, 3), (5, 9, 7), (13, 16, 321), (515, 7, 2), (6, 8, 700), (8, 33, 64)] {
+        for (a_turned, b_turned) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (a_values, b_values) = (values(m * k + 3, 1), values(k * n + 5, 2));
+            let (a, b) = (matrix(&a_values, 3, m, k, a_turned), matrix(&b_values, 5, k, n, b_turned));
+            let mut c = vec![f32::NAN; m * n];
+            gemm(&a, &b, &mut c);
+            for (i, &got) in c.iter().enumerate() {
+                let (row, column) = (i / n, i % n);
+                let product = |j: usize| f64::from(at(&a, row, j)) * f64::from(at(&b, j, column));
+                let expected: f64 = (0..k).map(product).sum();
+                let difference = (f64::from(got) - expected).abs();
+                // Not `>`, which a NaN would pass.
+                if !(difference <= 1e-6 * k as f64 + 1e-6) {
+                    return Err(format!(
+                        "[{m}, {k}] · [{k}, {n}] (transposed: {a_turned}, {b_turned}) has {got} at \
+                         [{row}, {column}] where {expected} belongs"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn matrix(data: &[f32], offset: usize, rows: usize, columns: usize, turned: bool) -> Matrix<'_> {
+    let (row_stride, column_stride) = if turned { (1, rows) } else { (columns, 1) };
+    Matrix { data, offset, rows, columns, row_stride, column_stride }
+}
+
+fn at(matrix: &Matrix, row: usize, column: usize) -> f32 {
+    matrix.data[matrix.offset + row * matrix.row_stride + column * matrix.column_stride]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn products_of_odd_shapes_are_their_definition() {
+        super::self_test().unwrap();
+    }
+}

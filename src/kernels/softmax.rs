@@ -1,0 +1,128 @@
+//! Softmax over the last dimension, one operation forward and one backward.
+
+use super::exp::exp_slice;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::ops::ActivationOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{DType, Tensor};
+
+/// # Shapes
+/// - x: `[..., n]`
+/// - output: the same; each row sums to 1
+pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Softmax>::softmax_rows(x.into_dispatch()))
+}
+
+#[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
+pub trait Softmax: Backend {
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let last = x.shape().num_dims() - 1;
+        <Self as ActivationOps<Self>>::softmax(x, last)
+    }
+
+    /// From the output y and its gradient g: y·(g − Σ g·y).
+    fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let last = y.shape().num_dims() - 1;
+        let sums = Self::float_sum_dim(Self::float_mul(grad.clone(), y.clone()), last);
+        Self::float_mul(y, Self::float_sub(grad, sums))
+    }
+}
+
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
+impl Softmax for burn::backend::Wgpu {}
+
+impl Softmax for Flex {
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = x.shape();
+        let last = shape[shape.num_dims() - 1];
+        if x.dtype() != DType::F32 || last == 0 {
+            return <Self as ActivationOps<Self>>::softmax(x, shape.num_dims() - 1);
+        }
+        let mut x = if x.is_contiguous() { x } else { x.to_contiguous() };
+        for row in x.storage_mut::<f32>().chunks_exact_mut(last) {
+            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            row.iter_mut().for_each(|value| *value -= top);
+            exp_slice(row);
+            let inverse = 1.0 / row.iter().sum::<f32>();
+            row.iter_mut().for_each(|value| *value *= inverse);
+        }
+        x
+    }
+
+    fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = y.shape();
+        let last = shape[shape.num_dims() - 1].max(1);
+        let mut grad = if grad.is_contiguous() { grad } else { grad.to_contiguous() };
+        let y = if y.is_contiguous() { y } else { y.to_contiguous() };
+        let (grads, values) = (grad.storage_mut::<f32>(), y.storage::<f32>());
+        let values = &values[y.layout().start_offset()..];
+        for (grads, values) in grads.chunks_exact_mut(last).zip(values.chunks_exact(last)) {
+            let sum: f32 = grads.iter().zip(values).map(|(grad, value)| grad * value).sum();
+            grads.iter_mut().zip(values).for_each(|(grad, value)| *grad = value * (*grad - sum));
+        }
+        grad
+    }
+}
+
+impl<B: Softmax, C: CheckpointStrategy> Softmax for Autodiff<B, C> {
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Rows;
+
+        impl<B: Softmax> Backward<B, 1> for Rows {
+            type State = FloatTensor<B>;
+
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _checkpointer: &mut Checkpointer,
+            ) {
+                unary::<B, _>(ops.parents, ops.node, grads, |grad| B::softmax_rows_backward(ops.state, grad));
+            }
+        }
+
+        let node = x.node();
+        let output = B::softmax_rows(x.into_primitive());
+        match Rows.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(output.clone(), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{close, random};
+    use burn::tensor::{Device, activation};
+
+    #[test]
+    fn values_and_gradients_are_the_stock_ones() {
+        let device = Device::flex();
+        let x = random([2, 3, 5, 7], 4, &device) * 8.0;
+        let weights = random([2, 3, 7, 5], 5, &device);
+        let run = |softmax: fn(Tensor<4>) -> Tensor<4>| {
+            let x = x.clone().autodiff().require_grad();
+            // Transposed on both sides: neither input nor gradient lies in order.
+            let y = softmax(x.clone()).transpose();
+            let gradients = (y.clone() * weights.clone()).sum().backward();
+            let of_turned = softmax(x.clone().transpose());
+            [y.inner(), x.grad(&gradients).unwrap().transpose(), of_turned.inner()]
+        };
+        let stock = run(|x| activation::softmax(x, 3));
+        for (ours, stock) in run(softmax).into_iter().zip(stock) {
+            close(ours, stock, 1e-6);
+        }
+    }
+
+    #[test]
+    fn blocked_scores_get_nothing() {
+        let device = Device::flex();
+        let y = softmax(Tensor::<2>::from_floats([[1.0, -1e9, 1.0, -1e9, -1e9]], &device));
+        close(y, Tensor::from_floats([[0.5, 0.0, 0.5, 0.0, 0.0]], &device), 0.0);
+    }
+}
