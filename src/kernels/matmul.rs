@@ -1,6 +1,6 @@
 //! Matrix products. In the browser the CPU's go through our own [`gemm`](super::gemm).
 
-use super::gemm::{MR, Matrix, gemm};
+use super::gemm::{Matrix, gemm};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, binary};
@@ -33,9 +33,10 @@ impl Matmul for Flex {
     fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         // Elsewhere burn's kernels use wider registers than ours; here they spill theirs. A few
         // rows, as in generation, are bound by memory: packing would only add to that.
+        const FEW: usize = 4;
         let shape = lhs.shape();
         let rows = shape[shape.num_dims() - 2];
-        if cfg!(target_arch = "wasm32") && rows >= MR && lhs.dtype() == DType::F32 {
+        if cfg!(target_arch = "wasm32") && rows >= FEW && lhs.dtype() == DType::F32 {
             batched(&lhs, &rhs)
         } else {
             Self::float_matmul(lhs, rhs)

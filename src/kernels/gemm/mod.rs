@@ -30,7 +30,7 @@ pub struct Matrix<'a> {
     pub column_stride: usize,
 }
 
-/// Longest run of the summed dimension that is packed at once: a panel of b then has 10 KB and
+/// Longest run of the summed dimension that is packed at once: a panel of b then has 20 KB and
 /// stays in the first-level cache.
 const LONGEST_K: usize = 320;
 /// Rows of a that are packed at once: with the longest k, 640 KB.

@@ -2,7 +2,7 @@ use super::Matrix;
 use wide::f32x4;
 
 /// Copies `columns` (all rows `first_row..first_row + k`) of a matrix into a panel `[k, WIDTH]`,
-/// zeros where the matrix ends. `WIDTH` is a multiple of 4.
+/// zeros where the matrix ends.
 ///
 /// To pack rows, hand in the transposed matrix.
 pub fn pack<const WIDTH: usize>(
@@ -22,7 +22,14 @@ pub fn pack<const WIDTH: usize>(
         }
         return;
     }
-    if width == WIDTH && down == 1 {
+    if width == WIDTH && WIDTH == 2 && down == 1 {
+        let (left, right) = (&data[start..][..k], &data[start + right..][..k]);
+        for ((pair, left), right) in panel.chunks_exact_mut(2).zip(left).zip(right) {
+            pair.copy_from_slice(&[*left, *right]);
+        }
+        return;
+    }
+    if width == WIDTH && WIDTH.is_multiple_of(4) && down == 1 {
         let whole = k / 4 * 4;
         for (block, lines) in panel[..whole * WIDTH].chunks_exact_mut(4 * WIDTH).enumerate() {
             for group in 0..WIDTH / 4 {
