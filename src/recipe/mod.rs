@@ -1,0 +1,92 @@
+//! The recipe: everything a run needs to be repeated, as the user typed it.
+//!
+//! A [`Recipe`] is plain JSON whose every field has a documented default, section by section:
+//! `lora`, `train`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
+//! [`crate::train::Plan`] holds what it resolves to for one model and data set.
+
+mod data;
+mod eval;
+mod json;
+mod lora;
+mod train;
+mod validate;
+
+pub use data::DataRecipe;
+pub use eval::EvalRecipe;
+pub use lora::{LINEAR_MODULES, LoraRecipe};
+pub use train::{SchedulerType, TrainRecipe};
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct Recipe {
+    pub objective: Objective,
+    pub method: Method,
+    pub lora: LoraRecipe,
+    pub train: TrainRecipe,
+    pub eval: EvalRecipe,
+    pub data: DataRecipe,
+    pub device: DeviceChoice,
+    pub base_dtype: BaseDtype,
+}
+
+/// What the loss is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum Objective {
+    /// Continued pretraining: every token of raw text is a target.
+    Text,
+    /// Supervised fine-tuning: the assistant's tokens are targets.
+    Sft,
+}
+
+/// Which weights move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum Method {
+    /// Low-rank adapters beside frozen weights (<https://arxiv.org/abs/2106.09685>).
+    Lora,
+    /// Every weight of the model.
+    Full,
+}
+
+/// Where to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum DeviceChoice {
+    /// A real GPU through WebGPU if there is one, the CPU otherwise.
+    Auto,
+    Webgpu,
+    Cpu,
+    /// Native builds with the `vulkan` feature only.
+    Vulkan,
+}
+
+/// How the frozen base weights are kept on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum BaseDtype {
+    Auto,
+    F32,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Recipe {
+            objective: Objective::Sft,
+            method: Method::Lora,
+            lora: LoraRecipe::default(),
+            train: TrainRecipe::default(),
+            eval: EvalRecipe::default(),
+            data: DataRecipe::default(),
+            device: DeviceChoice::Auto,
+            base_dtype: BaseDtype::Auto,
+        }
+    }
+}
