@@ -158,6 +158,14 @@ mod tests {
         assert!(message(json!({ "train": { "learning_rate": "fast" } })).contains("train.learning_rate"));
         assert!(message(json!({ "lora": { "target_modules": ["q"] } })).contains("q_proj"));
         assert!(message(json!({ "objective": "dance" })).contains("objective"));
+        assert!(message(json!({ "preference": { "beta": 0 } })).contains("preference.beta is 0"));
+        assert!(message(json!({ "preference": { "loss_type": "hinge" } })).contains("preference.loss_type"));
+        let packed = json!({ "objective": "dpo", "train": { "packing": true } });
+        assert!(message(packed).contains("train.packing is true"));
+        let alone = json!({ "objective": "kto", "train": { "batch_size": 1 } });
+        assert!(
+            message(alone).contains("train.batch_size is 1, but it must be at least 2 for the objective kto")
+        );
         assert!(message(json!({ "train": 3 })).contains("train is 3"));
         assert!(message(json!([])).contains("JSON object"));
     }

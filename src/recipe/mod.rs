@@ -1,19 +1,21 @@
 //! The recipe: everything a run needs to be repeated, as the user typed it.
 //!
 //! A [`Recipe`] is plain JSON whose every field has a documented default, section by section:
-//! `lora`, `train`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
+//! `lora`, `train`, `preference`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
 //! [`crate::train::Plan`] holds what it resolves to for one model and data set.
 
 mod data;
 mod eval;
 mod json;
 mod lora;
+mod preference;
 mod train;
 mod validate;
 
 pub use data::DataRecipe;
 pub use eval::EvalRecipe;
 pub use lora::{LINEAR_MODULES, LoraRecipe};
+pub use preference::{DpoLossType, PreferenceRecipe};
 pub use train::{SchedulerType, TrainRecipe};
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ pub struct Recipe {
     pub method: Method,
     pub lora: LoraRecipe,
     pub train: TrainRecipe,
+    pub preference: PreferenceRecipe,
     pub eval: EvalRecipe,
     pub data: DataRecipe,
     pub device: DeviceChoice,
@@ -41,6 +44,30 @@ pub enum Objective {
     Text,
     /// Supervised fine-tuning: the assistant's tokens are targets.
     Sft,
+    /// Direct preference optimisation on pairs of answers (<https://arxiv.org/abs/2305.18290>).
+    Dpo,
+    /// Fine-tuning with an odds ratio, on pairs of answers (<https://arxiv.org/abs/2403.07691>).
+    Orpo,
+    /// Kahneman-Tversky optimisation on rated answers (<https://arxiv.org/abs/2402.01306>).
+    Kto,
+}
+
+impl Objective {
+    /// As a recipe spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Objective::Text => "text",
+            Objective::Sft => "sft",
+            Objective::Dpo => "dpo",
+            Objective::Orpo => "orpo",
+            Objective::Kto => "kto",
+        }
+    }
+
+    /// Whether it learns from answers that people like more or less.
+    pub fn is_preference(self) -> bool {
+        matches!(self, Objective::Dpo | Objective::Orpo | Objective::Kto)
+    }
 }
 
 /// Which weights move.
@@ -83,6 +110,7 @@ impl Default for Recipe {
             method: Method::Lora,
             lora: LoraRecipe::default(),
             train: TrainRecipe::default(),
+            preference: PreferenceRecipe::default(),
             eval: EvalRecipe::default(),
             data: DataRecipe::default(),
             device: DeviceChoice::Auto,

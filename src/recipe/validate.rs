@@ -1,6 +1,6 @@
 //! Which values a setting may have.
 
-use super::{LINEAR_MODULES, Recipe};
+use super::{LINEAR_MODULES, Objective, Recipe};
 use crate::error::{Error, Result};
 
 impl Recipe {
@@ -54,6 +54,7 @@ impl Recipe {
         )?;
         let norm = train.max_grad_norm;
         check(norm.is_finite() && norm >= 0.0, "train.max_grad_norm", norm, "0 (off) or more")?;
+        self.validate_preference()?;
         let fraction = self.eval.validation_fraction;
         check((0.0..=0.9).contains(&fraction), "eval.validation_fraction", fraction, "from 0 to 0.9")?;
         check(self.eval.eval_steps >= 1, "eval.eval_steps", self.eval.eval_steps, "at least 1")?;
@@ -63,6 +64,27 @@ impl Recipe {
             "set",
             "null: early stopping is not available yet",
         )
+    }
+
+    fn validate_preference(&self) -> Result<()> {
+        let preference = &self.preference;
+        for (key, value) in [
+            ("preference.beta", preference.beta),
+            ("preference.desirable_weight", preference.desirable_weight),
+            ("preference.undesirable_weight", preference.undesirable_weight),
+        ] {
+            check(value.is_finite() && value > 0.0, key, value, "a number above 0")?;
+        }
+        if !self.objective.is_preference() {
+            return Ok(());
+        }
+        let name = self.objective.name();
+        let expected = format!("false for the objective {name}: each answer needs its own row");
+        check(!self.train.packing, "train.packing", true, &expected)?;
+        let expected =
+            "at least 2 for the objective kto: each answer is also tried on another prompt of its batch";
+        let large_enough = self.objective != Objective::Kto || self.train.batch_size >= 2;
+        check(large_enough, "train.batch_size", self.train.batch_size, expected)
     }
 }
 
