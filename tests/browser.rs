@@ -26,6 +26,11 @@ async fn cpu_full_fine_tuning_steps_follow_pytorch() {
     support::full_steps(&Device::flex(), 1e-4).await;
 }
 
+#[wasm_bindgen_test]
+async fn cpu_preference_losses_are_those_of_trl() {
+    support::preference::losses(&Device::flex(), 1e-4, 1e-3).await;
+}
+
 /// One test, since a page can set up its GPU runtime once.
 #[wasm_bindgen_test]
 async fn webgpu_follows_the_references() {

@@ -4,6 +4,8 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub mod preference;
+
 use burn::tensor::{Device, Tensor};
 use loralet::adapters::Trainable;
 use loralet::data::batch::Batch;
