@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
 use crate::generate::{Answer, Sampling, generate};
 use crate::models::{Llama, ModelConfig};
+use crate::objectives::Loss;
 use crate::recipe::{Method, Recipe};
 use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
 use crate::weights::checkpoint::{Checkpoint, SourceFormat, TokenizerFiles};
@@ -228,7 +229,8 @@ impl Session {
     /// Prepares a run; its first step is [`Session::step`].
     ///
     /// # Errors
-    /// No model or data yet; nothing to train on; a run too large for the device.
+    /// No model or data yet; data that the objective cannot learn from; nothing to train on; a run too
+    /// large for the device.
     pub fn begin(&mut self, recipe: &Recipe) -> Result<Plan> {
         let trainer = self.new_trainer(recipe)?;
         let plan = trainer.plan.clone();
@@ -266,9 +268,10 @@ impl Session {
     /// Loss over every row of the open data file, with or without the adapter.
     ///
     /// # Errors
-    /// No model or data yet, or no adapter where one is asked for.
+    /// No model or data yet; data that is not the objective's; no adapter where one is asked for.
     pub async fn score(&self, recipe: &Recipe, adapter: bool) -> Result<Evaluation> {
         let (model, dataset) = (self.model()?, self.dataset()?);
+        dataset.check_objective(recipe.objective)?;
         let encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
         let options = BatchOptions {
             batch_size: recipe.train.batch_size,
@@ -277,8 +280,8 @@ impl Session {
             pad_token_id: model.tokenizer.pad_token_id(),
         };
         let tuned = if adapter { self.trainable()?.tuned(&model.base) } else { model.base.clone() };
-        crate::eval::loss(&tuned, &encoded.examples, &options, crate::objectives::loss(recipe.objective))
-            .await
+        let loss = Loss::new(recipe, &model.base);
+        crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await
     }
 
     /// # Errors
@@ -433,6 +436,7 @@ impl Session {
 
     fn new_trainer(&self, recipe: &Recipe) -> Result<Trainer> {
         let (model, dataset) = (self.model()?, self.dataset()?);
+        dataset.check_objective(recipe.objective)?;
         let encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
         if recipe.method == Method::Full {
             // Weights, two moments, gradient and the copy under way: six times the model with its base.

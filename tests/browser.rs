@@ -37,6 +37,11 @@ async fn both_matrix_kernels_compute_products() {
     support::lora_steps(&Device::flex(), 1e-4).await;
 }
 
+#[wasm_bindgen_test]
+async fn cpu_preference_losses_are_those_of_trl() {
+    support::preference::losses(&Device::flex(), 1e-4, 1e-3).await;
+}
+
 /// One test, since a page can set up its GPU runtime once.
 #[wasm_bindgen_test]
 async fn webgpu_follows_the_references() {

@@ -1,6 +1,6 @@
-//! The same numbers as transformers and PEFT, natively on the CPU. The fixtures and the
-//! script that made them are in `tests/fixtures/llama`; `tests/browser.rs` runs the same
-//! checks in the browser.
+//! The same numbers as transformers, PEFT and TRL, natively on the CPU. The fixtures and the
+//! scripts that made them are in `tests/fixtures/llama` and `tests/fixtures/preference`;
+//! `tests/browser.rs` runs the same checks in the browser.
 
 mod support;
 
@@ -35,4 +35,14 @@ fn lora_steps_follow_pytorch() {
 #[test]
 fn full_fine_tuning_steps_follow_pytorch() {
     block_on(support::full_steps(&Device::flex(), 1e-4));
+}
+
+#[test]
+fn preference_losses_and_gradients_are_those_of_trl() {
+    block_on(support::preference::losses(&Device::flex(), 1e-5, 1e-4));
+}
+
+#[test]
+fn the_first_dpo_loss_is_ln_2() {
+    block_on(support::preference::first_dpo_loss(&Device::flex()));
 }

@@ -3,7 +3,7 @@
 //! Every order comes from ChaCha8 and integer arithmetic, so that a browser and a native build with
 //! the same seed see the same batches.
 
-use super::encode::Example;
+use super::encode::{Example, Preference, Sequence};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, HashMap};
@@ -44,6 +44,8 @@ pub struct Batch {
     /// Positions that are not padding.
     pub tokens: usize,
     pub packed: bool,
+    /// For rated answers: whether each is liked, `[batch / 2]`.
+    pub labels: Vec<bool>,
 }
 
 /// Splits off about `validation_fraction` of the examples, at least one where it is above 0 and
@@ -113,48 +115,117 @@ pub fn epoch_batches(
 /// Lays rows out as one rectangle. Padded rows are as long as the longest, rounded up to a multiple
 /// of 8; packed rows are rounded up to a multiple of 64, at most `max_seq_length`. Few distinct
 /// shapes spare a GPU compiling.
+///
+/// Preference data makes twice as many rows. Of pairs, the chosen answers come first and the
+/// rejected ones after them, in the same order. Of rated answers, the answers come first and then
+/// each prompt with the answer of the row before it (the first with the last's), as in TRL's
+/// `KTOTrainer`.
 pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) -> Batch {
-    let length = |row: &BatchRow| row.examples.iter().map(|&i| examples[i].input_ids.len()).sum::<usize>();
-    let longest = rows.iter().map(length).max().unwrap_or(0);
+    let others = other_answers(examples, rows, options);
+    let of_example = |&index: &usize| (&examples[index].input_ids, &examples[index].loss_mask);
+    let laid_out: Vec<Vec<(&Vec<u32>, &Vec<bool>)>> = rows
+        .iter()
+        .map(|row| row.examples.iter().map(of_example).collect())
+        .chain(others.iter().map(|other| vec![(&other.input_ids, &other.loss_mask)]))
+        .collect();
+    let length = |row: &Vec<(&Vec<u32>, &Vec<bool>)>| row.iter().map(|(ids, _)| ids.len()).sum::<usize>();
+    let longest = laid_out.iter().map(length).max().unwrap_or(0);
     let seq = if options.packing {
         longest.next_multiple_of(64).min(options.max_seq_length.next_multiple_of(8)).max(longest)
     } else {
         longest.next_multiple_of(8)
     };
-    let size = rows.len() * seq;
+    let size = laid_out.len() * seq;
     let mut batch = Batch {
         input_ids: vec![options.pad_token_id; size],
         targets_mask: vec![false; size],
         targets: vec![0; size],
         position_ids: vec![0; size],
         document_ids: vec![0; size],
-        batch: rows.len(),
+        batch: laid_out.len(),
         seq,
         supervised_tokens: 0,
         tokens: 0,
         packed: options.packing,
+        labels: labels(examples, rows),
     };
-    for (row_index, row) in rows.iter().enumerate() {
+    for (row_index, row) in laid_out.iter().enumerate() {
         let mut at = row_index * seq;
-        for (document, &index) in row.examples.iter().enumerate() {
-            batch.place(at, document as u32 + 1, &examples[index]);
-            at += examples[index].input_ids.len();
+        for (document, (input_ids, loss_mask)) in row.iter().enumerate() {
+            batch.place(at, document as u32 + 1, input_ids, loss_mask);
+            at += input_ids.len();
         }
     }
     batch
 }
 
+/// What the second half of a preference batch holds, one sequence a row; nothing for other data.
+fn other_answers(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) -> Vec<Sequence> {
+    let answers: Vec<&Example> =
+        rows.iter().flat_map(|row| row.examples.iter().map(|&index| &examples[index])).collect();
+    let before = answers.iter().cycle().skip(answers.len().saturating_sub(1));
+    let pairs = answers.iter().zip(before);
+    pairs
+        .filter_map(|(example, before)| match &example.preference {
+            Some(Preference::Over(rejected)) => Some(rejected.clone()),
+            Some(Preference::Label(_)) => Some(mismatched(example, before, options.max_seq_length)),
+            None => None,
+        })
+        .collect()
+}
+
+/// The prompt of one example with the answer of another.
+fn mismatched(prompt: &Example, answer: &Example, max_seq_length: usize) -> Sequence {
+    let start = |example: &Example| example.loss_mask.iter().position(|&trained| trained).unwrap_or(0);
+    let (end, start) = (start(prompt), start(answer));
+    let mut input_ids = prompt.input_ids[..end].to_vec();
+    input_ids.extend(&answer.input_ids[start..]);
+    let mut loss_mask = vec![false; end];
+    loss_mask.extend(&answer.loss_mask[start..]);
+    input_ids.truncate(max_seq_length);
+    loss_mask.truncate(max_seq_length);
+    Sequence { input_ids, loss_mask }
+}
+
+fn labels(examples: &[Example], rows: &[BatchRow]) -> Vec<bool> {
+    let label = |&index: &usize| match examples[index].preference {
+        Some(Preference::Label(liked)) => Some(liked),
+        _ => None,
+    };
+    rows.iter().flat_map(|row| &row.examples).filter_map(label).collect()
+}
+
 impl Batch {
-    fn place(&mut self, at: usize, document: u32, example: &Example) {
-        let length = example.input_ids.len();
-        self.input_ids[at..at + length].copy_from_slice(&example.input_ids);
+    /// Some of the rows as a batch of their own, without labels.
+    pub fn rows(&self, rows: std::ops::Range<usize>) -> Batch {
+        let places = rows.start * self.seq..rows.end * self.seq;
+        let targets_mask = self.targets_mask[places.clone()].to_vec();
+        let document_ids = self.document_ids[places.clone()].to_vec();
+        Batch {
+            input_ids: self.input_ids[places.clone()].to_vec(),
+            targets: self.targets[places.clone()].to_vec(),
+            position_ids: self.position_ids[places].to_vec(),
+            batch: rows.len(),
+            seq: self.seq,
+            supervised_tokens: targets_mask.iter().filter(|&&mask| mask).count(),
+            tokens: document_ids.iter().filter(|&&document| document > 0).count(),
+            packed: self.packed,
+            labels: Vec::new(),
+            targets_mask,
+            document_ids,
+        }
+    }
+
+    fn place(&mut self, at: usize, document: u32, input_ids: &[u32], loss_mask: &[bool]) {
+        let length = input_ids.len();
+        self.input_ids[at..at + length].copy_from_slice(input_ids);
         self.document_ids[at..at + length].fill(document);
         for position in 0..length {
             self.position_ids[at + position] = position as u32;
             let next = position + 1;
-            if next < length && example.loss_mask[next] {
+            if next < length && loss_mask[next] {
                 self.targets_mask[at + position] = true;
-                self.targets[at + position] = example.input_ids[next];
+                self.targets[at + position] = input_ids[next];
                 self.supervised_tokens += 1;
             }
         }
@@ -210,7 +281,7 @@ mod tests {
 
     fn example(ids: &[u32], trained_from: usize) -> Example {
         let loss_mask = (0..ids.len()).map(|i| i >= trained_from).collect();
-        Example { input_ids: ids.to_vec(), loss_mask, row: 0, truncated: false }
+        Example { input_ids: ids.to_vec(), loss_mask, row: 0, truncated: false, preference: None }
     }
 
     fn options(packing: bool) -> BatchOptions {
@@ -245,6 +316,39 @@ mod tests {
         assert_eq!(batch.position_ids[..6], [0, 1, 2, 0, 1, 0]);
         assert_eq!(batch.targets[..6], [2, 3, 0, 5, 0, 0]);
         assert_eq!(batch.supervised_tokens, 3);
+    }
+
+    #[test]
+    fn rejected_answers_follow_the_chosen_ones() {
+        let mut examples = [example(&[1, 2, 3], 2), example(&[1, 4], 1)];
+        for (example, ids) in examples.iter_mut().zip([[1, 2, 5, 6].as_slice(), &[1, 7]]) {
+            let loss_mask = (0..ids.len()).map(|i| i + 1 == ids.len()).collect();
+            example.preference = Some(Preference::Over(Sequence { input_ids: ids.to_vec(), loss_mask }));
+        }
+        let rows = [BatchRow { examples: vec![1] }, BatchRow { examples: vec![0] }];
+        let batch = collate(&examples, &rows, &options(false));
+        assert_eq!((batch.batch, batch.seq, batch.tokens, batch.supervised_tokens), (4, 8, 11, 4));
+        let firsts: Vec<&[u32]> = batch.input_ids.chunks(8).map(|row| &row[..3]).collect();
+        assert_eq!(firsts, [[1, 4, 9], [1, 2, 3], [1, 7, 9], [1, 2, 5]]);
+        assert_eq!(batch.rows(2..4).targets, batch.targets[16..]);
+        assert_eq!(batch.rows(2..4).supervised_tokens, 2);
+    }
+
+    #[test]
+    fn rated_answers_are_also_tried_on_another_prompt() {
+        let mut examples = [example(&[1, 2, 3], 2), example(&[4, 5, 6], 1), example(&[7, 8], 1)];
+        for (example, liked) in examples.iter_mut().zip([true, false, true]) {
+            example.preference = Some(Preference::Label(liked));
+        }
+        let rows: Vec<BatchRow> = (0..3).map(|i| BatchRow { examples: vec![i] }).collect();
+        let batch = collate(&examples, &rows, &options(false));
+        assert_eq!(batch.labels, [true, false, true]);
+        let mismatched: Vec<&[u32]> = batch.input_ids.chunks(8).skip(3).map(|row| &row[..4]).collect();
+        assert_eq!(mismatched, [[1, 2, 8, 9], [4, 3, 9, 9], [7, 5, 6, 9]]);
+        assert_eq!(batch.rows(3..6).supervised_tokens, 4);
+        // The prompt and answer together keep to the limit.
+        let short = BatchOptions { max_seq_length: 2, ..options(false) };
+        assert_eq!(collate(&examples, &rows, &short).rows(3..6).tokens, 6);
     }
 
     #[test]

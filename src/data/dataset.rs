@@ -1,5 +1,7 @@
 //! What a data file holds once it is read: rows of one shape.
 
+use crate::error::{Error, Result};
+use crate::recipe::Objective;
 use serde::{Deserialize, Serialize};
 
 /// How the rows of a file are laid out.
@@ -17,15 +19,22 @@ pub enum DataShape {
     ShareGpt,
     /// `{"instruction": "…", "input": "…"?, "output": "…"}`.
     Alpaca,
+    /// `{"prompt": "…", "chosen": "…", "rejected": "…"}`; each may be a list of messages, and `prompt`
+    /// may be left out where the other two are whole conversations.
+    Preference,
+    /// `{"prompt": "…", "completion": "…", "label": true}`.
+    UnpairedPreference,
 }
 
 impl DataShape {
-    pub const ALL: [DataShape; 5] = [
+    pub const ALL: [DataShape; 7] = [
         DataShape::Text,
         DataShape::PromptCompletion,
         DataShape::Messages,
         DataShape::ShareGpt,
         DataShape::Alpaca,
+        DataShape::Preference,
+        DataShape::UnpairedPreference,
     ];
 
     /// What people call it.
@@ -36,6 +45,8 @@ impl DataShape {
             DataShape::Messages => "chat messages",
             DataShape::ShareGpt => "ShareGPT conversations",
             DataShape::Alpaca => "Alpaca instructions",
+            DataShape::Preference => "preference pairs",
+            DataShape::UnpairedPreference => "rated answers",
         }
     }
 
@@ -47,6 +58,17 @@ impl DataShape {
             DataShape::Messages => "messages",
             DataShape::ShareGpt => "conversations",
             DataShape::Alpaca => "instruction + output (+ input)",
+            DataShape::Preference => "chosen + rejected (+ prompt)",
+            DataShape::UnpairedPreference => "prompt + completion + label (true or false)",
+        }
+    }
+
+    /// The objectives that can learn from rows of this shape.
+    pub fn objectives(self) -> &'static [Objective] {
+        match self {
+            DataShape::Preference => &[Objective::Dpo, Objective::Orpo, Objective::Kto],
+            DataShape::UnpairedPreference => &[Objective::Kto],
+            _ => &[Objective::Text, Objective::Sft],
         }
     }
 }
@@ -72,8 +94,9 @@ impl Message {
 
 /// Which column of the file plays which part, for files whose columns have other names.
 ///
-/// Name `text`, or `prompt` and `completion`, or `messages`, or `instruction` and `output`
-/// (with `input` where there is one). `system` goes with all but `text`.
+/// Name `text`, or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
+/// or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
+/// (with `prompt` where there is one). `system` goes with all but `text`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
@@ -85,6 +108,9 @@ pub struct ColumnMapping {
     pub instruction: Option<String>,
     pub input: Option<String>,
     pub output: Option<String>,
+    pub chosen: Option<String>,
+    pub rejected: Option<String>,
+    pub label: Option<String>,
     pub system: Option<String>,
 }
 
@@ -99,6 +125,27 @@ pub struct Dataset {
     pub rows: Vec<Row>,
     /// What was decided while reading, in sentences for the user.
     pub notes: Vec<String>,
+}
+
+impl Dataset {
+    /// # Errors
+    /// An objective that cannot learn from rows of this shape.
+    pub fn check_objective(&self, objective: Objective) -> Result<()> {
+        let fitting = self.shape.objectives();
+        if fitting.contains(&objective) {
+            return Ok(());
+        }
+        Err(Error::InvalidSetting {
+            key: "objective".into(),
+            value: format!("\"{}\"", objective.name()),
+            expected: format!(
+                "{} holds {}, for which it must be {}",
+                self.file,
+                self.shape.label(),
+                fitting.iter().map(|fits| fits.name()).collect::<Vec<_>>().join(" or ")
+            ),
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -118,9 +165,22 @@ pub enum RowContent {
     /// A conversation. The first `prompt_messages` messages are prompt, so that an assistant's turn
     /// among them is not a target.
     Chat { messages: Vec<Message>, prompt_messages: usize },
+    /// Two answers to one prompt, each a `Pair` or a `Chat` with that prompt.
+    Preference { chosen: Box<RowContent>, rejected: Box<RowContent> },
+    /// One answer, a `Pair` or a `Chat`, and whether it is liked.
+    Unpaired { answer: Box<RowContent>, label: bool },
 }
 
 impl RowContent {
+    /// The answers of a preference row; any other row itself.
+    pub fn answers(&self) -> Vec<&RowContent> {
+        match self {
+            RowContent::Preference { chosen, rejected } => vec![chosen, rejected],
+            RowContent::Unpaired { answer, .. } => vec![answer],
+            other => vec![other],
+        }
+    }
+
     /// True where there is nothing to learn: no text, no completion, no assistant's words.
     pub fn is_blank(&self) -> bool {
         match self {
@@ -132,6 +192,9 @@ impl RowContent {
                 let has_answers = answers.peek().is_some();
                 messages.iter().all(|m| m.content.trim().is_empty())
                     || (has_answers && answers.all(|m| m.content.trim().is_empty()))
+            }
+            RowContent::Preference { .. } | RowContent::Unpaired { .. } => {
+                self.answers().into_iter().any(RowContent::is_blank)
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use super::dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
 use super::formats::{Record, Records, invalid, invalid_line};
-use crate::error::{Error, Result};
+use super::mapping::{mapped_column, mapping_shape};
+use super::messages::{chat, is_blank, messages, prompt_completion, text};
+use super::preference;
+use crate::error::Result;
 use serde_json::{Map, Value};
 
 pub(super) fn to_dataset(file: &str, records: Records, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
@@ -77,15 +80,22 @@ impl Parts<'_> {
         if let Some(shape) = self.mapped_shape {
             return Self::needed(shape).iter().all(|part| has(part)).then_some(shape);
         }
-        // Richer shapes first: chat files often carry a "prompt" too, Alpaca files a "text".
+        // Richer shapes first: preference files often carry "messages" too, chat files a "prompt",
+        // Alpaca files a "text". A label that is neither true nor false is some other column.
+        let is_rated = |shape| {
+            shape != DataShape::UnpairedPreference
+                || self.find(fields, "label").is_some_and(|label| preference::verdict(label).is_some())
+        };
         let order = [
+            DataShape::Preference,
             DataShape::Messages,
             DataShape::ShareGpt,
+            DataShape::UnpairedPreference,
             DataShape::PromptCompletion,
             DataShape::Alpaca,
             DataShape::Text,
         ];
-        order.into_iter().find(|shape| Self::needed(*shape).iter().all(|part| has(part)))
+        order.into_iter().find(|shape| Self::needed(*shape).iter().all(|part| has(part)) && is_rated(*shape))
     }
 
     fn needed(shape: DataShape) -> &'static [&'static str] {
@@ -95,6 +105,8 @@ impl Parts<'_> {
             DataShape::Messages => &["messages"],
             DataShape::ShareGpt => &["conversations"],
             DataShape::Alpaca => &["instruction", "output"],
+            DataShape::Preference => &["chosen", "rejected"],
+            DataShape::UnpairedPreference => &["prompt", "completion", "label"],
         }
     }
 
@@ -102,6 +114,7 @@ impl Parts<'_> {
         let optional: &[&str] = match shape {
             DataShape::Text => &[],
             DataShape::Alpaca => &["input", "system"],
+            DataShape::Preference => &["prompt", "system"],
             _ => &["system"],
         };
         Self::needed(shape).iter().chain(optional).any(|part| self.is(column, part))
@@ -130,17 +143,13 @@ impl Parts<'_> {
                 chat(system, Vec::new(), messages(value("conversations"), "conversations")?)
             }
             DataShape::PromptCompletion => {
-                let (prompt, completion) = (value("prompt"), value("completion"));
-                if is_message_list(prompt) || is_message_list(completion) {
-                    chat(
-                        system,
-                        messages_or_turn(prompt, "prompt", "user")?,
-                        messages_or_turn(completion, "completion", "assistant")?,
-                    )
-                } else {
-                    let (prompt, completion) = (text(prompt, "prompt")?, text(completion, "completion")?);
-                    Ok(RowContent::Pair { system, prompt, completion })
-                }
+                prompt_completion(system, ("prompt", value("prompt")), ("completion", value("completion")))
+            }
+            DataShape::Preference => {
+                preference::pair(system, value("prompt"), value("chosen"), value("rejected"))
+            }
+            DataShape::UnpairedPreference => {
+                preference::unpaired(system, value("prompt"), value("completion"), value("label"))
             }
             DataShape::Alpaca => {
                 let mut prompt = text(value("instruction"), "instruction")?;
@@ -155,186 +164,6 @@ impl Parts<'_> {
     }
 }
 
-fn chat(system: Option<String>, prompt: Vec<Message>, rest: Vec<Message>) -> Result<RowContent, String> {
-    let mut all = prompt;
-    let mut prompt_messages = all.len();
-    all.extend(rest);
-    if let Some(system) = system
-        && all.first().is_none_or(|m| m.role != "system")
-    {
-        all.insert(0, Message::new("system", system));
-        prompt_messages += 1;
-    }
-    Ok(RowContent::Chat { messages: all, prompt_messages })
-}
-
-fn is_message_list(value: &Value) -> bool {
-    matches!(value, Value::Array(_))
-}
-
-fn messages_or_turn(value: &Value, column: &str, role: &str) -> Result<Vec<Message>, String> {
-    match value {
-        Value::Array(_) => messages(value, column),
-        other => Ok(vec![Message::new(role, text(other, column)?)]),
-    }
-}
-
-fn messages(value: &Value, column: &str) -> Result<Vec<Message>, String> {
-    let list = match value {
-        Value::Array(list) => list,
-        Value::Null => return Ok(Vec::new()),
-        // A table's cell can hold a conversation only as JSON text.
-        Value::String(json) if json.trim().is_empty() => return Ok(Vec::new()),
-        Value::String(json) => {
-            let parsed: Value = serde_json::from_str(json)
-                .map_err(|e| format!("\"{column}\" holds text that is not a JSON list of messages ({e})"))?;
-            return match parsed {
-                Value::Array(_) => messages(&parsed, column),
-                other => {
-                    Err(format!("\"{column}\" holds {} where a list of messages is expected", kind(&other)))
-                }
-            };
-        }
-        other => {
-            return Err(format!("\"{column}\" holds {} where a list of messages is expected", kind(other)));
-        }
-    };
-    list.iter()
-        .enumerate()
-        .map(|(i, m)| message(m).map_err(|reason| format!("\"{column}\", message {}: {reason}", i + 1)))
-        .collect()
-}
-
-fn message(value: &Value) -> Result<Message, String> {
-    let Value::Object(fields) = value else {
-        return Err(format!(
-            "it is {} where {{\"role\": …, \"content\": …}} is expected{}",
-            kind(value),
-            if value.is_array() { "; the list is nested one level too deep" } else { "" }
-        ));
-    };
-    let names = || list_some(&fields.keys().map(String::as_str).collect::<Vec<_>>());
-    let role = fields.get("role").or_else(|| fields.get("from")).and_then(Value::as_str);
-    let Some(role) = role else {
-        return Err(format!("it has no role (\"role\" or \"from\"); its keys are {}", names()));
-    };
-    let known = match role.trim().to_ascii_lowercase().as_str() {
-        "system" | "developer" => "system",
-        "user" | "human" => "user",
-        "assistant" | "gpt" | "model" | "chatgpt" => "assistant",
-        "tool" | "function" | "observation" => "tool",
-        _ => {
-            return Err(format!(
-                "\"{role}\" is not a role; roles are system, user, assistant and tool (or human and gpt)"
-            ));
-        }
-    };
-    let Some(content) = fields.get("content").or_else(|| fields.get("value")) else {
-        return Err(format!("it has no content (\"content\" or \"value\"); its keys are {}", names()));
-    };
-    let content = match content {
-        Value::Null if fields.get("tool_calls").is_some_and(|calls| !calls.is_null()) => {
-            return Err("it calls a tool and says nothing; tool calls are not available yet".into());
-        }
-        Value::Array(parts) => text_parts(parts)?,
-        other => text(other, "content")?,
-    };
-    Ok(Message::new(known, content))
-}
-
-/// Content written as a list of parts, of which only text can be used.
-fn text_parts(parts: &[Value]) -> Result<String, String> {
-    let mut joined = String::new();
-    for part in parts {
-        match (part, part.get("type").and_then(Value::as_str), part.get("text").and_then(Value::as_str)) {
-            (Value::String(text), _, _) => joined.push_str(text),
-            (_, None | Some("text"), Some(text)) => joined.push_str(text),
-            (_, Some(kind), _) => {
-                return Err(format!("its content has a part of type \"{kind}\"; only text can be used"));
-            }
-            _ => return Err("its content has a part without text".into()),
-        }
-    }
-    Ok(joined)
-}
-
-fn text(value: &Value, column: &str) -> Result<String, String> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Null => Ok(String::new()),
-        Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-        other => Err(format!("\"{column}\" holds {} where text is expected", kind(other))),
-    }
-}
-
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-fn mapped_column<'m>(mapping: &'m ColumnMapping, part: &str) -> Option<&'m str> {
-    let column = match part {
-        "text" => &mapping.text,
-        "prompt" => &mapping.prompt,
-        "completion" => &mapping.completion,
-        "messages" => &mapping.messages,
-        "instruction" => &mapping.instruction,
-        "input" => &mapping.input,
-        "output" => &mapping.output,
-        "system" => &mapping.system,
-        _ => &None,
-    };
-    column.as_deref()
-}
-
-fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Result<DataShape> {
-    let setting = |value: String, expected: String| Error::InvalidSetting {
-        key: "data.mapping".into(),
-        value,
-        expected,
-    };
-    const PARTS: [&str; 8] =
-        ["text", "prompt", "completion", "messages", "instruction", "input", "output", "system"];
-    let given: Vec<&str> = PARTS.into_iter().filter(|part| mapped_column(mapping, part).is_some()).collect();
-    for part in &given {
-        let column = mapped_column(mapping, part).unwrap_or_default();
-        if !columns.iter().any(|c| c == column) {
-            let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-            return Err(setting(
-                format!("{{\"{part}\": \"{column}\"}}"),
-                format!("the file's columns are {}", list_some(&names)),
-            ));
-        }
-    }
-    let main: Vec<&str> = given.iter().copied().filter(|p| !matches!(*p, "input" | "system")).collect();
-    match main.as_slice() {
-        ["text"] => Ok(DataShape::Text),
-        ["prompt", "completion"] => Ok(DataShape::PromptCompletion),
-        ["messages"] => Ok(DataShape::Messages),
-        ["instruction", "output"] => Ok(DataShape::Alpaca),
-        _ => Err(setting(
-            if given.is_empty() { "empty".into() } else { format!("a mapping of {}", given.join(", ")) },
-            "it must map text, or prompt and completion, or messages, or instruction and output".into(),
-        )),
-    }
-}
-
 fn unknown_columns(columns: &[String]) -> String {
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     let known: Vec<String> =
@@ -346,7 +175,7 @@ fn unknown_columns(columns: &[String]) -> String {
     )
 }
 
-fn list_some(names: &[&str]) -> String {
+pub(super) fn list_some(names: &[&str]) -> String {
     const SHOWN: usize = 20;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|n| shorten(n)).collect();
     match names.len().saturating_sub(SHOWN) {

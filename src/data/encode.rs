@@ -5,6 +5,7 @@
 //! | text | the text and the end token, all trained, in windows of `max_seq_length` | the same |
 //! | prompt and completion | a user and an assistant turn | joined as they stand, completion and end token trained |
 //! | conversation, Alpaca | rendered, the assistant's turns trained | the same in [the plain format](super::chat_template::PLAIN_TEMPLATE) |
+//! | preference, rated answer | each answer as above, after its prompt; only the answer counts | the same |
 //!
 //! Prompt and answer are tokenised as one text, and the trained part found by byte offsets: what the model sees
 //! is what its tokenizer makes of the text, also where prompt and answer meet. A token with a trained
@@ -12,7 +13,7 @@
 //! text overlap by one token, so that each token but the first is predicted once.
 
 use super::dataset::{Dataset, Row};
-use super::row::{EncodedText, encode_row};
+use super::row::{EncodedText, Verdict, encode_row};
 use super::skipped::{self, SkippedRow};
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
@@ -38,11 +39,47 @@ pub struct Example {
     pub row: usize,
     /// Whether the row was longer than `max_seq_length`.
     pub truncated: bool,
+    /// What a preference objective sets this answer against.
+    pub preference: Option<Preference>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preference {
+    /// The other answer to the same prompt, which is liked less.
+    Over(Sequence),
+    /// Whether this answer is liked.
+    Label(bool),
+}
+
+/// Token ids, and which of them are targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    pub input_ids: Vec<u32>,
+    pub loss_mask: Vec<bool>,
 }
 
 impl Example {
+    /// Tokens of all its answers.
+    pub fn tokens(&self) -> usize {
+        self.input_ids.len() + self.rejected().map_or(0, |rejected| rejected.input_ids.len())
+    }
+
     pub fn trained_tokens(&self) -> usize {
-        self.loss_mask.iter().filter(|&&trained| trained).count()
+        let count = |mask: &[bool]| mask.iter().filter(|&&trained| trained).count();
+        count(&self.loss_mask) + self.rejected().map_or(0, |rejected| count(&rejected.loss_mask))
+    }
+
+    /// Tokens of its longest answer.
+    pub fn longest(&self) -> usize {
+        self.input_ids.len().max(self.rejected().map_or(0, |rejected| rejected.input_ids.len()))
+    }
+
+    /// The answer that is liked less than this one, in preference pairs.
+    pub fn rejected(&self) -> Option<&Sequence> {
+        match &self.preference {
+            Some(Preference::Over(rejected)) => Some(rejected),
+            _ => None,
+        }
     }
 }
 
@@ -74,10 +111,8 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     for (row, Row { content, .. }) in dataset.rows.iter().enumerate() {
         match encode_row(content, tokenizer, options)? {
             Ok(texts) => {
-                split_into_turns |= texts.len() > 1;
-                for text in texts {
-                    text.append_examples(row, options, &mut encoded);
-                }
+                split_into_turns |= texts.len() > 1 && texts[0].verdict.is_none();
+                append_examples(texts, row, options, &mut encoded);
             }
             Err(reason) => encoded.skipped.push(SkippedRow { row, reason }),
         }
@@ -105,20 +140,43 @@ impl EncodedText {
         }
     }
 
-    fn append_examples(self, row: usize, options: &EncodeOptions, encoded: &mut Encoded) {
-        for window in self.windows(options.max_seq_length) {
-            let mut loss_mask = self.trained[window.clone()].to_vec();
-            if let Some(first) = loss_mask.first_mut() {
-                *first = false;
-            }
-            let length = if self.in_windows { window.len() } else { self.full_length };
+    /// The tokens of a window as an example of its own.
+    fn example(&self, window: Range<usize>, row: usize, options: &EncodeOptions) -> Example {
+        let mut loss_mask = self.trained[window.clone()].to_vec();
+        if let Some(first) = loss_mask.first_mut() {
+            *first = false;
+        }
+        Example {
+            input_ids: self.tokens.ids[window].to_vec(),
+            loss_mask,
+            row,
+            truncated: !self.in_windows && self.full_length > options.max_seq_length,
+            preference: self.verdict.map(|verdict| Preference::Label(verdict == Verdict::Chosen)),
+        }
+    }
+}
+
+fn append_examples(texts: Vec<EncodedText>, row: usize, options: &EncodeOptions, encoded: &mut Encoded) {
+    let as_pair = options.objective != Objective::Kto;
+    if let ([chosen, rejected], true) = (texts.as_slice(), as_pair)
+        && chosen.verdict.is_some()
+    {
+        let whole = |text: &EncodedText| text.example(0..text.tokens.ids.len(), row, options);
+        let (mut example, rejected_example) = (whole(chosen), whole(rejected));
+        example.truncated |= rejected_example.truncated;
+        example.preference = Some(Preference::Over(Sequence {
+            input_ids: rejected_example.input_ids,
+            loss_mask: rejected_example.loss_mask,
+        }));
+        encoded.full_lengths.push(chosen.full_length.max(rejected.full_length));
+        encoded.examples.push(example);
+        return;
+    }
+    for text in texts {
+        for window in text.windows(options.max_seq_length) {
+            let length = if text.in_windows { window.len() } else { text.full_length };
             encoded.full_lengths.push(length);
-            encoded.examples.push(Example {
-                input_ids: self.tokens.ids[window].to_vec(),
-                loss_mask,
-                row,
-                truncated: !self.in_windows && self.full_length > options.max_seq_length,
-            });
+            encoded.examples.push(text.example(window, row, options));
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::dataset::{Dataset, Row, RowContent};
 use super::encode::EncodeOptions;
-use super::row::{EncodedText, encode_row};
+use super::row::{EncodedText, Verdict, encode_row};
 use super::tokenizer::Tokenizer;
 use crate::error::Result;
 use serde::Serialize;
 
-/// The first example of a row.
+/// The first example of a row, or one answer of a preference row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct PreviewRow {
@@ -15,6 +15,8 @@ pub struct PreviewRow {
     pub row: usize,
     /// Line of the file, from 1.
     pub line: usize,
+    /// What a preference row says of this answer.
+    pub verdict: Option<Verdict>,
     pub pieces: Vec<PreviewPiece>,
     /// Tokens in the pieces.
     pub tokens: usize,
@@ -30,8 +32,8 @@ pub struct PreviewPiece {
     pub trained: bool,
 }
 
-/// The first `rows` rows that can be trained on, rendered, in pieces that are trained or not.
-/// A row that is skipped has no preview.
+/// The first rows that can be trained on, rendered, in pieces that are trained or not: `rows`
+/// previews, of which a preference pair takes two. A row that is skipped has no preview.
 pub fn preview(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
@@ -40,13 +42,14 @@ pub fn preview(
 ) -> Result<Vec<PreviewRow>> {
     let mut previews = Vec::new();
     for (index, Row { line, content }) in dataset.rows.iter().enumerate() {
-        if previews.len() == rows {
+        if previews.len() >= rows {
             break;
         }
-        if let Ok(texts) = encode_row(&beginning(content, options), tokenizer, options)?
-            && let Some(text) = texts.into_iter().next()
-        {
-            previews.push(preview_row(index, *line, &text, tokenizer, options));
+        if let Ok(texts) = encode_row(&beginning(content, options), tokenizer, options)? {
+            let shown = if texts.iter().all(|text| text.verdict.is_some()) { texts.len() } else { 1 };
+            previews.extend(
+                texts[..shown].iter().map(|text| preview_row(index, *line, text, tokenizer, options)),
+            );
         }
     }
     Ok(previews)
@@ -94,6 +97,7 @@ fn preview_row(
     PreviewRow {
         row,
         line,
+        verdict: text.verdict,
         pieces,
         tokens,
         trained_tokens: text.trained[..tokens].iter().filter(|&&trained| trained).count(),

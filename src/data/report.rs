@@ -74,7 +74,7 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
         shape_label: dataset.shape.label().into(),
         rows: dataset.rows.len(),
         examples: encoded.examples.len(),
-        tokens: encoded.examples.iter().map(|e| e.input_ids.len()).sum(),
+        tokens: encoded.examples.iter().map(|e| e.tokens()).sum(),
         trained_tokens: encoded.examples.iter().map(|e| e.trained_tokens()).sum(),
         length_min: lengths.first().copied().unwrap_or(0),
         length_median: quantile(0.5),
@@ -85,7 +85,10 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
         empty: RowList::new(skipped(|r| matches!(r, SkipReason::Empty))),
         truncated: RowList::new(truncated.into_iter().map(line)),
         fully_masked: RowList::new(skipped(|r| {
-            matches!(r, SkipReason::PromptTooLong { .. } | SkipReason::NoAssistantTurn)
+            matches!(
+                r,
+                SkipReason::PromptTooLong { .. } | SkipReason::NoAssistantTurn | SkipReason::SameAnswers
+            )
         })),
         notes: dataset.notes.iter().chain(&encoded.notes).cloned().collect(),
     }

@@ -7,6 +7,7 @@ use super::skipped::SkipReason;
 use super::tokenizer::{Tokenizer, Tokens};
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
+use serde::Serialize;
 use std::ops::Range;
 
 /// A row, or a part of one, as text and tokens. SFT rows are cut to `max_seq_length` already.
@@ -18,6 +19,17 @@ pub(super) struct EncodedText {
     pub full_length: usize,
     /// Raw text, to be learned in windows instead of being cut.
     pub in_windows: bool,
+    /// What a preference row says of this answer.
+    pub verdict: Option<Verdict>,
+}
+
+/// Whether people like an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum Verdict {
+    Chosen,
+    Rejected,
 }
 
 /// The texts of a row, or why it is skipped; the outer error ends the whole reading.
@@ -47,7 +59,35 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
             encoder.pair(before + completion, start)
         }
         RowContent::Chat { messages, prompt_messages } => encoder.chat(messages, *prompt_messages),
+        RowContent::Preference { chosen, rejected } if chosen == rejected => Ok(Err(SkipReason::SameAnswers)),
+        RowContent::Preference { chosen, rejected } => {
+            encode_answers(&[(chosen, Verdict::Chosen), (rejected, Verdict::Rejected)], tokenizer, options)
+        }
+        RowContent::Unpaired { answer, label } => {
+            let verdict = if *label { Verdict::Chosen } else { Verdict::Rejected };
+            encode_answers(&[(answer, verdict)], tokenizer, options)
+        }
     }
+}
+
+/// One text an answer, in which only the answer is trained; all of them or none.
+fn encode_answers(
+    answers: &[(&RowContent, Verdict)],
+    tokenizer: &Tokenizer,
+    options: &EncodeOptions,
+) -> RowResult {
+    let options = EncodeOptions { objective: Objective::Sft, train_on_prompt: false, ..*options };
+    let mut texts = Vec::new();
+    for (content, verdict) in answers {
+        match encode_row(content, tokenizer, &options)? {
+            // The last text of a conversation that is split into turns is the one with the whole prompt.
+            Ok(mut turns) => {
+                texts.extend(turns.pop().map(|text| EncodedText { verdict: Some(*verdict), ..text }))
+            }
+            Err(reason) => return Ok(Err(reason)),
+        }
+    }
+    Ok(Ok(texts))
 }
 
 struct RowEncoder<'a> {
@@ -71,7 +111,7 @@ impl RowEncoder<'_> {
         }
         let mut trained = vec![true; full_length];
         trained[0] = false;
-        Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: true }]))
+        Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: true, verdict: None }]))
     }
 
     /// A prompt and, from byte `start`, its completion.
@@ -211,7 +251,7 @@ impl RowEncoder<'_> {
         tokens.ids.truncate(self.options.max_seq_length);
         tokens.spans.truncate(self.options.max_seq_length);
         let trained = mark(&tokens.spans, trained, text.len());
-        EncodedText { text, tokens, trained, full_length, in_windows: false }
+        EncodedText { text, tokens, trained, full_length, in_windows: false, verdict: None }
     }
 }
 

@@ -20,6 +20,8 @@ pub enum SkipReason {
     NoAssistantTurn,
     /// The prompt alone is as long as `max_seq_length`; the row has this many tokens.
     PromptTooLong { tokens: usize },
+    /// A preference row whose two answers are the same.
+    SameAnswers,
     /// The chat template refuses the conversation.
     Template(String),
 }
@@ -35,6 +37,10 @@ pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], option
     let silent = count(|r| *r == SkipReason::NoAssistantTurn);
     if silent > 0 {
         reasons.push(format!("{silent} without an assistant message"));
+    }
+    let same = count(|r| *r == SkipReason::SameAnswers);
+    if same > 0 {
+        reasons.push(format!("{same} whose chosen and rejected answers are the same"));
     }
     let lengths = skipped.iter().filter_map(|s| match s.reason {
         SkipReason::PromptTooLong { tokens } => Some(tokens),
@@ -72,12 +78,13 @@ pub(super) fn notes(
     split_into_turns: bool,
 ) -> Vec<String> {
     let mut notes = Vec::new();
-    let chats = || dataset.rows.iter().filter(|row| matches!(row.content, RowContent::Chat { .. }));
-    let has_pairs = dataset.rows.iter().any(|row| matches!(row.content, RowContent::Pair { .. }));
-    let has_system = dataset.rows.iter().any(|row| match &row.content {
+    let contents = || dataset.rows.iter().flat_map(|row| row.content.answers());
+    let has_chats = contents().any(|content| matches!(content, RowContent::Chat { .. }));
+    let has_pairs = contents().any(|content| matches!(content, RowContent::Pair { .. }));
+    let has_system = contents().any(|content| match content {
         RowContent::Chat { messages, .. } => messages.first().is_some_and(|m| m.role == "system"),
         RowContent::Pair { system, .. } => system.is_some(),
-        RowContent::Text(_) => false,
+        _ => false,
     });
     match tokenizer.chat_template() {
         Some(template) => {
@@ -89,7 +96,7 @@ pub(super) fn notes(
             }
         }
         None => {
-            if chats().next().is_some() {
+            if has_chats {
                 notes.push("the model has no chat template: conversations are written in a plain format (### User: … ### Assistant: …)".into());
             }
             if has_pairs {
@@ -112,17 +119,16 @@ pub(super) fn notes(
             "{count} rows are left out because the chat template {reason} (first on line {line})"
         ));
     }
-    let silent: Vec<usize> = encoded
-        .skipped
-        .iter()
-        .filter(|s| s.reason == SkipReason::NoAssistantTurn)
-        .map(|s| dataset.rows[s.row].line)
-        .collect();
-    if let Some(line) = silent.first() {
-        notes.push(format!(
-            "{} rows are left out because the assistant says nothing (first on line {line})",
-            silent.len()
-        ));
+    for (reason, why) in [
+        (SkipReason::NoAssistantTurn, "the assistant says nothing"),
+        (SkipReason::SameAnswers, "their chosen and rejected answers are the same"),
+    ] {
+        let left_out = || encoded.skipped.iter().filter(|s| s.reason == reason);
+        if let Some(first) = left_out().next() {
+            let line = dataset.rows[first.row].line;
+            let count = left_out().count();
+            notes.push(format!("{count} rows are left out because {why} (first on line {line})"));
+        }
     }
     notes
 }

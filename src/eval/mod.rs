@@ -1,29 +1,42 @@
 //! Scores of a model on held-out rows.
 
-use crate::data::batch::{BatchOptions, collate, epoch_batches};
+use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
 use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::models::Llama;
-use crate::objectives::Loss;
-use crate::train::metrics::Evaluation;
+use crate::objectives::{Counts, Loss};
+use crate::train::metrics::{Evaluation, PreferenceMetrics};
 use burn::tensor::Tensor;
 
-/// Mean loss over all target tokens of the rows.
+/// Mean loss over all rows, and what else the objective measures.
 ///
 /// # Errors
 /// A device that stops answering.
-pub async fn loss(model: &Llama, rows: &[Example], options: &BatchOptions, loss: Loss) -> Result<Evaluation> {
-    let (mut sum, mut tokens) = (0.0, 0);
-    for batch_rows in epoch_batches(rows, options, 0, 0) {
-        let batch = collate(rows, &batch_rows, options);
-        if batch.supervised_tokens == 0 {
-            continue;
-        }
-        sum += read(loss(model, &batch)).await?[0] as f64;
+pub async fn loss(
+    model: &Llama,
+    rows: &[Example],
+    options: &BatchOptions,
+    loss: &Loss,
+) -> Result<Evaluation> {
+    let batches: Vec<Batch> =
+        epoch_batches(rows, options, 0, 0).iter().map(|batch| collate(rows, batch, options)).collect();
+    let whole: Counts = batches.iter().map(|batch| loss.counts(batch)).sum();
+    let (mut mean, mut preference, mut tokens) = (0.0, Vec::new(), 0);
+    for batch in batches.iter().filter(|batch| batch.supervised_tokens > 0) {
+        let share = loss.share(model, batch, &whole);
+        let figures = match share.preference {
+            Some(figures) => Tensor::cat(vec![share.loss, figures], 0),
+            None => share.loss,
+        };
+        let figures = read(figures).await?;
+        mean += figures[0] as f64;
+        preference.resize(figures.len() - 1, 0.0);
+        preference.iter_mut().zip(&figures[1..]).for_each(|(sum, &figure)| *sum += figure as f64);
         tokens += batch.supervised_tokens;
     }
-    let mean = sum / tokens.max(1) as f64;
-    Ok(Evaluation { loss: mean, perplexity: mean.exp(), tokens, examples: rows.len() })
+    let preference = PreferenceMetrics::from_means(&preference);
+    let perplexity = preference.is_none().then(|| mean.exp());
+    Ok(Evaluation { loss: mean, perplexity, preference, tokens, examples: rows.len() })
 }
 
 /// The values of a tensor, read without blocking (a browser cannot wait for a GPU).

@@ -32,8 +32,11 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>) -> Str
     let recipe = serde_json::to_string_pretty(&plan.recipe).expect("plain JSON");
     let scored = match last {
         Some(evaluation) => format!(
-            "Validation loss after {steps} steps: {:.4} (perplexity {:.2}) over {} target tokens of {} held-out rows.",
-            evaluation.loss, evaluation.perplexity, evaluation.tokens, evaluation.examples
+            "Validation loss after {steps} steps: {:.4}{} over {} target tokens of {} held-out rows.",
+            evaluation.loss,
+            also(evaluation),
+            evaluation.tokens,
+            evaluation.examples
         ),
         None => format!("Trained for {steps} steps; no rows were held out."),
     };
@@ -61,4 +64,13 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>) -> Str
          trained.\n\n{scored}\n\n## Use\n\n```python\n{usage}```\n\n## Recipe\n\n```json\n{recipe}\n```\n",
         plan.train_examples, plan.validation_examples, plan.trainable_parameters, plan.total_parameters,
     )
+}
+
+/// What was measured beside the loss, in parentheses.
+fn also(evaluation: &Evaluation) -> String {
+    match (&evaluation.preference, evaluation.perplexity) {
+        (Some(preference), _) => format!(" (reward margin {:.3})", preference.rewards_margin),
+        (None, Some(perplexity)) => format!(" (perplexity {perplexity:.2})"),
+        (None, None) => String::new(),
+    }
 }

@@ -2,7 +2,7 @@
 //! carries the recipe, so that a checkpoint alone says what it belongs to.
 
 use super::trainer::Trainer;
-use crate::data::encode::Example;
+use crate::data::encode::{Example, Preference};
 use crate::error::{Error, Result};
 use crate::eval::read;
 use crate::models::float_tensor;
@@ -108,8 +108,14 @@ fn digest(trainer: &Trainer) -> String {
     let rows: [&[Example]; 2] = [&trainer.train, &trainer.validation];
     for example in rows.into_iter().flatten() {
         eat(u32::MAX);
-        for (&id, &mask) in example.input_ids.iter().zip(&example.loss_mask) {
-            eat(id * 2 + mask as u32);
+        let mut eat_all = |ids: &[u32], loss_mask: &[bool]| {
+            ids.iter().zip(loss_mask).for_each(|(&id, &mask)| eat(id * 2 + mask as u32));
+        };
+        eat_all(&example.input_ids, &example.loss_mask);
+        match &example.preference {
+            Some(Preference::Over(rejected)) => eat_all(&rejected.input_ids, &rejected.loss_mask),
+            Some(Preference::Label(liked)) => eat(*liked as u32),
+            None => {}
         }
     }
     format!("{hash:016x}")

@@ -9,8 +9,10 @@ pub struct StepReport {
     pub total_steps: usize,
     /// Passes over the training rows so far, as a fraction.
     pub epoch: f64,
-    /// Mean cross-entropy over the step's target tokens, in nats.
+    /// The objective's mean loss; of `text` and `sft`, cross-entropy over the step's target tokens, in nats.
     pub loss: f64,
+    /// With the objectives `dpo`, `orpo` and `kto`.
+    pub preference: Option<PreferenceMetrics>,
     pub learning_rate: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
@@ -27,11 +29,56 @@ pub struct StepReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct Evaluation {
-    /// Mean cross-entropy over target tokens, in nats.
+    /// The objective's mean loss; of `text` and `sft`, cross-entropy over target tokens, in nats.
     pub loss: f64,
-    /// exp(loss).
-    pub perplexity: f64,
+    /// exp(loss), where the loss is cross-entropy alone.
+    pub perplexity: Option<f64>,
+    /// With the objectives `dpo`, `orpo` and `kto`.
+    pub preference: Option<PreferenceMetrics>,
     /// Target tokens scored.
     pub tokens: usize,
     pub examples: usize,
+}
+
+/// How far the model tells chosen (or liked) answers from rejected (or disliked) ones.
+///
+/// Rewards are β times what the model's log-probability of an answer has beyond the reference's; for
+/// ORPO, which has no reference, β times the log-probability. Their names are TRL's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct PreferenceMetrics {
+    /// Mean reward of the chosen answers.
+    pub rewards_chosen: f64,
+    /// Mean reward of the rejected answers.
+    pub rewards_rejected: f64,
+    /// What the chosen answers have more; 0 before training.
+    pub rewards_margin: f64,
+    /// Share of pairs whose chosen answer has the higher reward. Not for rated answers.
+    pub rewards_accuracy: Option<f64>,
+    /// Mean log-probability of the chosen answers: summed over an answer's tokens, for ORPO averaged.
+    pub logps_chosen: f64,
+    pub logps_rejected: f64,
+    /// What the chosen answers have more; the base model has one too.
+    pub logps_margin: f64,
+    /// Share of pairs whose chosen answer is the likelier one. Not for rated answers.
+    pub logps_accuracy: Option<f64>,
+}
+
+impl PreferenceMetrics {
+    /// From the means of [`crate::objectives::Share`]; `None` where there are none.
+    pub fn from_means(means: &[f64]) -> Option<PreferenceMetrics> {
+        let [rewards_chosen, rewards_rejected, logps_chosen, logps_rejected, accuracies @ ..] = means else {
+            return None;
+        };
+        Some(PreferenceMetrics {
+            rewards_chosen: *rewards_chosen,
+            rewards_rejected: *rewards_rejected,
+            rewards_margin: rewards_chosen - rewards_rejected,
+            rewards_accuracy: accuracies.first().copied(),
+            logps_chosen: *logps_chosen,
+            logps_rejected: *logps_rejected,
+            logps_margin: logps_chosen - logps_rejected,
+            logps_accuracy: accuracies.get(1).copied(),
+        })
+    }
 }

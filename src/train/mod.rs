@@ -8,6 +8,6 @@ pub mod plan;
 pub mod schedule;
 pub mod trainer;
 
-pub use metrics::{Evaluation, StepReport};
+pub use metrics::{Evaluation, PreferenceMetrics, StepReport};
 pub use plan::Plan;
 pub use trainer::Trainer;

@@ -1,7 +1,7 @@
 //! The one training loop. A step is a few micro-batches, one update and, now and then,
 //! an evaluation; whoever calls [`Trainer::step`] owns pausing, stopping and saving.
 
-use super::metrics::{Evaluation, StepReport};
+use super::metrics::{Evaluation, PreferenceMetrics, StepReport};
 use super::optimizer::{AdamW, clip_factor};
 use super::plan::{Plan, Sizes};
 use crate::adapters::Trainable;
@@ -10,7 +10,7 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::models::Llama;
-use crate::objectives::{self, Loss};
+use crate::objectives::{Counts, Loss, Share};
 use crate::recipe::Recipe;
 use burn::tensor::Tensor;
 use web_time::Instant;
@@ -36,7 +36,7 @@ impl Trainer {
     pub fn new(base: Llama, recipe: &Recipe, examples: Vec<Example>) -> Result<Trainer> {
         let (train, validation) = split(examples, recipe.eval.validation_fraction, recipe.train.seed);
         let limit = base.config.max_position_embeddings;
-        if recipe.train.max_seq_length > limit && train.iter().any(|row| row.input_ids.len() > limit) {
+        if recipe.train.max_seq_length > limit && train.iter().any(|row| row.longest() > limit) {
             return Err(Error::InvalidSetting {
                 key: "train.max_seq_length".into(),
                 value: recipe.train.max_seq_length.to_string(),
@@ -63,7 +63,7 @@ impl Trainer {
         )?;
         let optimizer = AdamW::new(trainable.len(), recipe.train.weight_decay, &base.device());
         Ok(Trainer {
-            loss: objectives::loss(recipe.objective),
+            loss: Loss::new(recipe, &base),
             order: (0, order),
             done: 0,
             base,
@@ -88,7 +88,7 @@ impl Trainer {
         let started = Instant::now();
         let train = self.plan.recipe.train.clone();
         let batches = self.next_batches();
-        let supervised: usize = batches.iter().map(|batch| batch.supervised_tokens).sum();
+        let whole: Counts = batches.iter().map(|batch| self.loss.counts(batch)).sum();
         let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
         let leaves = self.trainable.leaves(true);
         let mut total: Option<(Tensor<1>, Tensor<1>)> = None;
@@ -98,23 +98,24 @@ impl Trainer {
             let dropout_seed =
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
-            let loss = (self.loss)(&model, batch) / supervised as f64;
+            let Share { loss, preference } = self.loss.share(&model, batch, &whole);
             let mut gradients = loss.backward();
             let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
-            let loss = loss.inner();
+            let figures = Tensor::cat([loss.inner()].into_iter().chain(preference).collect(), 0);
             total = Some(match total {
-                None => (loss, gradient),
-                Some((losses, sum)) => (losses + loss, sum + gradient),
+                None => (figures, gradient),
+                Some((figures_sum, sum)) => (figures_sum + figures, sum + gradient),
             });
         }
-        let Some((loss, gradient)) = total else {
+        let Some((figures, gradient)) = total else {
             return Err(Error::Training {
                 reason: format!("step {} has no token to learn from", self.done + 1),
             });
         };
         let norm = gradient.clone().square().sum().sqrt();
-        let read = eval::read(Tensor::cat(vec![loss, norm], 0)).await?;
-        let (loss, grad_norm) = (read[0] as f64, read[1] as f64);
+        let read = eval::read(Tensor::cat(vec![norm, figures], 0)).await?;
+        let read: Vec<f64> = read.into_iter().map(f64::from).collect();
+        let (grad_norm, loss) = (read[0], read[1]);
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::Training {
                 reason: format!(
@@ -138,6 +139,7 @@ impl Trainer {
             total_steps: self.plan.total_steps,
             epoch: self.done as f64 / self.plan.steps_per_epoch as f64,
             loss,
+            preference: PreferenceMetrics::from_means(&read[2..]),
             learning_rate,
             grad_norm,
             tokens,
@@ -148,13 +150,13 @@ impl Trainer {
         })
     }
 
-    /// Loss of the tuned model over the held-out rows; `None` when there are none.
+    /// Scores of the tuned model over the held-out rows; `None` when there are none.
     pub async fn evaluate(&self) -> Result<Option<Evaluation>> {
         if self.validation.is_empty() {
             return Ok(None);
         }
         let model = self.trainable.tuned(&self.base);
-        eval::loss(&model, &self.validation, &self.options, self.loss).await.map(Some)
+        eval::loss(&model, &self.validation, &self.options, &self.loss).await.map(Some)
     }
 
     /// The micro-batches of the next step. The position in the data follows from the

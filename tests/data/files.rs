@@ -256,6 +256,11 @@ fn damaged_files_do_not_panic() {
             "{\"v\": 1, \"data\": [{\"prompt\": \"a\", \"completion\": \"b\"},\n {\"prompt\": null}]}",
         ),
         ("d.csv", "prompt,completion,x\n\"a\nb\",\"c \"\"q\"\"\",1\n\n;,\t,\n"),
+        (
+            "p.csv",
+            "chosen,rejected,prompt\n\"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"a\"\"}]\",b,c\nd,e,f\n",
+        ),
+        ("p.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": true}\n"),
         ("d.tsv", "instruction\toutput\na\tb\r\n\r\n"),
         ("d.txt", "\u{feff}a\r\n\r\n\r\nb\n<|endoftext|>\n"),
     ];

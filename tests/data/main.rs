@@ -4,6 +4,7 @@
 //! - `files`: what a user's file may look like, and what is said about bad ones.
 //! - `templates`, `tokens`, `masks`: parity with transformers and tokenizers.
 //! - `encoding`: truncation, windows, previews and reports.
+//! - `preference`: rows with chosen and rejected answers, or with rated ones.
 
 use loralet::data::*;
 use loralet::recipe::Objective;
@@ -13,6 +14,7 @@ use serde_json::Value;
 mod encoding;
 mod files;
 mod masks;
+mod preference;
 mod templates;
 mod tokens;
 

@@ -4,6 +4,8 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub mod preference;
+
 use burn::tensor::{Device, Tensor};
 use loralet::adapters::Trainable;
 use loralet::data::batch::Batch;
@@ -11,7 +13,7 @@ use loralet::eval::read;
 use loralet::export::{OutputFile, peft};
 use loralet::models::{Input, Llama, LlamaConfig, head};
 use loralet::objectives;
-use loralet::recipe::{LoraRecipe, Method, Objective, Recipe, SchedulerType};
+use loralet::recipe::{LoraRecipe, Method, Recipe, SchedulerType};
 use loralet::train::optimizer::{AdamW, clip_factor};
 use loralet::train::schedule::Schedule;
 use loralet::weights::safetensors;
@@ -188,7 +190,7 @@ async fn loss_and_gradient(base: &Llama, trainable: &Trainable, micro: &[Batch])
     let model = trainable.attach(base, &leaves, Some(0));
     let mut total = (0.0, Tensor::zeros([trainable.len()], &base.device()));
     for batch in micro {
-        let loss = objectives::loss(Objective::Sft)(&model, batch) / supervised as f64;
+        let loss = objectives::sft::loss(&model, batch) / supervised as f64;
         let mut gradients = loss.backward();
         let gradient = trainable.flat_gradient(&leaves, &mut gradients);
         total = (total.0 + read(loss.inner()).await.unwrap()[0] as f64, total.1 + gradient);
@@ -216,6 +218,7 @@ fn batch(recorded: &Value) -> Batch {
         batch,
         seq,
         packed: false,
+        labels: Vec::new(),
     }
 }
 

@@ -1,5 +1,5 @@
 /** The open data file and what the trainer says about it. */
-import type { DataSummary } from '../types.js';
+import type { DataShape, DataSummary, Objective } from '../types.js';
 import { model } from './model.js';
 import { recipe } from './recipe.js';
 import { loadSamples, type Sample } from './samples.js';
@@ -49,8 +49,7 @@ class DataStore extends Store {
     try {
       const client = await trainer.client();
       let summary = await client.openData(name, bytes, recipe.value);
-      // Raw text has no assistant to learn from: every token is a target.
-      const objective = summary.report.shape === 'text' ? 'text' : 'sft';
+      const objective = objectiveFor(summary.report.shape, recipe.value.objective);
       if (objective !== recipe.value.objective) {
         recipe.set('objective', objective);
         summary = await client.openData(name, bytes, recipe.value);
@@ -70,6 +69,24 @@ class DataStore extends Store {
   /** Reads the open file again, after the model or a setting that cuts or masks rows has changed. */
   async reread(): Promise<void> {
     if (this.open) await this.read(this.open.name, this.open.bytes, this.open.sample);
+  }
+}
+
+/** The objective that learns from rows of a shape; the present one where several do. */
+function objectiveFor(shape: DataShape, present: Objective): Objective {
+  switch (shape) {
+    case 'text':
+      // There is no assistant to learn from: every token is a target.
+      return 'text';
+    case 'preference':
+      return present === 'orpo' || present === 'kto' ? present : 'dpo';
+    case 'unpaired_preference':
+      return 'kto';
+    case 'prompt_completion':
+    case 'messages':
+    case 'share_gpt':
+    case 'alpaca':
+      return 'sft';
   }
 }
 

@@ -121,6 +121,35 @@ export const MORE_FIELDS: Field[] = [
     kind: 'integer',
   },
   {
+    path: 'objective',
+    label: 'Objective',
+    help: 'What the loss is; it follows from the data, and pairs of answers leave a choice: DPO, ORPO or KTO.',
+    kind: 'select',
+    options: [
+      { value: 'text', label: 'Text: every token' },
+      { value: 'sft', label: 'SFT: the answers' },
+      { value: 'dpo', label: 'DPO: pairs, against the base model' },
+      { value: 'orpo', label: 'ORPO: pairs, without a reference' },
+      { value: 'kto', label: 'KTO: rated answers' },
+    ],
+  },
+  {
+    path: 'preference.beta',
+    label: 'Beta',
+    help: 'For preference data: with DPO and KTO a larger beta stays closer to the base model.',
+    kind: 'number',
+  },
+  {
+    path: 'preference.loss_type',
+    label: 'DPO loss',
+    help: 'For pairs with DPO: IPO aims at a fixed margin, which guards against overdoing it.',
+    kind: 'select',
+    options: [
+      { value: 'sigmoid', label: 'Sigmoid (DPO)' },
+      { value: 'ipo', label: 'IPO' },
+    ],
+  },
+  {
     path: 'train.seed',
     label: 'Seed',
     help: 'Same recipe, data, seed and device kind: the same losses.',

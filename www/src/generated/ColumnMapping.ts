@@ -3,7 +3,8 @@
 /**
  * Which column of the file plays which part, for files whose columns have other names.
  *
- * Name `text`, or `prompt` and `completion`, or `messages`, or `instruction` and `output`
- * (with `input` where there is one). `system` goes with all but `text`.
+ * Name `text`, or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
+ * or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
+ * (with `prompt` where there is one). `system` goes with all but `text`.
  */
-export type ColumnMapping = { text: string | null, prompt: string | null, completion: string | null, messages: string | null, instruction: string | null, input: string | null, output: string | null, system: string | null, };
+export type ColumnMapping = { text: string | null, prompt: string | null, completion: string | null, messages: string | null, instruction: string | null, input: string | null, output: string | null, chosen: string | null, rejected: string | null, label: string | null, system: string | null, };

@@ -6,6 +6,7 @@ import type { EvalRecipe } from "./EvalRecipe";
 import type { LoraRecipe } from "./LoraRecipe";
 import type { Method } from "./Method";
 import type { Objective } from "./Objective";
+import type { PreferenceRecipe } from "./PreferenceRecipe";
 import type { TrainRecipe } from "./TrainRecipe";
 
-export type Recipe = { objective: Objective, method: Method, lora: LoraRecipe, train: TrainRecipe, eval: EvalRecipe, data: DataRecipe, device: DeviceChoice, base_dtype: BaseDtype, };
+export type Recipe = { objective: Objective, method: Method, lora: LoraRecipe, train: TrainRecipe, preference: PreferenceRecipe, eval: EvalRecipe, data: DataRecipe, device: DeviceChoice, base_dtype: BaseDtype, };

@@ -71,8 +71,8 @@ export class DataPreview extends LitElement {
   private row(row: PreviewRow) {
     return html`<figure>
       <figcaption>
-        Line ${row.line}: ${plural(row.tokens, 'token')}, ${row.trained_tokens}
-        learned${row.truncated ? ', cut' : nothing}
+        Line ${row.line}${row.verdict ? `, ${row.verdict}` : nothing}: ${plural(row.tokens, 'token')},
+        ${row.trained_tokens} learned${row.truncated ? ', cut' : nothing}
       </figcaption>
       <pre tabindex="0">${row.pieces.map(piece)}</pre>
     </figure>`;

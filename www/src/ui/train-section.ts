@@ -159,6 +159,7 @@ export class TrainSection extends LitElement {
         ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
         ${tile('Training loss', last ? loss(last.loss) : '–')}
         ${tile('Validation loss', validation ? loss(validation.loss) : '–')}
+        ${validation?.preference ? tile('Reward margin', loss(validation.preference.rewards_margin)) : nothing}
         ${tile('Tokens / s', last ? count(last.tokens_per_second) : '–')}
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}

@@ -1,4 +1,4 @@
-//! `cargo xtask eval`: loss and perplexity of a model, with or without an adapter, on a data file.
+//! `cargo xtask eval`: loss, and perplexity or preference margins, of a model, with or without an adapter, on a data file.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct Eval {
     adapter: Option<PathBuf>,
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// What the loss is: text or sft [default: the recipe's]
+    /// What the loss is: text, sft, dpo, orpo or kto [default: the recipe's]
     #[arg(long)]
     objective: Option<String>,
     #[command(flatten)]

@@ -1,0 +1,68 @@
+//! The user's own names for the columns.
+
+use super::dataset::{ColumnMapping, DataShape};
+use super::detect::list_some;
+use crate::error::{Error, Result};
+
+pub(super) fn mapped_column<'m>(mapping: &'m ColumnMapping, part: &str) -> Option<&'m str> {
+    let column = match part {
+        "text" => &mapping.text,
+        "prompt" => &mapping.prompt,
+        "completion" => &mapping.completion,
+        "messages" => &mapping.messages,
+        "instruction" => &mapping.instruction,
+        "input" => &mapping.input,
+        "output" => &mapping.output,
+        "chosen" => &mapping.chosen,
+        "rejected" => &mapping.rejected,
+        "label" => &mapping.label,
+        "system" => &mapping.system,
+        _ => &None,
+    };
+    column.as_deref()
+}
+
+pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Result<DataShape> {
+    let setting = |value: String, expected: String| Error::InvalidSetting {
+        key: "data.mapping".into(),
+        value,
+        expected,
+    };
+    const PARTS: [&str; 11] = [
+        "text",
+        "prompt",
+        "completion",
+        "label",
+        "messages",
+        "instruction",
+        "input",
+        "output",
+        "chosen",
+        "rejected",
+        "system",
+    ];
+    let given: Vec<&str> = PARTS.into_iter().filter(|part| mapped_column(mapping, part).is_some()).collect();
+    for part in &given {
+        let column = mapped_column(mapping, part).unwrap_or_default();
+        if !columns.iter().any(|c| c == column) {
+            let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+            return Err(setting(
+                format!("{{\"{part}\": \"{column}\"}}"),
+                format!("the file's columns are {}", list_some(&names)),
+            ));
+        }
+    }
+    let main: Vec<&str> = given.iter().copied().filter(|p| !matches!(*p, "input" | "system")).collect();
+    match main.as_slice() {
+        ["text"] => Ok(DataShape::Text),
+        ["prompt", "completion"] => Ok(DataShape::PromptCompletion),
+        ["messages"] => Ok(DataShape::Messages),
+        ["instruction", "output"] => Ok(DataShape::Alpaca),
+        ["chosen", "rejected"] | ["prompt", "chosen", "rejected"] => Ok(DataShape::Preference),
+        ["prompt", "completion", "label"] => Ok(DataShape::UnpairedPreference),
+        _ => Err(setting(
+            if given.is_empty() { "empty".into() } else { format!("a mapping of {}", given.join(", ")) },
+            "it must map text, or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected".into(),
+        )),
+    }
+}

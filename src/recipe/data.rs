@@ -1,0 +1,11 @@
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct DataRecipe {
+    /// Put the prompt's tokens into the loss too. Default false.
+    pub train_on_prompt: bool,
+    /// Which columns are which, where detection is not enough.
+    pub mapping: Option<crate::data::ColumnMapping>,
+}

@@ -1,0 +1,26 @@
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct EvalRecipe {
+    /// Share of the rows held out. Default 0.1.
+    pub validation_fraction: f64,
+    /// Steps between evaluations. Default 20.
+    pub eval_steps: usize,
+    /// Not available yet; must be null.
+    pub early_stopping_patience: Option<usize>,
+    /// Reserved for the forgetting probe; it has no effect yet.
+    pub forgetting_probe: bool,
+}
+
+impl Default for EvalRecipe {
+    fn default() -> Self {
+        EvalRecipe {
+            validation_fraction: 0.1,
+            eval_steps: 20,
+            early_stopping_patience: None,
+            forgetting_probe: true,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct LoraRecipe {
+    /// Width of the low-rank path. Default 16.
+    pub rank: usize,
+    /// The path is scaled by alpha / rank. Default 32.
+    pub alpha: f64,
+    /// Share of the path's inputs zeroed while training. Default 0.
+    pub dropout: f64,
+    /// Linear layers that get an adapter. Default: all seven of a Llama block.
+    pub target_modules: Vec<String>,
+    /// Scale by alpha / √rank instead (<https://arxiv.org/abs/2312.03732>). Default false.
+    pub use_rslora: bool,
+    /// Weight-decomposed LoRA. Not available yet; must be false.
+    pub use_dora: bool,
+}
+
+/// The linear layers of a Llama block, in checkpoint order.
+pub const LINEAR_MODULES: [&str; 7] =
+    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+impl Default for LoraRecipe {
+    fn default() -> Self {
+        LoraRecipe {
+            rank: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            target_modules: LINEAR_MODULES.map(String::from).to_vec(),
+            use_rslora: false,
+            use_dora: false,
+        }
+    }
+}
+
+impl LoraRecipe {
+    /// The factor on the low-rank path: alpha / rank, or alpha / √rank for rsLoRA.
+    pub fn scale(&self) -> f64 {
+        let rank = self.rank as f64;
+        if self.use_rslora { self.alpha / rank.sqrt() } else { self.alpha / rank }
+    }
+}

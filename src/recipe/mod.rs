@@ -1,0 +1,120 @@
+//! The recipe: everything a run needs to be repeated, as the user typed it.
+//!
+//! A [`Recipe`] is plain JSON whose every field has a documented default, section by section:
+//! `lora`, `train`, `preference`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
+//! [`crate::train::Plan`] holds what it resolves to for one model and data set.
+
+mod data;
+mod eval;
+mod json;
+mod lora;
+mod preference;
+mod train;
+mod validate;
+
+pub use data::DataRecipe;
+pub use eval::EvalRecipe;
+pub use lora::{LINEAR_MODULES, LoraRecipe};
+pub use preference::{DpoLossType, PreferenceRecipe};
+pub use train::{SchedulerType, TrainRecipe};
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct Recipe {
+    pub objective: Objective,
+    pub method: Method,
+    pub lora: LoraRecipe,
+    pub train: TrainRecipe,
+    pub preference: PreferenceRecipe,
+    pub eval: EvalRecipe,
+    pub data: DataRecipe,
+    pub device: DeviceChoice,
+    pub base_dtype: BaseDtype,
+}
+
+/// What the loss is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum Objective {
+    /// Continued pretraining: every token of raw text is a target.
+    Text,
+    /// Supervised fine-tuning: the assistant's tokens are targets.
+    Sft,
+    /// Direct preference optimisation on pairs of answers (<https://arxiv.org/abs/2305.18290>).
+    Dpo,
+    /// Fine-tuning with an odds ratio, on pairs of answers (<https://arxiv.org/abs/2403.07691>).
+    Orpo,
+    /// Kahneman-Tversky optimisation on rated answers (<https://arxiv.org/abs/2402.01306>).
+    Kto,
+}
+
+impl Objective {
+    /// As a recipe spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Objective::Text => "text",
+            Objective::Sft => "sft",
+            Objective::Dpo => "dpo",
+            Objective::Orpo => "orpo",
+            Objective::Kto => "kto",
+        }
+    }
+
+    /// Whether it learns from answers that people like more or less.
+    pub fn is_preference(self) -> bool {
+        matches!(self, Objective::Dpo | Objective::Orpo | Objective::Kto)
+    }
+}
+
+/// Which weights move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum Method {
+    /// Low-rank adapters beside frozen weights (<https://arxiv.org/abs/2106.09685>).
+    Lora,
+    /// Every weight of the model.
+    Full,
+}
+
+/// Where to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum DeviceChoice {
+    /// A real GPU through WebGPU if there is one, the CPU otherwise.
+    Auto,
+    Webgpu,
+    Cpu,
+    /// Native builds with the `vulkan` feature only.
+    Vulkan,
+}
+
+/// How the frozen base weights are kept on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub enum BaseDtype {
+    Auto,
+    F32,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Recipe {
+            objective: Objective::Sft,
+            method: Method::Lora,
+            lora: LoraRecipe::default(),
+            train: TrainRecipe::default(),
+            preference: PreferenceRecipe::default(),
+            eval: EvalRecipe::default(),
+            data: DataRecipe::default(),
+            device: DeviceChoice::Auto,
+            base_dtype: BaseDtype::Auto,
+        }
+    }
+}

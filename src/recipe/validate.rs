@@ -1,0 +1,100 @@
+//! Which values a setting may have.
+
+use super::{LINEAR_MODULES, Objective, Recipe};
+use crate::error::{Error, Result};
+
+impl Recipe {
+    /// One sentence for the first setting that is outside its range.
+    pub(super) fn validate(&self) -> Result<()> {
+        let lora = &self.lora;
+        let train = &self.train;
+        check(lora.rank >= 1 && lora.rank <= 1024, "lora.rank", lora.rank, "a whole number from 1 to 1024")?;
+        check(lora.alpha.is_finite() && lora.alpha > 0.0, "lora.alpha", lora.alpha, "a number above 0")?;
+        check((0.0..1.0).contains(&lora.dropout), "lora.dropout", lora.dropout, "from 0 to below 1")?;
+        check(!lora.use_dora, "lora.use_dora", true, "false: DoRA is not available yet")?;
+        check(!lora.target_modules.is_empty(), "lora.target_modules", "empty", "at least one module name")?;
+        for module in &lora.target_modules {
+            if !LINEAR_MODULES.contains(&module.as_str()) {
+                return Err(Error::InvalidSetting {
+                    key: "lora.target_modules".into(),
+                    value: format!("\"{module}\""),
+                    expected: format!("it must name one of {}", LINEAR_MODULES.join(", ")),
+                });
+            }
+        }
+        let rate = train.learning_rate;
+        check(
+            rate.is_finite() && rate > 0.0 && rate <= 1.0,
+            "train.learning_rate",
+            rate,
+            "above 0 and at most 1",
+        )?;
+        check(
+            train.epochs.is_finite() && train.epochs > 0.0,
+            "train.epochs",
+            train.epochs,
+            "a number above 0",
+        )?;
+        check(train.max_steps != Some(0), "train.max_steps", 0, "at least 1, or null to use train.epochs")?;
+        check(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")?;
+        let accumulation = train.gradient_accumulation_steps;
+        check(accumulation >= 1, "train.gradient_accumulation_steps", accumulation, "at least 1")?;
+        check(train.max_seq_length >= 8, "train.max_seq_length", train.max_seq_length, "at least 8 tokens")?;
+        check(
+            (0.0..=1.0).contains(&train.warmup_ratio),
+            "train.warmup_ratio",
+            train.warmup_ratio,
+            "from 0 to 1",
+        )?;
+        check(
+            (0.0..=1.0).contains(&train.weight_decay),
+            "train.weight_decay",
+            train.weight_decay,
+            "from 0 to 1",
+        )?;
+        let norm = train.max_grad_norm;
+        check(norm.is_finite() && norm >= 0.0, "train.max_grad_norm", norm, "0 (off) or more")?;
+        self.validate_preference()?;
+        let fraction = self.eval.validation_fraction;
+        check((0.0..=0.9).contains(&fraction), "eval.validation_fraction", fraction, "from 0 to 0.9")?;
+        check(self.eval.eval_steps >= 1, "eval.eval_steps", self.eval.eval_steps, "at least 1")?;
+        check(
+            self.eval.early_stopping_patience.is_none(),
+            "eval.early_stopping_patience",
+            "set",
+            "null: early stopping is not available yet",
+        )
+    }
+
+    fn validate_preference(&self) -> Result<()> {
+        let preference = &self.preference;
+        for (key, value) in [
+            ("preference.beta", preference.beta),
+            ("preference.desirable_weight", preference.desirable_weight),
+            ("preference.undesirable_weight", preference.undesirable_weight),
+        ] {
+            check(value.is_finite() && value > 0.0, key, value, "a number above 0")?;
+        }
+        if !self.objective.is_preference() {
+            return Ok(());
+        }
+        let name = self.objective.name();
+        let expected = format!("false for the objective {name}: each answer needs its own row");
+        check(!self.train.packing, "train.packing", true, &expected)?;
+        let expected =
+            "at least 2 for the objective kto: each answer is also tried on another prompt of its batch";
+        let large_enough = self.objective != Objective::Kto || self.train.batch_size >= 2;
+        check(large_enough, "train.batch_size", self.train.batch_size, expected)
+    }
+}
+
+fn check(holds: bool, key: &str, value: impl std::fmt::Display, expected: &str) -> Result<()> {
+    if holds {
+        return Ok(());
+    }
+    Err(Error::InvalidSetting {
+        key: key.into(),
+        value: value.to_string(),
+        expected: format!("it must be {expected}"),
+    })
+}
