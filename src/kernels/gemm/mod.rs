@@ -138,8 +138,8 @@ pub fn self_test() -> Result<(), String> {
                 let product = |j: usize| f64::from(at(&a, row, j)) * f64::from(at(&b, j, column));
                 let expected: f64 = (0..k).map(product).sum();
                 let difference = (f64::from(got) - expected).abs();
-                // Not `>`, which a NaN would pass.
-                if !(difference <= 1e-6 * k as f64 + 1e-6) {
+                // A NaN would pass a comparison alone.
+                if difference.is_nan() || difference > 1e-6 * k as f64 + 1e-6 {
                     return Err(format!(
                         "[{m}, {k}] · [{k}, {n}] (transposed: {a_turned}, {b_turned}) has {got} at \
                          [{row}, {column}] where {expected} belongs"
