@@ -1,0 +1,163 @@
+//! Opening a model, and whether the device has room for it.
+
+use super::Session;
+use crate::data::Tokenizer;
+use crate::error::{Error, Result};
+use crate::models::{Llama, ModelConfig};
+use crate::weights::checkpoint::{Checkpoint, SourceFormat, TokenizerFiles};
+use crate::weights::source::ByteSource;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What the page says of an open model.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct ModelReport {
+    pub name: String,
+    pub architecture: String,
+    /// `gguf` or `safetensors`.
+    pub source_format: String,
+    pub parameters: usize,
+    pub hidden_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub intermediate_size: usize,
+    pub vocab_size: usize,
+    pub max_position_embeddings: usize,
+    pub tied_embeddings: bool,
+    /// Storage types and how many tensors have each.
+    pub stored_as: String,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub file_bytes: u64,
+    pub has_chat_template: bool,
+    /// The tokens that end an answer.
+    pub end_of_turn: Vec<String>,
+}
+
+/// A model with what it takes to use it.
+pub(super) struct OpenModel {
+    pub name: String,
+    pub base: Llama,
+    pub config: Value,
+    pub tokenizer: Tokenizer,
+    pub tokenizer_files: TokenizerFiles,
+    pub end_ids: Vec<u32>,
+}
+
+impl Session {
+    /// Opens a model; what was open before stays until the new one is whole.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged or of an unknown kind; a model too large for the device.
+    pub fn open_model(
+        &mut self,
+        files: Vec<Box<dyn ByteSource>>,
+        name: &str,
+        on_progress: &dyn Fn(u64, u64),
+    ) -> Result<ModelReport> {
+        let checkpoint = Checkpoint::open(files)?;
+        let ModelConfig::Llama(config) = ModelConfig::from_json(&checkpoint.config)?;
+        self.check_fits(&checkpoint, config.parameters() as u64 * 4)?;
+        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?;
+        if tokenizer.vocab_size() > config.vocab_size {
+            return Err(Error::Tokenizer {
+                reason: format!(
+                    "it has {} tokens where the model has rows for {}; take the tokenizer that came with the model",
+                    tokenizer.vocab_size(),
+                    config.vocab_size
+                ),
+            });
+        }
+        let total = config.parameters() as u64 * 4;
+        let done = std::cell::Cell::new(0);
+        let read = |tensor: &str, shape: &[usize]| -> Result<Vec<f32>> {
+            let info = checkpoint.tensor(tensor)?;
+            if info.shape != shape {
+                return Err(Error::InvalidTensor {
+                    file: name.into(),
+                    tensor: tensor.into(),
+                    reason: format!("has shape {:?} where config.json asks for {shape:?}", info.shape),
+                });
+            }
+            let values = checkpoint.read_f32(tensor)?;
+            done.set(done.get() + values.len() as u64 * 4);
+            on_progress(done.get().min(total), total);
+            Ok(values)
+        };
+        let base = Llama::load(config.clone(), &read, &self.device)?;
+        let mut end_ids = tokenizer.end_of_turn_ids();
+        for id in checkpoint.eos_token_ids() {
+            if !end_ids.contains(&id) {
+                end_ids.push(id);
+            }
+        }
+        let report = ModelReport {
+            name: name.into(),
+            architecture: "llama".into(),
+            source_format: match checkpoint.format {
+                SourceFormat::Gguf => "gguf".into(),
+                SourceFormat::Safetensors => "safetensors".into(),
+            },
+            parameters: config.parameters(),
+            hidden_size: config.hidden_size,
+            num_hidden_layers: config.num_hidden_layers,
+            num_attention_heads: config.num_attention_heads,
+            num_key_value_heads: config.num_key_value_heads,
+            intermediate_size: config.intermediate_size,
+            vocab_size: config.vocab_size,
+            max_position_embeddings: config.max_position_embeddings,
+            tied_embeddings: config.tie_word_embeddings,
+            stored_as: checkpoint.stored_as(),
+            file_bytes: checkpoint.file_bytes(),
+            has_chat_template: tokenizer.has_chat_template(),
+            end_of_turn: end_ids.iter().filter_map(|&id| tokenizer.id_to_token(id)).collect(),
+        };
+        self.reset_training();
+        self.model = Some(OpenModel {
+            name: name.into(),
+            base,
+            config: checkpoint.config,
+            tokenizer,
+            tokenizer_files: checkpoint.tokenizer,
+            end_ids,
+        });
+        Ok(report)
+    }
+
+    fn check_fits(&self, checkpoint: &Checkpoint, bytes: u64) -> Result<()> {
+        self.check_total(bytes, "this model")?;
+        let Some(limit) = self.limits.tensor else { return Ok(()) };
+        for tensor in &checkpoint.tensors {
+            let size = tensor.shape.iter().product::<usize>() as u64 * 4;
+            if size > limit {
+                return Err(Error::ModelTooLarge {
+                    reason: format!(
+                        "tensor \"{}\" needs {} in one piece and the device takes {}; choose the CPU or a smaller model",
+                        tensor.name,
+                        megabytes(size),
+                        megabytes(limit)
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_total(&self, bytes: u64, what: &str) -> Result<()> {
+        match self.limits.total {
+            Some(limit) if bytes > limit => Err(Error::ModelTooLarge {
+                reason: format!(
+                    "{what} needs {} as f32 and this device has room for {}; choose a smaller model",
+                    megabytes(bytes),
+                    megabytes(limit)
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.0} MB", bytes as f64 / 1e6)
+}
