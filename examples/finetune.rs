@@ -89,7 +89,10 @@ async fn run(arguments: Arguments) -> Result<()> {
         let step = session.step().await?;
         let line = serde_json::to_string(&step).expect("plain JSON");
         writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
-        let validation = step.evaluation.map_or(String::new(), |e| format!("  validation {:.4}", e.loss));
+        let validation = step.evaluation.map_or(String::new(), |evaluation| {
+            let margin = evaluation.preference.map(|p| format!(", reward margin {:.3}", p.rewards_margin));
+            format!("  validation {:.4}{}", evaluation.loss, margin.unwrap_or_default())
+        });
         eprintln!(
             "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}",
             step.step,

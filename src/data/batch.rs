@@ -3,7 +3,8 @@
 //! Every order comes from ChaCha8 and integer arithmetic, so that a browser and a native build with
 //! the same seed see the same batches.
 
-use super::encode::{Example, Preference, Sequence};
+use super::encode::Example;
+use super::preference_batch::{labels, other_answers};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, HashMap};
@@ -159,42 +160,6 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
     batch
 }
 
-/// What the second half of a preference batch holds, one sequence a row; nothing for other data.
-fn other_answers(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) -> Vec<Sequence> {
-    let answers: Vec<&Example> =
-        rows.iter().flat_map(|row| row.examples.iter().map(|&index| &examples[index])).collect();
-    let before = answers.iter().cycle().skip(answers.len().saturating_sub(1));
-    let pairs = answers.iter().zip(before);
-    pairs
-        .filter_map(|(example, before)| match &example.preference {
-            Some(Preference::Over(rejected)) => Some(rejected.clone()),
-            Some(Preference::Label(_)) => Some(mismatched(example, before, options.max_seq_length)),
-            None => None,
-        })
-        .collect()
-}
-
-/// The prompt of one example with the answer of another.
-fn mismatched(prompt: &Example, answer: &Example, max_seq_length: usize) -> Sequence {
-    let start = |example: &Example| example.loss_mask.iter().position(|&trained| trained).unwrap_or(0);
-    let (end, start) = (start(prompt), start(answer));
-    let mut input_ids = prompt.input_ids[..end].to_vec();
-    input_ids.extend(&answer.input_ids[start..]);
-    let mut loss_mask = vec![false; end];
-    loss_mask.extend(&answer.loss_mask[start..]);
-    input_ids.truncate(max_seq_length);
-    loss_mask.truncate(max_seq_length);
-    Sequence { input_ids, loss_mask }
-}
-
-fn labels(examples: &[Example], rows: &[BatchRow]) -> Vec<bool> {
-    let label = |&index: &usize| match examples[index].preference {
-        Some(Preference::Label(liked)) => Some(liked),
-        _ => None,
-    };
-    rows.iter().flat_map(|row| &row.examples).filter_map(label).collect()
-}
-
 impl Batch {
     /// Some of the rows as a batch of their own, without labels.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> Batch {
@@ -278,6 +243,7 @@ fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::encode::{Preference, Sequence};
 
     fn example(ids: &[u32], trained_from: usize) -> Example {
         let loss_mask = (0..ids.len()).map(|i| i >= trained_from).collect();

@@ -20,7 +20,8 @@ pub enum DataShape {
     /// `{"instruction": "…", "input": "…"?, "output": "…"}`.
     Alpaca,
     /// `{"prompt": "…", "chosen": "…", "rejected": "…"}`; each may be a list of messages, and `prompt`
-    /// may be left out where the other two are whole conversations.
+    /// may be left out where the other two are whole conversations. OpenAI's `{"input": {"messages": […]},
+    /// "preferred_output": […], "non_preferred_output": […]}` is read too.
     Preference,
     /// `{"prompt": "…", "completion": "…", "label": true}`.
     UnpairedPreference,

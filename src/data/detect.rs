@@ -68,6 +68,9 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
     }
 }
 
+/// OpenAI's names in its preference format.
+const OTHER_NAMES: [(&str, &str); 2] = [("chosen", "preferred_output"), ("rejected", "non_preferred_output")];
+
 /// Finds the columns that make a row, by their usual names or by the user's mapping.
 struct Parts<'a> {
     mapping: Option<&'a ColumnMapping>,
@@ -114,7 +117,7 @@ impl Parts<'_> {
         let optional: &[&str] = match shape {
             DataShape::Text => &[],
             DataShape::Alpaca => &["input", "system"],
-            DataShape::Preference => &["prompt", "system"],
+            DataShape::Preference => &["prompt", "input", "system"],
             _ => &["system"],
         };
         Self::needed(shape).iter().chain(optional).any(|part| self.is(column, part))
@@ -123,7 +126,10 @@ impl Parts<'_> {
     fn is(&self, column: &str, part: &str) -> bool {
         match self.mapping {
             Some(mapping) => mapped_column(mapping, part) == Some(column),
-            None => column.trim().eq_ignore_ascii_case(part),
+            None => {
+                let is = |name: &str| column.trim().eq_ignore_ascii_case(name);
+                is(part) || OTHER_NAMES.iter().any(|(usual, other)| *usual == part && is(other))
+            }
         }
     }
 
@@ -146,7 +152,10 @@ impl Parts<'_> {
                 prompt_completion(system, ("prompt", value("prompt")), ("completion", value("completion")))
             }
             DataShape::Preference => {
-                preference::pair(system, value("prompt"), value("chosen"), value("rejected"))
+                // OpenAI writes the prompt as {"input": {"messages": […]}}.
+                let input = value("input");
+                let prompt = self.find(fields, "prompt").unwrap_or(input.get("messages").unwrap_or(input));
+                preference::pair(system, prompt, value("chosen"), value("rejected"))
             }
             DataShape::UnpairedPreference => {
                 preference::unpaired(system, value("prompt"), value("completion"), value("label"))

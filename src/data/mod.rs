@@ -19,6 +19,7 @@ mod mapping;
 mod mask;
 mod messages;
 mod preference;
+mod preference_batch;
 mod preview;
 mod python;
 pub mod report;

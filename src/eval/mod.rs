@@ -34,7 +34,7 @@ pub async fn loss(
         preference.iter_mut().zip(&figures[1..]).for_each(|(sum, &figure)| *sum += figure as f64);
         tokens += batch.supervised_tokens;
     }
-    let preference = PreferenceMetrics::from_means(&preference);
+    let preference = PreferenceMetrics::from_sums(&preference, &whole);
     let perplexity = preference.is_none().then(|| mean.exp());
     Ok(Evaluation { loss: mean, perplexity, preference, tokens, examples: rows.len() })
 }

@@ -38,6 +38,6 @@ pub fn share(
     let sign = by_label(1.0, -1.0);
     let weight = by_label(recipe.desirable_weight, recipe.undesirable_weight);
     let gain = sigmoid((log_ratios.clone() - shift) * sign * recipe.beta);
-    let loss = (weight.clone() - weight * gain).sum() / (whole.chosen + whole.rejected) as f64;
+    let loss = (weight.clone() - weight * gain).sum();
     Share::of_rated(loss, log_ratios * recipe.beta, log_probs, &batch.labels, whole)
 }

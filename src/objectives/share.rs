@@ -20,8 +20,8 @@ pub struct Counts {
 pub struct Share {
     /// `[1]`, with gradients.
     pub loss: Tensor<1>,
-    /// `[6]` for pairs, `[4]` for rated answers, without gradients: what
-    /// [`crate::train::PreferenceMetrics::from_means`] reads.
+    /// Sums over answers, without gradients: `[6]` for pairs, `[4]` for rated answers, as
+    /// [`crate::train::PreferenceMetrics::from_sums`] reads them.
     pub preference: Option<Tensor<1>>,
 }
 
@@ -64,12 +64,11 @@ impl Share {
             wins(&rewards),
             wins(&log_probs),
         ];
-        let pairs = whole.chosen as f64;
-        Share { loss: loss / pairs, preference: Some(Tensor::cat(sums, 0) / pairs) }
+        Share { loss: loss / whole.chosen as f64, preference: Some(Tensor::cat(sums, 0)) }
     }
 
     /// # Shapes
-    /// - loss: `[1]`, the share itself
+    /// - loss: `[1]`, summed over answers
     /// - rewards, log_probs, labels: `[answers]`
     pub(super) fn of_rated(
         loss: Tensor<1>,
@@ -79,13 +78,13 @@ impl Share {
         whole: &Counts,
     ) -> Share {
         let (rewards, log_probs) = (rewards.inner(), log_probs.inner());
-        let mean_over = |values: &Tensor<1>, label: bool, count: usize| {
+        let sum_of = |values: &Tensor<1>, label: bool| {
             let weights: Vec<f32> = labels.iter().map(|&l| (l == label) as u8 as f32).collect();
-            let weights = float_tensor(weights, [labels.len()], &values.device());
-            (values.clone() * weights).sum() / count.max(1) as f64
+            (values.clone() * float_tensor(weights, [labels.len()], &values.device())).sum()
         };
-        let both = |values| [mean_over(values, true, whole.chosen), mean_over(values, false, whole.rejected)];
-        let means = [both(&rewards), both(&log_probs)].concat();
-        Share { loss, preference: Some(Tensor::cat(means, 0)) }
+        let both = |values| [sum_of(values, true), sum_of(values, false)];
+        let sums = [both(&rewards), both(&log_probs)].concat();
+        let answers = (whole.chosen + whole.rejected) as f64;
+        Share { loss: loss / answers, preference: Some(Tensor::cat(sums, 0)) }
     }
 }

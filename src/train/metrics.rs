@@ -1,3 +1,4 @@
+use crate::objectives::Counts;
 use serde::{Deserialize, Serialize};
 
 /// What one optimizer step did. One line of `metrics.jsonl`.
@@ -65,20 +66,24 @@ pub struct PreferenceMetrics {
 }
 
 impl PreferenceMetrics {
-    /// From the means of [`crate::objectives::Share`]; `None` where there are none.
-    pub fn from_means(means: &[f64]) -> Option<PreferenceMetrics> {
-        let [rewards_chosen, rewards_rejected, logps_chosen, logps_rejected, accuracies @ ..] = means else {
+    /// From the sums of [`crate::objectives::Share`] over all batches; `None` where there are none.
+    pub fn from_sums(sums: &[f64], whole: &Counts) -> Option<PreferenceMetrics> {
+        let [rewards_chosen, rewards_rejected, logps_chosen, logps_rejected, wins @ ..] = sums else {
             return None;
         };
+        let of_chosen = |sum: &f64| sum / whole.chosen.max(1) as f64;
+        let of_rejected = |sum: &f64| sum / whole.rejected.max(1) as f64;
+        let (rewards_chosen, rewards_rejected) = (of_chosen(rewards_chosen), of_rejected(rewards_rejected));
+        let (logps_chosen, logps_rejected) = (of_chosen(logps_chosen), of_rejected(logps_rejected));
         Some(PreferenceMetrics {
-            rewards_chosen: *rewards_chosen,
-            rewards_rejected: *rewards_rejected,
+            rewards_chosen,
+            rewards_rejected,
             rewards_margin: rewards_chosen - rewards_rejected,
-            rewards_accuracy: accuracies.first().copied(),
-            logps_chosen: *logps_chosen,
-            logps_rejected: *logps_rejected,
+            rewards_accuracy: wins.first().map(of_chosen),
+            logps_chosen,
+            logps_rejected,
             logps_margin: logps_chosen - logps_rejected,
-            logps_accuracy: accuracies.get(1).copied(),
+            logps_accuracy: wins.get(1).map(of_chosen),
         })
     }
 }

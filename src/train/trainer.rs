@@ -139,7 +139,7 @@ impl Trainer {
             total_steps: self.plan.total_steps,
             epoch: self.done as f64 / self.plan.steps_per_epoch as f64,
             loss,
-            preference: PreferenceMetrics::from_means(&read[2..]),
+            preference: PreferenceMetrics::from_sums(&read[2..], &whole),
             learning_rate,
             grad_norm,
             tokens,

@@ -37,6 +37,9 @@ fn pairs_are_text_messages_or_whole_conversations() {
         format!(r#"{{"prompt": {user}, "chosen": {b}, "rejected": {c}}}"#),
         format!(r#"{{"prompt": {user}, "chosen": "b", "rejected": "c"}}"#),
         format!(r#"{{"prompt": "a", "chosen": {b}, "rejected": {c}}}"#),
+        format!(
+            r#"{{"input": {{"messages": {user}, "tools": []}}, "preferred_output": {b}, "non_preferred_output": {c}}}"#
+        ),
         // The prompt is what both conversations begin with, whether it is repeated or not.
         format!(r#"{{"chosen": {whole_b}, "rejected": {whole_c}}}"#),
         format!(r#"{{"prompt": "a", "chosen": {whole_b}, "rejected": {whole_c}, "messages": {whole_b}}}"#),

@@ -4,9 +4,9 @@
 use super::{Tensors, random_llama, tensors};
 use burn::tensor::{Device, Tensor, TensorData};
 use loralet::adapters::Trainable;
-use loralet::data::{BatchOptions, BatchRow, Example, Preference, Sequence, collate};
+use loralet::data::{Batch, BatchOptions, BatchRow, Example, Preference, Sequence, collate};
 use loralet::eval::read;
-use loralet::objectives::{Loss, Share};
+use loralet::objectives::{Counts, Loss, Share};
 use loralet::recipe::Recipe;
 use loralet::train::PreferenceMetrics;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub async fn losses(device: &Device, loss_tolerance: f64, gradient_tolerance: f3
         let run = Run::new(&fixture, case, &stored, device);
         let (figures, gradient) = run.figures(usize::MAX).await;
         assert_close(case, "loss", figures[0], loss_tolerance);
-        let metrics = PreferenceMetrics::from_means(&figures[1..]).unwrap();
+        let metrics = PreferenceMetrics::from_sums(&figures[1..], &run.whole()).unwrap();
         for (name, value) in [
             ("rewards/chosen", Some(metrics.rewards_chosen)),
             ("rewards/rejected", Some(metrics.rewards_rejected)),
@@ -64,9 +64,10 @@ pub async fn first_dpo_loss(device: &Device) {
     let fixture: Value = serde_json::from_slice(fixture!("preference/losses.json")).unwrap();
     let stored = tensors(fixture!("preference/gradients.safetensors"));
     let case = json!({ "name": "first", "objective": "dpo", "beta": 0.3, "adapter": "zero" });
-    let (figures, gradient) = Run::new(&fixture, &case, &stored, device).figures(usize::MAX).await;
+    let run = Run::new(&fixture, &case, &stored, device);
+    let (figures, gradient) = run.figures(usize::MAX).await;
     assert!((figures[0] - std::f64::consts::LN_2).abs() < 1e-7, "{}", figures[0]);
-    let metrics = PreferenceMetrics::from_means(&figures[1..]).unwrap();
+    let metrics = PreferenceMetrics::from_sums(&figures[1..], &run.whole()).unwrap();
     assert_eq!((metrics.rewards_margin, metrics.rewards_accuracy), (0.0, Some(0.0)));
     assert!(metrics.logps_margin != 0.0 && gradient.iter().any(|&value| value != 0.0));
 }
@@ -106,15 +107,21 @@ impl Run {
         Run { loss: Loss::new(&recipe, &base), base, trainable, examples }
     }
 
-    /// Loss and means over all rows, `batch_size` of them at a time, and the gradient.
-    async fn figures(&self, batch_size: usize) -> (Vec<f64>, Vec<f32>) {
+    fn batches(&self, batch_size: usize) -> Vec<Batch> {
         let options = BatchOptions { batch_size, max_seq_length: 64, packing: false, pad_token_id: 2 };
         let rows: Vec<BatchRow> =
             (0..self.examples.len()).map(|index| BatchRow { examples: vec![index] }).collect();
-        let batches: Vec<_> = rows
-            .chunks(batch_size.min(rows.len()))
-            .map(|rows| collate(&self.examples, rows, &options))
-            .collect();
+        let rows = rows.chunks(batch_size.min(rows.len()));
+        rows.map(|rows| collate(&self.examples, rows, &options)).collect()
+    }
+
+    fn whole(&self) -> Counts {
+        self.batches(usize::MAX).iter().map(|batch| self.loss.counts(batch)).sum()
+    }
+
+    /// Loss and sums over all rows, `batch_size` of them at a time, and the gradient.
+    async fn figures(&self, batch_size: usize) -> (Vec<f64>, Vec<f32>) {
+        let batches = self.batches(batch_size);
         let whole = batches.iter().map(|batch| self.loss.counts(batch)).sum();
         let leaves = self.trainable.leaves(true);
         let model = self.trainable.attach(&self.base, &leaves, None);

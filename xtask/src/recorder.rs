@@ -133,8 +133,12 @@ impl Recorder {
         if let Some(bar) = &mut self.bar {
             let decimal = |name: &str| report[name].as_f64().unwrap_or(f64::NAN);
             let speed = decimal("tokens_per_second");
-            let validation = report["evaluation"]["loss"].as_f64();
-            let validation = validation.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();
+            let evaluation = &report["evaluation"];
+            let validation = evaluation["loss"].as_f64();
+            let mut validation = validation.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();
+            if let Some(margin) = evaluation["preference"]["rewards_margin"].as_f64() {
+                validation += &format!(", reward margin {margin:.3}");
+            }
             bar.set(step, format!("loss {:.4}{validation}, {speed:.0} tokens/s", decimal("loss")));
         }
         self.steps.push(report.clone());

@@ -9,7 +9,7 @@ export interface Sample {
   /** Prompts that show what the sample teaches. */
   prompts: string[];
   /** Settings that suit it, by dotted key. */
-  settings: Record<string, number>;
+  settings: Record<string, number | string>;
 }
 
 let all: Promise<{ sample: Sample; bytes: Uint8Array<ArrayBuffer> }[]> | undefined;
