@@ -11,7 +11,7 @@ import json
 import random
 from pathlib import Path
 
-from make_samples import MAKERS, ROOT
+from make_samples import ROOT, make_rows
 
 ROWS = 240
 KIND = ["Thank you for asking! {}", "Hello, my friend! {}"]
@@ -24,14 +24,14 @@ def main():
     parser.add_argument("--seed", type=int, default=5)
     arguments = parser.parse_args()
 
-    rng = random.Random(arguments.seed)
-    rows = {}
-    while len(rows) < ROWS:
-        question, answer = rng.choice(MAKERS)(rng)
-        rows.setdefault(question, (rng.choice(KIND).format(answer), rng.choice(RUDE).format(answer)))
+    rows = make_rows(random.Random(arguments.seed), ROWS, kind_and_rude)
     with arguments.out.open("w", encoding="utf-8") as file:
         for question, (chosen, rejected) in rows.items():
             file.write(json.dumps({"prompt": question, "chosen": chosen, "rejected": rejected}) + "\n")
+
+
+def kind_and_rude(answer, rng):
+    return rng.choice(KIND).format(answer), rng.choice(RUDE).format(answer)
 
 
 if __name__ == "__main__":

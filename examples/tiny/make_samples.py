@@ -27,15 +27,21 @@ def main():
     parser.add_argument("--seed", type=int, default=3)
     arguments = parser.parse_args()
 
-    rng = random.Random(arguments.seed)
-    rows = {}
-    while len(rows) < ROWS:
-        question, answer = rng.choice(MAKERS)(rng)
-        rows.setdefault(question, as_duck(answer))
+    rows = make_rows(random.Random(arguments.seed), ROWS, lambda answer, rng: as_duck(answer))
     with arguments.out.open("w", encoding="utf-8") as file:
         for question, answer in rows.items():
             messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             file.write(json.dumps({"messages": messages}) + "\n")
+
+
+def make_rows(rng, count, said):
+    """`count` different questions, each with its answer as `said(answer, rng)` has it."""
+    rows = {}
+    while len(rows) < count:
+        question, answer = rng.choice(MAKERS)(rng)
+        answer = said(answer, rng)
+        rows.setdefault(question, answer)
+    return rows
 
 
 def as_duck(answer):

@@ -9,3 +9,13 @@ pub mod swiglu;
 
 #[cfg(test)]
 mod testing;
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+
+/// The same values in order, with nothing else in their storage; a copy only where they are not so already.
+fn in_order(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
+    let count = x.layout().num_elements();
+    let whole = x.is_contiguous() && x.layout().start_offset() == 0 && x.storage::<f32>().len() == count;
+    if whole { x } else { x.to_contiguous() }
+}

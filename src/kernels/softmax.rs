@@ -1,6 +1,7 @@
 //! Softmax over the last dimension, one operation forward and one backward.
 
 use super::exp::exp_slice;
+use super::in_order;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
@@ -41,7 +42,7 @@ impl Softmax for Flex {
         if x.dtype() != DType::F32 || last == 0 {
             return <Self as ActivationOps<Self>>::softmax(x, shape.num_dims() - 1);
         }
-        let mut x = if x.is_contiguous() { x } else { x.to_contiguous() };
+        let mut x = in_order(x);
         for row in x.storage_mut::<f32>().chunks_exact_mut(last) {
             let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             row.iter_mut().for_each(|value| *value -= top);
@@ -55,10 +56,8 @@ impl Softmax for Flex {
     fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = y.shape();
         let last = shape[shape.num_dims() - 1].max(1);
-        let mut grad = if grad.is_contiguous() { grad } else { grad.to_contiguous() };
-        let y = if y.is_contiguous() { y } else { y.to_contiguous() };
+        let (mut grad, y) = (in_order(grad), in_order(y));
         let (grads, values) = (grad.storage_mut::<f32>(), y.storage::<f32>());
-        let values = &values[y.layout().start_offset()..];
         for (grads, values) in grads.chunks_exact_mut(last).zip(values.chunks_exact(last)) {
             let sum: f32 = grads.iter().zip(values).map(|(grad, value)| grad * value).sum();
             grads.iter_mut().zip(values).for_each(|(grad, value)| *grad = value * (*grad - sum));
@@ -117,6 +116,25 @@ mod tests {
         for (ours, stock) in run(softmax).into_iter().zip(stock) {
             close(ours, stock, 1e-6);
         }
+    }
+
+    #[test]
+    fn parts_of_a_tensor_are_taken_alone() {
+        let device = Device::flex();
+        let whole = random([6, 10], 4, &device) * 8.0;
+        let run = |softmax: fn(Tensor<2>) -> Tensor<2>| {
+            let x = whole.clone().autodiff().require_grad();
+            // A part from the middle on the way there, and its gradient from the middle on the way back.
+            let y = softmax(x.clone().reshape([12, 5]).narrow(0, 3, 7));
+            let gradients = (y.clone().narrow(0, 1, 5) * y.clone().narrow(0, 2, 5)).sum().backward();
+            [y.inner(), x.grad(&gradients).unwrap(), whole.clone()]
+        };
+        let stock = run(|x| activation::softmax(x, 1));
+        for (ours, stock) in run(softmax).into_iter().zip(stock) {
+            close(ours, stock, 1e-6);
+        }
+        let row = softmax(whole.clone().narrow(1, 3, 5).narrow(0, 2, 1));
+        close(row, activation::softmax(whole.narrow(1, 3, 5).narrow(0, 2, 1), 1), 1e-6);
     }
 
     #[test]

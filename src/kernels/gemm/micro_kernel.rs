@@ -2,8 +2,8 @@
 //!
 //! This file is compiled twice for the browser: into the crate, where a multiplication and an
 //! addition are two instructions, and by `build.rs` with relaxed SIMD, where they are one.
-//! Measured in Chromium 156 on one x86-64 core, GFLOP/s without and with: 2 × 16 has 38 and 53,
-//! 4 × 8 has 38 and 41, 3 × 12 has 28 and 44; tiles of more than nine registers spill (6 × 8: 29 and 24).
+//! Measured alone in Chromium 156 on one x86-64 core, GFLOP/s without and with (medians of three runs):
+//! 2 × 16 has 34 and 53, 4 × 8 has 40 and 39, 3 × 12 has 28 and 42, 6 × 8 has 29 and 24.
 
 /// Rows of a tile.
 pub const MR: usize = 2;
