@@ -91,7 +91,7 @@ async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: 
       await train(client, task, recipe, emit);
       break;
     case 'score':
-      emit({ event: 'scored', evaluation: await client.score(recipe, task.adapter) });
+      emit({ event: 'scored', adapter: task.adapter, evaluation: await client.score(recipe, task.adapter) });
       break;
     case 'logits':
       await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(client, task))));

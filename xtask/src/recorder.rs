@@ -118,6 +118,9 @@ impl Recorder {
                 plan["train_examples"]
             ),
         );
+        for note in plan["notes"].as_array().into_iter().flatten() {
+            say("note", text(note));
+        }
         self.bar = Some(Bar::new("training", steps));
         self.keep("plan", plan);
     }
@@ -138,6 +141,10 @@ impl Recorder {
             let mut validation = validation.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();
             if let Some(margin) = evaluation["preference"]["rewards_margin"].as_f64() {
                 validation += &format!(", reward margin {margin:.3}");
+            }
+            let judged = [&evaluation["classification"]["accuracy"], &evaluation["reward"]["accuracy"]];
+            if let Some(accuracy) = judged.iter().find_map(|value| value.as_f64()) {
+                validation += &format!(", accuracy {accuracy:.3}");
             }
             bar.set(step, format!("loss {:.4}{validation}, {speed:.0} tokens/s", decimal("loss")));
         }
