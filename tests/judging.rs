@@ -2,7 +2,7 @@
 //! for a classifier (`examples/tiny/make_moods.py`), kind and rude answers for a reward model.
 
 use burn::tensor::Device;
-use loralet::data::{ColumnMapping, DataFile, Message, read_dataset};
+use loralet::data::Message;
 use loralet::eval::judge::rewards;
 use loralet::export::{OutputFile, peft};
 use loralet::generate::Answer;
@@ -214,7 +214,7 @@ fn a_reward_model_ranks_kind_answers_higher() {
         &GenerateRequest { prompt: Some("Who is Pip?".into()), ..GenerateRequest::default() },
         async |_: &str| Ok(true),
     ));
-    assert!(error.unwrap_err().to_string().contains("there is no answer; give one"));
+    assert!(error.unwrap_err().to_string().contains("and there is none; give one"));
 }
 
 #[test]
@@ -293,62 +293,4 @@ fn a_class_that_is_only_held_out_is_named() {
         }
     }
     assert!((1..8).contains(&noted), "{noted} of 8");
-}
-
-#[test]
-fn columns_of_labels_are_read_or_refused_in_a_sentence() {
-    let said = |name: &str, rows: &str| {
-        let recipe = recipe("classify", "lora", 1);
-        tiny().open_data(name, rows.as_bytes(), &recipe).map(drop).unwrap_err().to_string()
-    };
-    assert_eq!(
-        said("d.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\"}\n"),
-        "d.jsonl, line 2: has no label, but other rows do (the first on line 1); add the label or remove this row"
-    );
-    assert_eq!(
-        said("d.csv", "text,label\na,x\nb,\n"),
-        "d.csv, line 3: has an empty label; write the text's class or remove this row"
-    );
-    assert_eq!(
-        said("d.csv", "text,label\na,x\nb,x\n"),
-        "d.csv: has only the label \"x\", so there is nothing to tell apart; add rows of at least one other class"
-    );
-    for (name, rows) in
-        [("d.tsv", "text\tlabel\na\t0.5\n"), ("d.jsonl", "{\"text\": \"a\", \"label\": 0.5}\n")]
-    {
-        let said = said(name, rows);
-        assert!(
-            said.starts_with(&format!("{name}, line ")) && said.contains("\"label\" holds 0.5 where a class"),
-            "{said}"
-        );
-    }
-    let counts = |name: &str, rows: &str, mapping: Option<&ColumnMapping>| {
-        let dataset = read_dataset(DataFile { name, bytes: rows.as_bytes() }, mapping).unwrap();
-        let counts = loralet::data::classes::class_counts(&dataset);
-        counts.into_iter().map(|count| format!("{} {}", count.label, count.rows)).collect::<Vec<_>>()
-    };
-    // Whole numbers by value, words by alphabet; an empty row is no class.
-    assert_eq!(counts("d.csv", "text,label\na,10\nb,9\nc,10\n,\n", None), ["9 1", "10 2"]);
-    assert_eq!(counts("d.csv", "text,label\na,10\nb,no\n", None), ["10 1", "no 1"]);
-    assert_eq!(
-        counts("d.jsonl", "{\"text\": \"a\", \"label\": true}\n{\"text\": \"b\", \"label\": -1}", None),
-        ["-1 1", "true 1"]
-    );
-    let mapping: ColumnMapping = serde_json::from_str(r#"{"text": "said", "label": "mood"}"#).unwrap();
-    assert_eq!(counts("d.csv", "said,mood\na,x\nb,y\n", Some(&mapping)), ["x 1", "y 1"]);
-}
-
-#[test]
-fn a_text_is_cut_on_the_right_and_shown_with_its_label() {
-    let recipe = recipe("classify", "lora", 1);
-    let long = "a very long text ".repeat(60);
-    let rows = format!(
-        "{{\"text\": \"{long}\", \"label\": \"long\"}}\n{{\"text\": \"short\", \"label\": \"short\"}}\n"
-    );
-    let summary = tiny().open_data("d.jsonl", rows.as_bytes(), &recipe).unwrap();
-    assert_eq!((summary.report.length_max > 96, summary.report.truncated.rows.as_slice()), (true, &[1][..]));
-    let shown = &summary.preview[0];
-    assert_eq!((shown.tokens, shown.trained_tokens, shown.label.as_deref()), (96, 0, Some("long")));
-    assert!(long.starts_with(shown.pieces[0].text.trim_start_matches(|c| c != 'a')), "{:?}", shown.pieces);
-    assert_eq!(summary.report.classes.len(), 2);
 }

@@ -24,7 +24,7 @@ pub async fn probabilities(
     text: &str,
 ) -> Result<Vec<LabelProbability>> {
     if text.trim().is_empty() {
-        return Err(Error::Tokenizer { reason: "the text is empty; write something to classify".into() });
+        return Err(Error::Prompt { reason: "the text is empty; write something to classify".into() });
     }
     let scores = scores(model, &[tokenizer.encode(text, true)?]).await?.remove(0);
     let top = scores.iter().copied().fold(f32::MIN, f32::max);
@@ -61,7 +61,7 @@ async fn scores(model: &Llama, rows: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
     let seq = rows.iter().map(Vec::len).max().unwrap_or(0);
     let room = model.config.max_position_embeddings;
     if seq == 0 || seq > room {
-        return Err(Error::Tokenizer {
+        return Err(Error::Prompt {
             reason: match seq {
                 0 => "the text has no tokens; write something to judge".into(),
                 _ => format!("the text has {seq} tokens, but the model has positions for {room}; shorten it"),

@@ -90,8 +90,8 @@ impl Session {
         };
         if model.config.labels.as_ref().is_some_and(|labels| labels.len() == 1) {
             let Some((reply, prompt)) = messages.split_last().filter(|(last, _)| last.is_assistant()) else {
-                return Err(Error::Tokenizer {
-                    reason: "a reward model judges an answer to a prompt, and there is no answer; give one"
+                return Err(Error::Prompt {
+                    reason: "a reward model judges an answer, and there is none; give one beside the prompt (--answer)"
                         .into(),
                 });
             };

@@ -44,15 +44,19 @@ pub fn model(given: &str) -> Result<Model> {
 /// The files of a folder in PEFT's layout; `config.json` too where it names the classes of a head.
 pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     // What the page writes by `train` lies one folder deeper; either is meant.
-    let dir =
-        if dir.join("adapter/adapter_config.json").is_file() { dir.join("adapter") } else { dir.into() };
+    let dir = if dir.join("adapter/adapter_config.json").is_file() {
+        dir.join("adapter")
+    } else {
+        dir.to_path_buf()
+    };
     let names = ["adapter_config.json", "adapter_model.safetensors"];
     for name in names {
         if !dir.join(name).is_file() {
-            if dir.join("model.safetensors").is_file() {
+            let whole = [dir.clone(), dir.join("adapter")];
+            if let Some(whole) = whole.iter().find(|dir| dir.join("model.safetensors").is_file()) {
                 return Err(Failure::Input(format!(
                     "{0} holds a whole model, not an adapter: give it as --model {0}",
-                    dir.display()
+                    whole.display()
                 )));
             }
             return Err(Failure::Input(format!(

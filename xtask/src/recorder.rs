@@ -63,11 +63,16 @@ impl Recorder {
             }
             "data" => {
                 let data = &event["data"];
-                let (rows, tokens, trained) = (&data["rows"], &data["tokens"], &data["trained_tokens"]);
+                let (rows, tokens) = (&data["rows"], &data["tokens"]);
+                let classes = data["classes"].as_array().map_or(0, Vec::len);
+                let learned = match classes {
+                    0 => format!("{} of them trained", data["trained_tokens"]),
+                    _ => format!("{classes} classes"),
+                };
                 say(
                     "data",
                     format!(
-                        "{}: {rows} rows of {}, {tokens} tokens, {trained} of them trained",
+                        "{}: {rows} rows of {}, {tokens} tokens, {learned}",
                         text(&data["file"]),
                         text(&data["shape_label"])
                     ),

@@ -25,11 +25,6 @@ export class ConfusionMatrix extends LitElement {
         font-size: 0.86rem;
         font-variant-numeric: tabular-nums;
       }
-      caption {
-        padding-bottom: 6px;
-        text-align: left;
-        color: var(--muted);
-      }
       th {
         max-width: 12ch;
         padding: 4px 8px;
@@ -56,28 +51,28 @@ export class ConfusionMatrix extends LitElement {
     const { labels, confusion, accuracy, majority_share: majority } = this.metrics;
     const summary = `On the held-out rows ${percent(accuracy)} are right; always guessing the most frequent label would be ${percent(majority)}.`;
     if (labels.length > MOST_CLASSES) return html`<p class="small muted">${summary}</p>`;
-    return html`<div class="scroll">
-      <table data-test="confusion">
-        <caption>
-          ${summary} Each row is a true label, each column what the model says.
-        </caption>
-        <thead>
-          <tr>
-            <th></th>
-            ${labels.map((label) => html`<th scope="col" title=${label}>${label}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${labels.map(
-            (label, row) =>
-              html`<tr>
-                <th scope="row" title=${label}>${label}</th>
-                ${labels.map((_, column) => cell(confusion[row] ?? [], row, column))}
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>`;
+    return html`<p class="small muted" id="summary">
+        ${summary} Each row is a true label, each column what the model says.
+      </p>
+      <div class="scroll">
+        <table data-test="confusion" aria-describedby="summary">
+          <thead>
+            <tr>
+              <th></th>
+              ${labels.map((label) => html`<th scope="col" title=${label}>${label}</th>`)}
+            </tr>
+          </thead>
+          <tbody>
+            ${labels.map(
+              (label, row) =>
+                html`<tr>
+                  <th scope="row" title=${label}>${label}</th>
+                  ${labels.map((_, column) => cell(confusion[row] ?? [], row, column))}
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>`;
   }
 }
 

@@ -167,7 +167,7 @@ export class CompareSection extends LitElement {
       </div>
       ${compare.error ? html`<p class="notice error" role="alert" data-test="compare-error">${compare.error}</p>` : nothing}
       <div class="sides">
-        ${this.side('base', 'Base model', compare.base, 'Its answer appears here.')}
+        ${this.side('base', judging ? 'Base, with an untrained head' : 'Base model', compare.base, 'Its answer appears here.')}
         ${this.side(
           'tuned',
           compare.tuned.step ? `Tuned, step ${compare.tuned.step}` : 'Tuned',

@@ -109,7 +109,7 @@ export class DataSection extends LitElement {
     return html`<setting-field
       class="objective"
       data-test="objective"
-      .field=${{ ...field, label: 'What to learn from them', options }}
+      .field=${{ ...field, label: 'What to learn', help: 'Rows of this shape leave a choice.', options }}
       ?disabled=${disabled}
     ></setting-field>`;
   }
