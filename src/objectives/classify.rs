@@ -4,8 +4,8 @@
 use super::{Counts, Share};
 use crate::data::batch::Batch;
 use crate::models::{Llama, float_tensor, int_tensor};
-use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor};
 
 /// The batch's share of the mean over `whole.texts` texts. Its figures are the confusion matrix.
 pub fn share(model: &Llama, batch: &Batch, whole: &Counts) -> Share {
@@ -29,7 +29,9 @@ fn confusion(scores: Tensor<2>, classes: &[u32]) -> Tensor<1> {
     let mut truth = vec![0.0; labels * batch];
     classes.iter().enumerate().for_each(|(row, &class)| truth[class as usize * batch + row] = 1.0);
     let truth = float_tensor(truth, [labels, batch], &scores.device());
-    let likeliest = scores.argmax(1).reshape([batch]);
-    let guess: Tensor<2> = likeliest.one_hot::<2>(labels).float();
+    let columns: Vec<u32> = (0..labels as u32).collect();
+    let columns: Tensor<2, Int> = int_tensor(&columns, &scores.device()).unsqueeze_dim(0);
+    // Not `one_hot`, which reads its input back and waits for it.
+    let guess = scores.argmax(1).expand([batch, labels]).equal(columns.expand([batch, labels])).float();
     truth.matmul(guess).reshape([labels * labels])
 }
