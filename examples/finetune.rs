@@ -76,6 +76,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Some(checkpoint) => session.resume(&read(checkpoint)?)?,
         None => session.begin(&recipe)?,
     };
+    plan.notes.iter().for_each(|note| eprintln!("note: {note}"));
     eprintln!(
         "{} steps, {} of {} parameters trained",
         plan.total_steps, plan.trainable_parameters, plan.total_parameters
@@ -91,7 +92,17 @@ async fn run(arguments: Arguments) -> Result<()> {
         writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
         let validation = step.evaluation.map_or(String::new(), |evaluation| {
             let margin = evaluation.preference.map(|p| format!(", reward margin {:.3}", p.rewards_margin));
-            format!("  validation {:.4}{}", evaluation.loss, margin.unwrap_or_default())
+            let accuracy = evaluation
+                .classification
+                .map(|classes| classes.accuracy)
+                .or(evaluation.reward.map(|reward| reward.accuracy))
+                .map(|accuracy| format!(", accuracy {accuracy:.3}"));
+            format!(
+                "  validation {:.4}{}{}",
+                evaluation.loss,
+                margin.unwrap_or_default(),
+                accuracy.unwrap_or_default()
+            )
         });
         eprintln!(
             "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}",

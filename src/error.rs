@@ -37,6 +37,8 @@ pub enum Error {
     ChatTemplate { reason: String },
     #[error("tokenizer: {reason}")]
     Tokenizer { reason: String },
+    #[error("prompt: {reason}")]
+    Prompt { reason: String },
 
     // Training, devices, files of our own
     #[error("training: {reason}")]
@@ -66,6 +68,7 @@ impl Error {
             Error::InvalidDataLine { .. } => "invalid_data_line",
             Error::ChatTemplate { .. } => "chat_template",
             Error::Tokenizer { .. } => "tokenizer",
+            Error::Prompt { .. } => "prompt",
             Error::Training { .. } => "training",
             Error::InvalidAdapter { .. } => "invalid_adapter",
             Error::InvalidCheckpoint { .. } => "invalid_checkpoint",

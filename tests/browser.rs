@@ -42,6 +42,13 @@ async fn cpu_preference_losses_are_those_of_trl() {
     support::preference::losses(&Device::flex(), 1e-4, 1e-3).await;
 }
 
+#[wasm_bindgen_test]
+async fn cpu_classifiers_are_trained_as_by_pytorch() {
+    support::score::classify(&Device::flex(), 1e-4, 1e-3).await;
+    support::score::reward(&Device::flex(), 1e-4, 1e-3).await;
+    support::score::steps(&Device::flex(), 1e-4).await;
+}
+
 /// One test, since a page can set up its GPU runtime once.
 #[wasm_bindgen_test]
 async fn webgpu_follows_the_references() {
@@ -52,4 +59,5 @@ async fn webgpu_follows_the_references() {
     support::padded_and_packed(&device, 1e-3).await;
     support::peft_adapters(&device, 1e-3).await;
     support::lora_steps(&device, 1e-3).await;
+    support::score::classify(&device, 1e-3, 1e-2).await;
 }

@@ -1,6 +1,6 @@
 //! The same numbers as transformers, PEFT and TRL, natively on the CPU. The fixtures and the
-//! scripts that made them are in `tests/fixtures/llama` and `tests/fixtures/preference`;
-//! `tests/browser.rs` runs the same checks in the browser.
+//! scripts that made them are in `tests/fixtures/llama`, `tests/fixtures/preference` and
+//! `tests/fixtures/score`; `tests/browser.rs` runs the same checks in the browser.
 
 mod support;
 
@@ -45,4 +45,34 @@ fn preference_losses_and_gradients_are_those_of_trl() {
 #[test]
 fn the_first_dpo_loss_is_ln_2() {
     block_on(support::preference::first_dpo_loss(&Device::flex()));
+}
+
+#[test]
+fn a_classifier_has_the_loss_and_gradients_of_transformers() {
+    block_on(support::score::classify(&Device::flex(), 1e-5, 1e-4));
+}
+
+#[test]
+fn a_reward_model_has_the_loss_and_gradients_of_trl() {
+    block_on(support::score::reward(&Device::flex(), 1e-5, 1e-4));
+}
+
+#[test]
+fn a_classifier_is_trained_as_by_pytorch() {
+    block_on(support::score::steps(&Device::flex(), 1e-4));
+}
+
+#[test]
+fn a_classifier_adapter_goes_to_peft_and_back() {
+    block_on(support::score::peft_classifier(&Device::flex(), 1e-4));
+}
+
+#[test]
+fn modules_saved_by_peft_give_the_same_logits() {
+    block_on(support::score::peft_modules_to_save(&Device::flex(), 1e-4));
+}
+
+#[test]
+fn macro_f1_is_that_of_scikit_learn() {
+    support::score::metrics();
 }

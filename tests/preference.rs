@@ -124,7 +124,7 @@ fn a_resumed_preference_run_is_the_run_that_never_stopped() {
 fn data_of_another_objective_is_refused_in_a_sentence() {
     let mut session = sample();
     let error = session.begin(&recipe("sft", 1)).unwrap_err().to_string();
-    let expected = "recipe: objective is \"sft\", but tiny-kindness.jsonl holds preference pairs, for which it must be dpo or orpo or kto";
+    let expected = "recipe: objective is \"sft\", but tiny-kindness.jsonl holds preference pairs, for which it must be dpo or orpo or kto or reward";
     assert_eq!(error, expected);
     assert_eq!(block_on(session.score(&recipe("text", 1), false)).unwrap_err().kind(), "invalid_setting");
 }

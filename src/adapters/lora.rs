@@ -24,6 +24,11 @@ pub fn parameters(base: &Llama, recipe: &LoraRecipe) -> Vec<Parameter> {
     parameters
 }
 
+/// Whether a parameter of this name is half of a low-rank pair.
+pub fn is_part(name: &str) -> bool {
+    name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight")
+}
+
 /// First values: A uniform in ±1/√in (Kaiming with a = √5, as PEFT), B zero.
 pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -39,11 +44,9 @@ pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
     values
 }
 
-/// A copy of the base with the low-rank paths in place; `dropout_seed` is `None` outside training.
-pub fn attach(base: &Llama, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: Option<u64>) -> Llama {
-    let mut model = base.clone();
-    for (i, ((_, linear), pair)) in
-        targets(&mut model, recipe).into_iter().zip(leaves.chunks_exact(2)).enumerate()
+/// Puts the low-rank paths in place, a pair of leaves each; `dropout_seed` is `None` outside training.
+pub fn attach(model: &mut Llama, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: Option<u64>) {
+    for (i, ((_, linear), pair)) in targets(model, recipe).into_iter().zip(leaves.chunks_exact(2)).enumerate()
     {
         let [Leaf::Matrix(lora_a), Leaf::Matrix(lora_b)] = pair else {
             unreachable!("an adapter's parameters are matrices, two a module")
@@ -57,7 +60,6 @@ pub fn attach(base: &Llama, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: 
                 .map(|seed| Dropout { share: recipe.dropout, seed: seed.wrapping_add(i as u64) }),
         });
     }
-    model
 }
 
 fn targets<'a>(model: &'a mut Llama, recipe: &LoraRecipe) -> Vec<(String, &'a mut Linear)> {

@@ -3,5 +3,6 @@
 
 pub mod lora;
 pub mod trainable;
+mod whole;
 
 pub use trainable::{Leaf, Parameter, Trainable};

@@ -1,8 +1,7 @@
 //! All trainable parameters as one flat buffer, so that the optimizer, the gradient norm
 //! and a checkpoint each deal with a single tensor.
 
-use super::lora;
-use crate::models::llama::Weight;
+use super::{lora, whole};
 use crate::models::{Llama, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};
 use burn::tensor::{Gradients, Tensor};
@@ -27,24 +26,35 @@ pub enum Leaf {
 pub struct Trainable {
     pub method: Method,
     pub lora: LoraRecipe,
+    /// The low-rank pairs of an adapter, then the weights that are trained whole.
     pub parameters: Vec<Parameter>,
+    /// Names of the rows of the `score` head, where one is trained.
+    pub labels: Option<Vec<String>>,
     /// `[total]`, outside autodiff.
     pub values: Tensor<1>,
 }
 
 impl Trainable {
-    /// Fresh parameters: a zero-effect adapter, or a copy of every weight.
+    /// Fresh parameters: a zero-effect adapter, and copies of the weights that are trained whole.
     pub fn new(base: &Llama, recipe: &Recipe) -> Trainable {
-        let (parameters, values) = match recipe.method {
-            Method::Lora => {
-                let parameters = lora::parameters(base, &recipe.lora);
-                let values = lora::initial_values(&parameters, recipe.train.seed);
-                let total = values.len();
-                (parameters, float_tensor(values, [total], &base.device()))
-            }
-            Method::Full => full_parameters(base),
+        let low_rank = match recipe.method {
+            Method::Lora => lora::parameters(base, &recipe.lora),
+            Method::Full | Method::LastLayer => Vec::new(),
         };
-        Trainable { method: recipe.method, lora: recipe.lora.clone(), parameters, values }
+        let low_rank_values = lora::initial_values(&low_rank, recipe.train.seed);
+        let total = low_rank_values.len();
+        let saved = &recipe.lora.modules_to_save;
+        let (whole, mut parts) = whole::parameters(base, recipe.method, saved, total);
+        if total > 0 {
+            parts.insert(0, float_tensor(low_rank_values, [total], &base.device()));
+        }
+        Trainable {
+            method: recipe.method,
+            lora: recipe.lora.clone(),
+            parameters: [low_rank, whole].concat(),
+            labels: base.config.labels.clone(),
+            values: Tensor::cat(parts, 0),
+        }
     }
 
     /// How many numbers are trained.
@@ -79,20 +89,11 @@ impl Trainable {
     /// A copy of the base that computes with these parameters; `dropout_seed` is `None`
     /// outside training.
     pub fn attach(&self, base: &Llama, leaves: &[Leaf], dropout_seed: Option<u64>) -> Llama {
-        match self.method {
-            Method::Lora => lora::attach(base, &self.lora, leaves, dropout_seed),
-            Method::Full => {
-                let mut model = base.clone();
-                for ((_, weight), leaf) in model.weights_mut().into_iter().zip(leaves) {
-                    match (weight, leaf) {
-                        (Weight::Matrix(weight), Leaf::Matrix(leaf)) => *weight = leaf.clone(),
-                        (Weight::Vector(weight), Leaf::Vector(leaf)) => *weight = leaf.clone(),
-                        _ => unreachable!("parameters were listed from the same weights"),
-                    }
-                }
-                model
-            }
-        }
+        let low_rank = self.parameters.iter().filter(|parameter| lora::is_part(&parameter.name)).count();
+        let (whole, whole_leaves) = (&self.parameters[low_rank..], &leaves[low_rank..]);
+        let mut model = whole::replace(base, self.method, whole, whole_leaves, &self.labels);
+        lora::attach(&mut model, &self.lora, &leaves[..low_rank], dropout_seed);
+        model
     }
 
     /// The base with the present values attached, for evaluation and generation.
@@ -126,23 +127,4 @@ impl Parameter {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-fn full_parameters(base: &Llama) -> (Vec<Parameter>, Tensor<1>) {
-    let mut base = base.clone();
-    let (mut parameters, mut parts, mut offset) = (Vec::new(), Vec::new(), 0);
-    for (name, weight) in base.weights_mut() {
-        let (shape, flat) = match weight {
-            Weight::Matrix(weight) => {
-                let [rows, columns] = weight.dims();
-                (vec![rows, columns], weight.clone().reshape([rows * columns]))
-            }
-            Weight::Vector(weight) => (weight.dims().to_vec(), weight.clone()),
-        };
-        let parameter = Parameter { name, shape, offset };
-        offset += parameter.len();
-        parameters.push(parameter);
-        parts.push(flat);
-    }
-    (parameters, Tensor::cat(parts, 0))
 }

@@ -47,6 +47,8 @@ pub struct Batch {
     pub packed: bool,
     /// For rated answers: whether each is liked, `[batch / 2]`.
     pub labels: Vec<bool>,
+    /// For labelled texts: the class of each, `[batch]`.
+    pub classes: Vec<u32>,
 }
 
 /// Splits off about `validation_fraction` of the examples, at least one where it is above 0 and
@@ -149,6 +151,7 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
         tokens: 0,
         packed: options.packing,
         labels: labels(examples, rows),
+        classes: rows.iter().flat_map(|row| &row.examples).filter_map(|&i| examples[i].class).collect(),
     };
     for (row_index, row) in laid_out.iter().enumerate() {
         let mut at = row_index * seq;
@@ -161,7 +164,7 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
 }
 
 impl Batch {
-    /// Some of the rows as a batch of their own, without labels.
+    /// Some of the rows as a batch of their own, without labels and classes.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> Batch {
         let places = rows.start * self.seq..rows.end * self.seq;
         let targets_mask = self.targets_mask[places.clone()].to_vec();
@@ -176,6 +179,7 @@ impl Batch {
             tokens: document_ids.iter().filter(|&&document| document > 0).count(),
             packed: self.packed,
             labels: Vec::new(),
+            classes: Vec::new(),
             targets_mask,
             document_ids,
         }
@@ -247,7 +251,14 @@ mod tests {
 
     fn example(ids: &[u32], trained_from: usize) -> Example {
         let loss_mask = (0..ids.len()).map(|i| i >= trained_from).collect();
-        Example { input_ids: ids.to_vec(), loss_mask, row: 0, truncated: false, preference: None }
+        Example {
+            input_ids: ids.to_vec(),
+            loss_mask,
+            row: 0,
+            truncated: false,
+            preference: None,
+            class: None,
+        }
     }
 
     fn options(packing: bool) -> BatchOptions {

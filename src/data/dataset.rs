@@ -25,10 +25,12 @@ pub enum DataShape {
     Preference,
     /// `{"prompt": "…", "completion": "…", "label": true}`.
     UnpairedPreference,
+    /// `{"text": "…", "label": "…"}`; a label is a word or a whole number.
+    Classification,
 }
 
 impl DataShape {
-    pub const ALL: [DataShape; 7] = [
+    pub const ALL: [DataShape; 8] = [
         DataShape::Text,
         DataShape::PromptCompletion,
         DataShape::Messages,
@@ -36,6 +38,7 @@ impl DataShape {
         DataShape::Alpaca,
         DataShape::Preference,
         DataShape::UnpairedPreference,
+        DataShape::Classification,
     ];
 
     /// What people call it.
@@ -48,6 +51,7 @@ impl DataShape {
             DataShape::Alpaca => "Alpaca instructions",
             DataShape::Preference => "preference pairs",
             DataShape::UnpairedPreference => "rated answers",
+            DataShape::Classification => "labelled texts",
         }
     }
 
@@ -61,14 +65,16 @@ impl DataShape {
             DataShape::Alpaca => "instruction + output (+ input)",
             DataShape::Preference => "chosen + rejected (+ prompt)",
             DataShape::UnpairedPreference => "prompt + completion + label (true or false)",
+            DataShape::Classification => "text + label",
         }
     }
 
     /// The objectives that can learn from rows of this shape.
     pub fn objectives(self) -> &'static [Objective] {
         match self {
-            DataShape::Preference => &[Objective::Dpo, Objective::Orpo, Objective::Kto],
+            DataShape::Preference => &[Objective::Dpo, Objective::Orpo, Objective::Kto, Objective::Reward],
             DataShape::UnpairedPreference => &[Objective::Kto],
+            DataShape::Classification => &[Objective::Classify, Objective::Text],
             _ => &[Objective::Text, Objective::Sft],
         }
     }
@@ -95,7 +101,7 @@ impl Message {
 
 /// Which column of the file plays which part, for files whose columns have other names.
 ///
-/// Name `text`, or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
+/// Name `text` (with `label` where texts have a class), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
 /// or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
 /// (with `prompt` where there is one). `system` goes with all but `text`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +176,8 @@ pub enum RowContent {
     Preference { chosen: Box<RowContent>, rejected: Box<RowContent> },
     /// One answer, a `Pair` or a `Chat`, and whether it is liked.
     Unpaired { answer: Box<RowContent>, label: bool },
+    /// A text and the class that it is of.
+    Labelled { text: String, label: String },
 }
 
 impl RowContent {
@@ -185,7 +193,7 @@ impl RowContent {
     /// True where there is nothing to learn: no text, no completion, no assistant's words.
     pub fn is_blank(&self) -> bool {
         match self {
-            RowContent::Text(text) => text.trim().is_empty(),
+            RowContent::Text(text) | RowContent::Labelled { text, .. } => text.trim().is_empty(),
             RowContent::Pair { completion, .. } => completion.trim().is_empty(),
             RowContent::Chat { messages, prompt_messages } => {
                 let mut answers =

@@ -1,5 +1,6 @@
 //! From named values to rows of one shape: detection by column names, or by an explicit mapping.
 
+use super::classes;
 use super::dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
 use super::formats::{Record, Records, invalid, invalid_line};
 use super::mapping::{mapped_column, mapping_shape};
@@ -58,6 +59,18 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
             );
             Err(invalid_line(file, record.line, reason))
         }
+        ([(first, lines), (second, others)], _)
+            if [*first, *second].contains(&DataShape::Classification)
+                && [*first, *second].contains(&DataShape::Text) =>
+        {
+            let (labelled, without) =
+                if *first == DataShape::Text { (others, lines) } else { (lines, others) };
+            let reason = format!(
+                "has no label, but other rows do (the first on line {}); add the label or remove this row",
+                labelled[0]
+            );
+            Err(invalid_line(file, without[0], reason))
+        }
         (several, _) => {
             let each: Vec<String> = several
                 .iter()
@@ -96,6 +109,7 @@ impl Parts<'_> {
             DataShape::UnpairedPreference,
             DataShape::PromptCompletion,
             DataShape::Alpaca,
+            DataShape::Classification,
             DataShape::Text,
         ];
         order.into_iter().find(|shape| Self::needed(*shape).iter().all(|part| has(part)) && is_rated(*shape))
@@ -110,12 +124,13 @@ impl Parts<'_> {
             DataShape::Alpaca => &["instruction", "output"],
             DataShape::Preference => &["chosen", "rejected"],
             DataShape::UnpairedPreference => &["prompt", "completion", "label"],
+            DataShape::Classification => &["text", "label"],
         }
     }
 
     fn uses(&self, shape: DataShape, column: &str) -> bool {
         let optional: &[&str] = match shape {
-            DataShape::Text => &[],
+            DataShape::Text | DataShape::Classification => &[],
             DataShape::Alpaca => &["input", "system"],
             DataShape::Preference => &["prompt", "input", "system"],
             _ => &["system"],
@@ -144,6 +159,7 @@ impl Parts<'_> {
         let system = (!system.trim().is_empty()).then_some(system);
         match shape {
             DataShape::Text => Ok(RowContent::Text(text(value("text"), "text")?)),
+            DataShape::Classification => classes::labelled(value("text"), value("label")),
             DataShape::Messages => chat(system, Vec::new(), messages(value("messages"), "messages")?),
             DataShape::ShareGpt => {
                 chat(system, Vec::new(), messages(value("conversations"), "conversations")?)

@@ -5,6 +5,7 @@
 //! | text | the text and the end token, all trained, in windows of `max_seq_length` | the same |
 //! | prompt and completion | a user and an assistant turn | joined as they stand, completion and end token trained |
 //! | conversation, Alpaca | rendered, the assistant's turns trained | the same in [the plain format](super::chat_template::PLAIN_TEMPLATE) |
+//! | labelled text | the text as it stands between the tokenizer's own begin and end tokens, cut on the right | the same |
 //! | preference, rated answer | each answer as above, after its prompt; only the answer counts | the same |
 //!
 //! Prompt and answer are tokenised as one text, and the trained part found by byte offsets: what the model sees
@@ -41,6 +42,8 @@ pub struct Example {
     pub truncated: bool,
     /// What a preference objective sets this answer against.
     pub preference: Option<Preference>,
+    /// The class of a labelled text, once [`super::classes::number_classes`] has numbered it.
+    pub class: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +155,7 @@ impl EncodedText {
             row,
             truncated: !self.in_windows && self.full_length > options.max_seq_length,
             preference: self.verdict.map(|verdict| Preference::Label(verdict == Verdict::Chosen)),
+            class: None,
         }
     }
 }

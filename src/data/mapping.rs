@@ -55,6 +55,7 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
     let main: Vec<&str> = given.iter().copied().filter(|p| !matches!(*p, "input" | "system")).collect();
     match main.as_slice() {
         ["text"] => Ok(DataShape::Text),
+        ["text", "label"] => Ok(DataShape::Classification),
         ["prompt", "completion"] => Ok(DataShape::PromptCompletion),
         ["messages"] => Ok(DataShape::Messages),
         ["instruction", "output"] => Ok(DataShape::Alpaca),
@@ -62,7 +63,7 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         ["prompt", "completion", "label"] => Ok(DataShape::UnpairedPreference),
         _ => Err(setting(
             if given.is_empty() { "empty".into() } else { format!("a mapping of {}", given.join(", ")) },
-            "it must map text, or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected".into(),
+            "it must map text (and label), or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected".into(),
         )),
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod batch;
 pub mod chat_template;
+pub mod classes;
 pub mod dataset;
 mod detect;
 pub mod encode;
@@ -29,6 +30,7 @@ pub mod tokenizer;
 
 pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 pub use chat_template::ChatTemplate;
+pub use classes::ClassCount;
 pub use dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
 pub use encode::{EncodeOptions, Encoded, Example, Preference, Sequence, encode_dataset};
 pub use formats::{DataFile, read_dataset};

@@ -17,6 +17,8 @@ pub struct PreviewRow {
     pub line: usize,
     /// What a preference row says of this answer.
     pub verdict: Option<Verdict>,
+    /// The class of a labelled text.
+    pub label: Option<String>,
     pub pieces: Vec<PreviewPiece>,
     /// Tokens in the pieces.
     pub tokens: usize,
@@ -47,9 +49,12 @@ pub fn preview(
         }
         if let Ok(texts) = encode_row(&beginning(content, options), tokenizer, options)? {
             let shown = if texts.iter().all(|text| text.verdict.is_some()) { texts.len() } else { 1 };
-            previews.extend(
-                texts[..shown].iter().map(|text| preview_row(index, *line, text, tokenizer, options)),
-            );
+            let rows = texts[..shown].iter().map(|text| preview_row(index, *line, text, tokenizer, options));
+            let label = match content {
+                RowContent::Labelled { label, .. } => Some(label.clone()),
+                _ => None,
+            };
+            previews.extend(rows.map(|row| PreviewRow { label: label.clone(), ..row }));
         }
     }
     Ok(previews)
@@ -58,10 +63,14 @@ pub fn preview(
 /// A long document is shown by its first window, which needs only its beginning.
 fn beginning(content: &RowContent, options: &EncodeOptions) -> RowContent {
     const BYTES_PER_TOKEN: usize = 64;
+    let first = |text: &str| {
+        let end = text.floor_char_boundary(options.max_seq_length.saturating_mul(BYTES_PER_TOKEN));
+        text[..end].to_string()
+    };
     match content {
-        RowContent::Text(text) => {
-            let end = text.floor_char_boundary(options.max_seq_length.saturating_mul(BYTES_PER_TOKEN));
-            RowContent::Text(text[..end].to_string())
+        RowContent::Text(text) => RowContent::Text(first(text)),
+        RowContent::Labelled { text, label } => {
+            RowContent::Labelled { text: first(text), label: label.clone() }
         }
         other => other.clone(),
     }
@@ -98,6 +107,7 @@ fn preview_row(
         row,
         line,
         verdict: text.verdict,
+        label: None,
         pieces,
         tokens,
         trained_tokens: text.trained[..tokens].iter().filter(|&&trained| trained).count(),

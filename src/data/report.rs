@@ -1,8 +1,10 @@
 //! What a user should know of a data set before training on it.
 
+use super::classes::{ClassCount, class_counts};
 use super::dataset::{DataShape, Dataset, RowContent};
 use super::encode::Encoded;
 use super::skipped::SkipReason;
+use crate::recipe::Objective;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -32,6 +34,10 @@ pub struct DataReport {
     pub truncated: RowList,
     /// Rows left out because the cut leaves no token to train on.
     pub fully_masked: RowList,
+    /// The classes of labelled texts, with their rows; empty for other data.
+    pub classes: Vec<ClassCount>,
+    /// What can be learned from rows of this shape.
+    pub objectives: Vec<Objective>,
     pub notes: Vec<String>,
 }
 
@@ -87,9 +93,14 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
         fully_masked: RowList::new(skipped(|r| {
             matches!(
                 r,
-                SkipReason::PromptTooLong { .. } | SkipReason::NoAssistantTurn | SkipReason::SameAnswers
+                SkipReason::PromptTooLong { .. }
+                    | SkipReason::NoAssistantTurn
+                    | SkipReason::SameAnswers
+                    | SkipReason::AnswerTooLong { .. }
             )
         })),
+        classes: class_counts(dataset),
+        objectives: dataset.shape.objectives().to_vec(),
         notes: dataset.notes.iter().chain(&encoded.notes).cloned().collect(),
     }
 }

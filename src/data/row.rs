@@ -42,7 +42,10 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
     let all = options.objective == Objective::Text || options.train_on_prompt;
     let encoder = RowEncoder { tokenizer, options, all };
     match content {
-        RowContent::Text(text) => encoder.document(text.clone(), true),
+        RowContent::Labelled { text, .. } if options.objective == Objective::Classify => {
+            encoder.plain(text.clone())
+        }
+        RowContent::Text(text) | RowContent::Labelled { text, .. } => encoder.document(text.clone(), true),
         RowContent::Pair { system, prompt, completion } if tokenizer.has_chat_template() => {
             let mut messages: Vec<Message> = system.iter().map(|s| Message::new("system", s)).collect();
             messages.push(Message::new("user", prompt));
@@ -76,16 +79,21 @@ fn encode_answers(
     tokenizer: &Tokenizer,
     options: &EncodeOptions,
 ) -> RowResult {
-    let options = EncodeOptions { objective: Objective::Sft, train_on_prompt: false, ..*options };
-    let mut texts = Vec::new();
+    let as_sft = EncodeOptions { objective: Objective::Sft, train_on_prompt: false, ..*options };
+    let mut texts: Vec<EncodedText> = Vec::new();
     for (content, verdict) in answers {
-        match encode_row(content, tokenizer, &options)? {
+        match encode_row(content, tokenizer, &as_sft)? {
             // The last text of a conversation that is split into turns is the one with the whole prompt.
             Ok(mut turns) => {
                 texts.extend(turns.pop().map(|text| EncodedText { verdict: Some(*verdict), ..text }))
             }
             Err(reason) => return Ok(Err(reason)),
         }
+    }
+    // A reward is read off an answer's last token; TRL's `RewardTrainer` leaves out what it would cut.
+    let longest = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
+    if options.objective == Objective::Reward && longest > options.max_seq_length {
+        return Ok(Err(SkipReason::AnswerTooLong { tokens: longest }));
     }
     Ok(Ok(texts))
 }
@@ -112,6 +120,21 @@ impl RowEncoder<'_> {
         let mut trained = vec![true; full_length];
         trained[0] = false;
         Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: true, verdict: None }]))
+    }
+
+    /// The text alone, nothing trained, as the tokenizer itself encodes and cuts it.
+    fn plain(&self, text: String) -> RowResult {
+        let (mut tokens, length) = self.kept_tokens(&text)?;
+        let prefix = self.add_prefix(&mut tokens);
+        let suffix = self.tokenizer.suffix_ids()?;
+        let kept = self.options.max_seq_length.saturating_sub(suffix.len());
+        tokens.ids.truncate(kept);
+        tokens.spans.truncate(kept);
+        tokens.spans.extend(suffix.iter().map(|_| text.len()..text.len()));
+        let full_length = length + prefix + suffix.len();
+        tokens.ids.extend(suffix);
+        let trained = vec![false; tokens.ids.len()];
+        Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: false, verdict: None }]))
     }
 
     /// A prompt and, from byte `start`, its completion.

@@ -22,6 +22,8 @@ pub enum SkipReason {
     PromptTooLong { tokens: usize },
     /// A preference row whose two answers are the same.
     SameAnswers,
+    /// An answer that would be cut, where the objective needs its end; it has this many tokens.
+    AnswerTooLong { tokens: usize },
     /// The chat template refuses the conversation.
     Template(String),
 }
@@ -50,6 +52,17 @@ pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], option
         reasons.push(format!(
             "{} whose prompt alone fills max_seq_length {} (raise it; the shortest of these rows has {shortest} tokens)",
             lengths.count(),
+            options.max_seq_length,
+        ));
+    }
+    let answers = skipped.iter().filter_map(|s| match s.reason {
+        SkipReason::AnswerTooLong { tokens } => Some(tokens),
+        _ => None,
+    });
+    if let Some(shortest) = answers.clone().min() {
+        reasons.push(format!(
+            "{} longer than max_seq_length {} (raise it; the shortest of these rows has {shortest} tokens)",
+            answers.count(),
             options.max_seq_length,
         ));
     }
@@ -119,11 +132,17 @@ pub(super) fn notes(
             "{count} rows are left out because the chat template {reason} (first on line {line})"
         ));
     }
-    for (reason, why) in [
-        (SkipReason::NoAssistantTurn, "the assistant says nothing"),
-        (SkipReason::SameAnswers, "their chosen and rejected answers are the same"),
-    ] {
-        let left_out = || encoded.skipped.iter().filter(|s| s.reason == reason);
+    type Is = fn(&SkipReason) -> bool;
+    let reasons: [(Is, &str); 3] = [
+        (|r| *r == SkipReason::NoAssistantTurn, "the assistant says nothing"),
+        (|r| *r == SkipReason::SameAnswers, "their chosen and rejected answers are the same"),
+        (
+            |r| matches!(r, SkipReason::AnswerTooLong { .. }),
+            "an answer is longer than max_seq_length, and its end is what a reward is read off",
+        ),
+    ];
+    for (is_reason, why) in reasons {
+        let left_out = || encoded.skipped.iter().filter(|s| is_reason(&s.reason));
         if let Some(first) = left_out().next() {
             let line = dataset.rows[first.row].line;
             let count = left_out().count();

@@ -148,6 +148,15 @@ impl Tokenizer {
         self.shared.prefix_id
     }
 
+    /// The ids with which the tokenizer ends every text; most have none.
+    pub(super) fn suffix_ids(&self) -> Result<Vec<u32>> {
+        let mut ids = self.encode("", true)?;
+        if ids.first().is_some_and(|&id| Some(id) == self.prefix_id()) {
+            ids.remove(0);
+        }
+        Ok(ids)
+    }
+
     /// Token ids with the bytes that each stands for. The tokenizer adds nothing of its own.
     pub(super) fn tokens(&self, text: &str) -> Result<Tokens> {
         let mut tokens = Tokens::default();

@@ -1,11 +1,13 @@
 //! Scores of a model on held-out rows.
 
+pub mod judge;
+
 use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
 use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::models::Llama;
 use crate::objectives::{Counts, Loss};
-use crate::train::metrics::{Evaluation, PreferenceMetrics};
+use crate::train::metrics::{Evaluation, Metrics};
 use burn::tensor::Tensor;
 
 /// Mean loss over all rows, and what else the objective measures.
@@ -21,22 +23,30 @@ pub async fn loss(
     let batches: Vec<Batch> =
         epoch_batches(rows, options, 0, 0).iter().map(|batch| collate(rows, batch, options)).collect();
     let whole: Counts = batches.iter().map(|batch| loss.counts(batch)).sum();
-    let (mut mean, mut preference, mut tokens) = (0.0, Vec::new(), 0);
-    for batch in batches.iter().filter(|batch| batch.supervised_tokens > 0) {
+    let (mut mean, mut sums, mut tokens) = (0.0, Vec::new(), 0);
+    for batch in batches.iter().filter(|batch| !loss.counts(batch).is_empty()) {
         let share = loss.share(model, batch, &whole);
-        let figures = match share.preference {
+        let figures = match share.figures {
             Some(figures) => Tensor::cat(vec![share.loss, figures], 0),
             None => share.loss,
         };
         let figures = read(figures).await?;
         mean += figures[0] as f64;
-        preference.resize(figures.len() - 1, 0.0);
-        preference.iter_mut().zip(&figures[1..]).for_each(|(sum, &figure)| *sum += figure as f64);
-        tokens += batch.supervised_tokens;
+        sums.resize(figures.len() - 1, 0.0);
+        sums.iter_mut().zip(&figures[1..]).for_each(|(sum, &figure)| *sum += figure as f64);
+        tokens += if model.score.is_some() { batch.tokens } else { batch.supervised_tokens };
     }
-    let preference = PreferenceMetrics::from_sums(&preference, &whole);
-    let perplexity = preference.is_none().then(|| mean.exp());
-    Ok(Evaluation { loss: mean, perplexity, preference, tokens, examples: rows.len() })
+    let Metrics { preference, classification, reward } = loss.metrics(&sums, &whole);
+    let perplexity = loss.has_perplexity().then(|| mean.exp());
+    Ok(Evaluation {
+        loss: mean,
+        perplexity,
+        preference,
+        classification,
+        reward,
+        tokens,
+        examples: rows.len(),
+    })
 }
 
 /// The values of a tensor, read without blocking (a browser cannot wait for a GPU).

@@ -2,7 +2,7 @@
 
 use super::OutputFile;
 use crate::recipe::Method;
-use crate::train::{Evaluation, Plan};
+use crate::train::{ClassificationMetrics, Evaluation, Plan};
 use crate::weights::checkpoint::TokenizerFiles;
 
 /// README.md, tokenizer.json, tokenizer_config.json and chat_template.jinja.
@@ -30,36 +30,57 @@ pub fn files(
 
 fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>) -> String {
     let recipe = serde_json::to_string_pretty(&plan.recipe).expect("plain JSON");
+    let judges = plan.recipe.objective.has_score_head();
     let scored = match last {
         Some(evaluation) => format!(
-            "Validation loss after {steps} steps: {:.4}{} over {} target tokens of {} held-out rows.",
+            "Validation loss after {steps} steps: {:.4}{} over {} of {} held-out rows.",
             evaluation.loss,
             also(evaluation),
-            evaluation.tokens,
+            if judges {
+                format!("{} tokens", evaluation.tokens)
+            } else {
+                format!("{} target tokens", evaluation.tokens)
+            },
             evaluation.examples
         ),
         None => format!("Trained for {steps} steps; no rows were held out."),
     };
+    let class = if judges { "AutoModelForSequenceClassification" } else { "AutoModelForCausalLM" };
     let (kind, library, usage) = match plan.recipe.method {
+        // The config beside the adapter has the classes, which the head's size depends on.
+        Method::Lora if judges => (
+            "LoRA adapter with a score head",
+            "peft",
+            format!(
+                "from peft import PeftModel\nfrom transformers import AutoConfig, {class}\n\nconfig = \
+                 AutoConfig.from_pretrained(\"path/to/this/folder\")\nbase = {class}.from_pretrained(\"{base}\", \
+                 config=config)\nmodel = PeftModel.from_pretrained(base, \"path/to/this/folder\")\n"
+            ),
+        ),
         Method::Lora => (
             "LoRA adapter",
             "peft",
             format!(
-                "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\nbase = \
-                 AutoModelForCausalLM.from_pretrained(\"{base}\")\nmodel = PeftModel.from_pretrained(base, \
+                "from peft import PeftModel\nfrom transformers import {class}\n\nbase = \
+                 {class}.from_pretrained(\"{base}\")\nmodel = PeftModel.from_pretrained(base, \
                  \"path/to/this/folder\")\n"
             ),
         ),
-        Method::Full => (
-            "fine-tuned model",
+        Method::Full | Method::LastLayer => (
+            if plan.recipe.method == Method::Full {
+                "fine-tuned model"
+            } else {
+                "model with a tuned last layer"
+            },
             "transformers",
-            "from transformers import AutoModelForCausalLM\n\nmodel = \
-             AutoModelForCausalLM.from_pretrained(\"path/to/this/folder\")\n"
-                .to_string(),
+            format!(
+                "from transformers import {class}\n\nmodel = {class}.from_pretrained(\"path/to/this/folder\")\n"
+            ),
         ),
     };
+    let task = if judges { "text-classification" } else { "text-generation" };
     format!(
-        "---\nbase_model: {base}\nlibrary_name: {library}\npipeline_tag: text-generation\ntags:\n- loralet\n---\n\n# {kind} \
+        "---\nbase_model: {base}\nlibrary_name: {library}\npipeline_tag: {task}\ntags:\n- loralet\n---\n\n# {kind} \
          for {base}\n\nTrained in a browser tab with Loralet on {} rows ({} held out); {} of {} parameters were \
          trained.\n\n{scored}\n\n## Use\n\n```python\n{usage}```\n\n## Recipe\n\n```json\n{recipe}\n```\n",
         plan.train_examples, plan.validation_examples, plan.trainable_parameters, plan.total_parameters,
@@ -68,9 +89,17 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>) -> Str
 
 /// What was measured beside the loss, in parentheses.
 fn also(evaluation: &Evaluation) -> String {
-    match (&evaluation.preference, evaluation.perplexity) {
-        (Some(preference), _) => format!(" (reward margin {:.3})", preference.rewards_margin),
-        (None, Some(perplexity)) => format!(" (perplexity {perplexity:.2})"),
-        (None, None) => String::new(),
+    if let Some(preference) = &evaluation.preference {
+        return format!(" (reward margin {:.3})", preference.rewards_margin);
     }
+    if let Some(ClassificationMetrics { accuracy, macro_f1, majority_share, .. }) = &evaluation.classification
+    {
+        return format!(
+            " (accuracy {accuracy:.3}, macro-F1 {macro_f1:.3}, where the most frequent class has {majority_share:.3})"
+        );
+    }
+    if let Some(reward) = &evaluation.reward {
+        return format!(" (pairs ranked right {:.3}, reward margin {:.3})", reward.accuracy, reward.margin);
+    }
+    evaluation.perplexity.map_or(String::new(), |perplexity| format!(" (perplexity {perplexity:.2})"))
 }

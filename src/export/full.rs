@@ -1,30 +1,26 @@
-//! A fully fine-tuned model as a Hugging Face folder: `config.json`, `model.safetensors`.
+//! A trained model whole, as a Hugging Face folder's `model.safetensors`.
 
 use super::OutputFile;
-use crate::adapters::Trainable;
 use crate::error::Result;
 use crate::eval::read;
+use crate::models::Llama;
+use crate::models::llama::Weight;
 use crate::weights::safetensors;
-use serde_json::Value;
 
+/// Every weight of the tuned model, f32.
+///
 /// # Errors
 /// A device that stops answering.
-pub async fn save(trainable: &Trainable, config: &Value) -> Result<Vec<OutputFile>> {
-    let values = read(trainable.values.clone()).await?;
-    let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = trainable
-        .parameters
-        .iter()
-        .map(|parameter| {
-            let slice = &values[parameter.offset..parameter.offset + parameter.len()];
-            (parameter.name.clone(), parameter.shape.clone(), slice.to_vec())
-        })
-        .collect();
-    let config = serde_json::to_vec_pretty(config).expect("plain JSON");
-    Ok(vec![
-        OutputFile { name: "config.json".into(), bytes: config },
-        OutputFile {
-            name: "model.safetensors".into(),
-            bytes: safetensors::serialize(&tensors, &[("format", "pt")])?,
-        },
-    ])
+pub async fn save(tuned: &Llama) -> Result<Vec<OutputFile>> {
+    let mut tuned = tuned.clone();
+    let mut tensors = Vec::new();
+    for (name, weight) in tuned.weights_mut() {
+        let (shape, values) = match weight {
+            Weight::Matrix(weight) => (weight.dims().to_vec(), read(weight.clone()).await?),
+            Weight::Vector(weight) => (weight.dims().to_vec(), read(weight.clone()).await?),
+        };
+        tensors.push((name, shape, values));
+    }
+    let bytes = safetensors::serialize(&tensors, &[("format", "pt")])?;
+    Ok(vec![OutputFile { name: "model.safetensors".into(), bytes }])
 }

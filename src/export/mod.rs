@@ -4,7 +4,11 @@ pub mod card;
 pub mod full;
 pub mod peft;
 
+use crate::adapters::Trainable;
 use crate::error::Result;
+use crate::models::score::with_labels;
+use crate::recipe::Method;
+use serde_json::Value;
 use std::io::{Cursor, Write};
 
 /// A file ready to be written.
@@ -12,6 +16,26 @@ use std::io::{Cursor, Write};
 pub struct OutputFile {
     pub name: String,
     pub bytes: Vec<u8>,
+}
+
+/// `config.json`: of a whole model; and beside an adapter with a `score` head, whose classes PEFT's own
+/// configuration has no place for.
+pub fn model_config(trainable: &Trainable, base_config: &Value, pad_token_id: u32) -> Option<OutputFile> {
+    let mut config = match &trainable.labels {
+        Some(labels) => with_labels(base_config, labels, pad_token_id),
+        None if trainable.method == Method::Lora => return None,
+        None => base_config.clone(),
+    };
+    if trainable.method != Method::Lora {
+        // What the weights are written in, whatever they were read from.
+        for key in ["dtype", "torch_dtype"] {
+            if !config[key].is_null() {
+                config[key] = "float32".into();
+            }
+        }
+    }
+    let bytes = serde_json::to_vec_pretty(&config).expect("plain JSON");
+    Some(OutputFile { name: "config.json".into(), bytes })
 }
 
 /// The files as one uncompressed zip archive.

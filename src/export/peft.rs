@@ -5,13 +5,16 @@ use super::OutputFile;
 use crate::adapters::Trainable;
 use crate::error::{Error, Result};
 use crate::eval::read;
+use crate::models::score::{self, Score};
 use crate::models::{Llama, float_tensor};
-use crate::recipe::{LINEAR_MODULES, LoraRecipe, Method};
+use crate::recipe::{LINEAR_MODULES, LoraRecipe, Method, Recipe};
 use crate::weights::safetensors;
 use serde_json::{Value, json};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
+/// Not PEFT's: what names the classes of a `score` head.
+const MODEL_CONFIG: &str = "config.json";
 const PREFIX: &str = "base_model.model.";
 
 /// The two files that PEFT reads.
@@ -28,7 +31,7 @@ pub async fn save(trainable: &Trainable, base_model_name: &str) -> Result<Vec<Ou
             (format!("{PREFIX}{}", parameter.name), parameter.shape.clone(), slice.to_vec())
         })
         .collect();
-    let config = serde_json::to_vec_pretty(&config(&trainable.lora, base_model_name)).expect("plain JSON");
+    let config = serde_json::to_vec_pretty(&config(trainable, base_model_name)).expect("plain JSON");
     Ok(vec![
         OutputFile { name: CONFIG.into(), bytes: config },
         OutputFile { name: WEIGHTS.into(), bytes: safetensors::serialize(&tensors, &[("format", "pt")])? },
@@ -49,10 +52,18 @@ pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
     let config: Value = serde_json::from_slice(&find(CONFIG)?.bytes)
         .map_err(|error| invalid(CONFIG, format!("it is not JSON ({error})")))?;
     let lora = read_config(&config)?;
-    let parameters = crate::adapters::lora::parameters(base, &lora);
     let mut stored = safetensors::deserialize_f32(WEIGHTS, &find(WEIGHTS)?.bytes)?;
+    let score = stored.iter().find(|(name, ..)| stored_name(name) == score::WEIGHT);
+    let base = match score {
+        Some((_, shape, _)) => {
+            &with_head(base, shape.first().copied().unwrap_or(0), find(MODEL_CONFIG).ok())?
+        }
+        None => base,
+    };
+    let recipe = Recipe { method: Method::Lora, lora, ..Recipe::default() };
+    let mut trainable = Trainable::new(base, &recipe);
     let mut values = Vec::new();
-    for parameter in &parameters {
+    for parameter in &trainable.parameters {
         let place = stored.iter().position(|(name, ..)| stored_name(name) == parameter.name);
         let missing = || invalid(WEIGHTS, format!("tensor \"{PREFIX}{}\" is missing", parameter.name));
         let (name, shape, tensor) = stored.swap_remove(place.ok_or_else(missing)?);
@@ -72,14 +83,35 @@ pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
         ));
     }
     let total = values.len();
-    let values = float_tensor(values, [total], &base.device());
-    Ok(Trainable { method: Method::Lora, lora, parameters, values })
+    trainable.values = float_tensor(values, [total], &base.device());
+    Ok(trainable)
 }
 
-fn config(lora: &LoraRecipe, base_model_name: &str) -> Value {
+/// The base with room for an adapter's `score` head, whose classes a `config.json` beside it may name.
+fn with_head(base: &Llama, rows: usize, config: Option<&OutputFile>) -> Result<Llama> {
+    if rows == 0 {
+        return Err(invalid(WEIGHTS, format!("tensor \"{PREFIX}{}\" has no rows", score::WEIGHT)));
+    }
+    let config: Value = match config {
+        Some(file) => serde_json::from_slice(&file.bytes)
+            .map_err(|error| invalid(MODEL_CONFIG, format!("it is not JSON ({error})")))?,
+        None => Value::Null,
+    };
+    let labels = score::label_names(&config, rows);
+    let shape = [rows, base.config.hidden_size];
+    let weight = float_tensor(vec![0.0; shape[0] * shape[1]], shape, &base.device());
+    Ok(base.with_score(Score { weight, labels }))
+}
+
+fn config(trainable: &Trainable, base_model_name: &str) -> Value {
+    let lora = &trainable.lora;
+    let mut modules_to_save: Vec<&str> = lora.modules_to_save.iter().map(String::as_str).collect();
+    if trainable.labels.is_some() && !modules_to_save.contains(&"score") {
+        modules_to_save.push("score");
+    }
     json!({
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": if trainable.labels.is_some() { "SEQ_CLS" } else { "CAUSAL_LM" },
         "base_model_name_or_path": base_model_name,
         "revision": null,
         "r": lora.rank,
@@ -90,7 +122,7 @@ fn config(lora: &LoraRecipe, base_model_name: &str) -> Value {
         "fan_in_fan_out": false,
         "use_rslora": lora.use_rslora,
         "use_dora": lora.use_dora,
-        "modules_to_save": null,
+        "modules_to_save": if modules_to_save.is_empty() { Value::Null } else { json!(modules_to_save) },
         "layers_to_transform": null,
         "layers_pattern": null,
         "rank_pattern": {},
@@ -141,6 +173,10 @@ fn read_config(config: &Value) -> Result<LoraRecipe> {
         rank,
         alpha,
         target_modules,
+        modules_to_save: names(&config["modules_to_save"])
+            .into_iter()
+            .filter(|module| module == "embed_tokens" || module == "lm_head")
+            .collect(),
         use_rslora: config["use_rslora"].as_bool().unwrap_or(false),
         ..LoraRecipe::default()
     })

@@ -1,6 +1,7 @@
 use super::sampler::{Sampler, Sampling};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
+use crate::eval::judge::LabelProbability;
 use crate::eval::read;
 use crate::models::layers::attention::KeyValueCache;
 use crate::models::{Llama, head};
@@ -14,6 +15,8 @@ pub enum StopReason {
     EndOfTurn,
     Length,
     Caller,
+    /// It is a label or a reward, not written token by token.
+    Judged,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +27,10 @@ pub struct Answer {
     pub tokens: usize,
     pub seconds: f64,
     pub stopped: StopReason,
+    /// From a classifier: every class. `text` is the likeliest.
+    pub labels: Vec<LabelProbability>,
+    /// From a reward model: what it gives the answer. `text` is the same number.
+    pub reward: Option<f64>,
 }
 
 /// Continues a prompt until one of `stop_ids`, `max_new_tokens`, the model's last
@@ -89,5 +96,7 @@ pub async fn generate(
         tokens: ids.len(),
         seconds: started.elapsed().as_secs_f64(),
         stopped,
+        labels: Vec::new(),
+        reward: None,
     })
 }

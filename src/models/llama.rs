@@ -4,6 +4,7 @@ use super::layers::attention::{Attention, KeyValueCache, attention_mask};
 use super::layers::linear::Linear;
 use super::layers::rms_norm::RmsNorm;
 use super::layers::rotary::{RopeScaling, RotaryEmbedding};
+use super::score::{self, Score};
 use super::{Input, ReadWeight, float_tensor, int_tensor};
 use crate::error::{Error, Result};
 use crate::kernels::swiglu::swiglu;
@@ -25,6 +26,11 @@ pub struct LlamaConfig {
     pub rope_theta: f64,
     pub rope_scaling: RopeScaling,
     pub tie_word_embeddings: bool,
+    /// Standard deviation of weights that are drawn anew.
+    pub initializer_range: f64,
+    /// `id2label` of a sequence classifier, in the order of its `score` head's rows; `None` for a
+    /// language model.
+    pub labels: Option<Vec<String>>,
 }
 
 /// A Llama model. Cloning is cheap: tensors are shared.
@@ -35,8 +41,10 @@ pub struct Llama {
     pub embed_tokens: Tensor<2>,
     pub layers: Vec<DecoderLayer>,
     pub norm: RmsNorm,
-    /// `[vocab, hidden]`; `None` when tied to `embed_tokens`.
+    /// `[vocab, hidden]`; `None` when tied to `embed_tokens`, and in a sequence classifier.
     pub lm_head: Option<Tensor<2>>,
+    /// What a sequence classifier or a reward model has in place of the output projection.
+    pub score: Option<Score>,
     rotary: RotaryEmbedding,
 }
 
@@ -103,18 +111,31 @@ impl Llama {
                 },
             });
         }
-        let lm_head = match config.tie_word_embeddings {
+        let lm_head = match config.tie_word_embeddings || config.labels.is_some() {
             true => None,
             false => Some(matrix("lm_head.weight", config.vocab_size, hidden)?),
+        };
+        let score = match &config.labels {
+            Some(labels) => {
+                Some(Score { weight: matrix(score::WEIGHT, labels.len(), hidden)?, labels: labels.clone() })
+            }
+            None => None,
         };
         Ok(Llama {
             embed_tokens: matrix("model.embed_tokens.weight", config.vocab_size, hidden)?,
             norm: norm("model.norm.weight")?,
             rotary: RotaryEmbedding::new(config.head_dim, config.rope_theta, &config.rope_scaling),
             lm_head,
+            score,
             layers,
             config,
         })
+    }
+
+    /// A copy with this head in place of the output projection.
+    pub fn with_score(&self, score: Score) -> Llama {
+        let config = LlamaConfig { labels: Some(score.labels.clone()), ..self.config.clone() };
+        Llama { config, lm_head: None, score: Some(score), ..self.clone() }
     }
 
     /// The final hidden states of a micro-batch.
@@ -186,7 +207,7 @@ impl Llama {
 
     /// Every weight, with its checkpoint name.
     pub fn weights_mut(&mut self) -> Vec<(String, Weight<'_>)> {
-        let Llama { embed_tokens, layers, norm, lm_head, .. } = self;
+        let Llama { embed_tokens, layers, norm, lm_head, score, .. } = self;
         let mut weights = vec![("model.embed_tokens.weight".to_string(), Weight::Matrix(embed_tokens))];
         for (i, layer) in layers.iter_mut().enumerate() {
             let DecoderLayer { input_layernorm, self_attn, post_attention_layernorm, mlp } = layer;
@@ -206,6 +227,9 @@ impl Llama {
         weights.push(("model.norm.weight".into(), Weight::Vector(&mut norm.weight)));
         if let Some(lm_head) = lm_head {
             weights.push(("lm_head.weight".into(), Weight::Matrix(lm_head)));
+        }
+        if let Some(score) = score {
+            weights.push((score::WEIGHT.into(), Weight::Matrix(&mut score.weight)));
         }
         weights
     }
@@ -288,6 +312,8 @@ impl LlamaConfig {
             rope_theta,
             rope_scaling: rope_scaling(config, rope, head_dim)?,
             tie_word_embeddings: config["tie_word_embeddings"].as_bool().unwrap_or(false),
+            initializer_range: number("initializer_range", 0.02),
+            labels: score::labels(config),
         })
     }
 
@@ -295,8 +321,13 @@ impl LlamaConfig {
     pub fn parameters(&self) -> usize {
         let attention = (2 * self.num_attention_heads + 2 * self.num_key_value_heads) * self.head_dim;
         let layer = self.hidden_size * (attention + 3 * self.intermediate_size + 2);
-        let embeddings = if self.tie_word_embeddings { 1 } else { 2 } * self.vocab_size * self.hidden_size;
-        embeddings + self.num_hidden_layers * layer + self.hidden_size
+        let embedding = self.vocab_size * self.hidden_size;
+        let head = match &self.labels {
+            Some(labels) => labels.len() * self.hidden_size,
+            None if self.tie_word_embeddings => 0,
+            None => embedding,
+        };
+        embedding + head + self.num_hidden_layers * layer + self.hidden_size
     }
 }
 

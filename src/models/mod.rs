@@ -4,12 +4,14 @@
 pub mod head;
 pub mod layers;
 pub mod llama;
+pub mod score;
 
 use crate::error::{Error, Result};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::Value;
 
 pub use llama::{Llama, LlamaConfig};
+pub use score::Score;
 
 /// A weight by its checkpoint name: row-major f32 values of the given shape.
 pub type ReadWeight<'a> = &'a dyn Fn(&str, &[usize]) -> Result<Vec<f32>>;

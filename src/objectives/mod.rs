@@ -1,9 +1,11 @@
 //! Losses: pure functions of (model, batch). No state, no IO, no random numbers.
 
+pub mod classify;
 pub mod dpo;
 pub mod kto;
 mod log_probs;
 pub mod orpo;
+pub mod reward;
 pub mod sft;
 mod share;
 pub mod text;
@@ -13,6 +15,7 @@ pub use share::{Counts, Share};
 use crate::data::batch::Batch;
 use crate::models::{Input, Llama};
 use crate::recipe::{Objective, PreferenceRecipe, Recipe};
+use crate::train::metrics::{ClassificationMetrics, Metrics, PreferenceMetrics, RewardMetrics};
 
 /// The loss of a run: its objective, with the settings and the reference model that it needs.
 #[derive(Debug, Clone)]
@@ -21,11 +24,18 @@ pub struct Loss {
     preference: PreferenceRecipe,
     /// The model as it was before training.
     reference: Llama,
+    /// The classes, where the objective is to tell them apart.
+    labels: Vec<String>,
 }
 
 impl Loss {
     pub fn new(recipe: &Recipe, base: &Llama) -> Loss {
-        Loss { objective: recipe.objective, preference: recipe.preference.clone(), reference: base.clone() }
+        Loss {
+            objective: recipe.objective,
+            preference: recipe.preference.clone(),
+            reference: base.clone(),
+            labels: base.config.labels.clone().unwrap_or_default(),
+        }
     }
 
     /// What a batch contributes to the counts that the loss is a mean over.
@@ -36,8 +46,16 @@ impl Loss {
             Objective::Text | Objective::Sft => {
                 Counts { tokens: batch.supervised_tokens, ..Counts::default() }
             }
-            Objective::Dpo => Counts { chosen: pairs, rejected: pairs, ..Counts::default() },
-            Objective::Orpo => Counts { tokens: orpo::chosen_tokens(batch), chosen: pairs, rejected: pairs },
+            Objective::Classify => Counts { texts: batch.batch, ..Counts::default() },
+            Objective::Dpo | Objective::Reward => {
+                Counts { chosen: pairs, rejected: pairs, ..Counts::default() }
+            }
+            Objective::Orpo => Counts {
+                tokens: orpo::chosen_tokens(batch),
+                chosen: pairs,
+                rejected: pairs,
+                ..Counts::default()
+            },
             Objective::Kto => {
                 Counts { chosen: liked, rejected: batch.labels.len() - liked, ..Counts::default() }
             }
@@ -52,7 +70,31 @@ impl Loss {
             Objective::Dpo => dpo::share(model, &self.reference, batch, &self.preference, whole),
             Objective::Orpo => orpo::share(model, batch, &self.preference, whole),
             Objective::Kto => kto::share(model, &self.reference, batch, &self.preference, whole),
+            Objective::Classify => classify::share(model, batch, whole),
+            Objective::Reward => reward::share(model, batch, whole),
         }
+    }
+
+    /// What else is measured, from the sums of [`Share::figures`] over all batches.
+    pub fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
+        match self.objective {
+            Objective::Text | Objective::Sft => Metrics::default(),
+            Objective::Dpo | Objective::Orpo | Objective::Kto => {
+                Metrics { preference: PreferenceMetrics::from_sums(sums, whole), ..Metrics::default() }
+            }
+            Objective::Classify => {
+                let classification = ClassificationMetrics::from_counts(sums, &self.labels);
+                Metrics { classification: Some(classification), ..Metrics::default() }
+            }
+            Objective::Reward => {
+                Metrics { reward: RewardMetrics::from_sums(sums, whole), ..Metrics::default() }
+            }
+        }
+    }
+
+    /// Whether the loss is cross-entropy of tokens alone, and so has a perplexity.
+    pub fn has_perplexity(&self) -> bool {
+        matches!(self.objective, Objective::Text | Objective::Sft)
     }
 }
 

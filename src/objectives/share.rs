@@ -13,6 +13,8 @@ pub struct Counts {
     pub chosen: usize,
     /// Rejected, or disliked, answers.
     pub rejected: usize,
+    /// Labelled texts.
+    pub texts: usize,
 }
 
 /// A batch's part of the means over all batches. Parts are added up.
@@ -20,9 +22,16 @@ pub struct Counts {
 pub struct Share {
     /// `[1]`, with gradients.
     pub loss: Tensor<1>,
-    /// Sums over answers, without gradients: `[6]` for pairs, `[4]` for rated answers, as
-    /// [`crate::train::PreferenceMetrics::from_sums`] reads them.
-    pub preference: Option<Tensor<1>>,
+    /// Sums over the batch, without gradients, as the objective's metrics read them
+    /// ([`super::Loss::metrics`]): for DPO, ORPO `[6]` and KTO `[4]` over answers.
+    pub figures: Option<Tensor<1>>,
+}
+
+impl Counts {
+    /// Nothing to learn from.
+    pub fn is_empty(&self) -> bool {
+        *self == Counts::default()
+    }
 }
 
 impl Sum for Counts {
@@ -31,6 +40,7 @@ impl Sum for Counts {
             tokens: a.tokens + b.tokens,
             chosen: a.chosen + b.chosen,
             rejected: a.rejected + b.rejected,
+            texts: a.texts + b.texts,
         })
     }
 }
@@ -39,7 +49,7 @@ impl Share {
     /// # Shapes
     /// - loss: `[1]`, summed over tokens
     pub(super) fn of_tokens(loss: Tensor<1>, whole: &Counts) -> Share {
-        Share { loss: loss / whole.tokens as f64, preference: None }
+        Share { loss: loss / whole.tokens as f64, figures: None }
     }
 
     /// # Shapes
@@ -64,7 +74,7 @@ impl Share {
             wins(&rewards),
             wins(&log_probs),
         ];
-        Share { loss: loss / whole.chosen as f64, preference: Some(Tensor::cat(sums, 0)) }
+        Share { loss: loss / whole.chosen as f64, figures: Some(Tensor::cat(sums, 0)) }
     }
 
     /// # Shapes
@@ -85,6 +95,6 @@ impl Share {
         let both = |values| [sum_of(values, true), sum_of(values, false)];
         let sums = [both(&rewards), both(&log_probs)].concat();
         let answers = (whole.chosen + whole.rejected) as f64;
-        Share { loss: loss / answers, preference: Some(Tensor::cat(sums, 0)) }
+        Share { loss: loss / answers, figures: Some(Tensor::cat(sums, 0)) }
     }
 }

@@ -166,6 +166,20 @@ mod tests {
         assert!(
             message(alone).contains("train.batch_size is 1, but it must be at least 2 for the objective kto")
         );
+        let packed = json!({ "objective": "classify", "train": { "packing": true } });
+        assert!(
+            message(packed)
+                .contains("train.packing is true, but it must be false for the objective classify")
+        );
+        let saved = |objective, module| {
+            message(json!({ "objective": objective, "lora": { "modules_to_save": [module] } }))
+        };
+        assert!(
+            saved("sft", "embeddings")
+                .contains("lora.modules_to_save is \"embeddings\", but it must name one of")
+        );
+        assert!(saved("classify", "lm_head").contains("the objective classify has no lm_head to train"));
+        assert!(saved("sft", "score").contains("the objective sft has no score to train"));
         assert!(message(json!({ "train": 3 })).contains("train is 3"));
         assert!(message(json!([])).contains("JSON object"));
     }

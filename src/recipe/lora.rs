@@ -12,6 +12,9 @@ pub struct LoraRecipe {
     pub dropout: f64,
     /// Linear layers that get an adapter. Default: all seven of a Llama block.
     pub target_modules: Vec<String>,
+    /// Modules trained whole and saved beside the adapter: `embed_tokens`, `lm_head`. A `score` head
+    /// always is. Default: none.
+    pub modules_to_save: Vec<String>,
     /// Scale by alpha / √rank instead (<https://arxiv.org/abs/2312.03732>). Default false.
     pub use_rslora: bool,
     /// Weight-decomposed LoRA. Not available yet; must be false.
@@ -22,6 +25,9 @@ pub struct LoraRecipe {
 pub const LINEAR_MODULES: [&str; 7] =
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
+/// Modules that can be trained whole beside an adapter.
+pub const SAVED_MODULES: [&str; 3] = ["embed_tokens", "lm_head", "score"];
+
 impl Default for LoraRecipe {
     fn default() -> Self {
         LoraRecipe {
@@ -29,6 +35,7 @@ impl Default for LoraRecipe {
             alpha: 32.0,
             dropout: 0.0,
             target_modules: LINEAR_MODULES.map(String::from).to_vec(),
+            modules_to_save: Vec::new(),
             use_rslora: false,
             use_dora: false,
         }

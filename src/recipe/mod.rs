@@ -14,7 +14,7 @@ mod validate;
 
 pub use data::DataRecipe;
 pub use eval::EvalRecipe;
-pub use lora::{LINEAR_MODULES, LoraRecipe};
+pub use lora::{LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
 pub use preference::{DpoLossType, PreferenceRecipe};
 pub use train::{SchedulerType, TrainRecipe};
 
@@ -50,6 +50,10 @@ pub enum Objective {
     Orpo,
     /// Kahneman-Tversky optimisation on rated answers (<https://arxiv.org/abs/2402.01306>).
     Kto,
+    /// Sequence classification: a `score` head on the last token tells which class a text is of.
+    Classify,
+    /// A reward model: a `score` head of one row that ranks the chosen answer above the rejected one.
+    Reward,
 }
 
 impl Objective {
@@ -61,12 +65,19 @@ impl Objective {
             Objective::Dpo => "dpo",
             Objective::Orpo => "orpo",
             Objective::Kto => "kto",
+            Objective::Classify => "classify",
+            Objective::Reward => "reward",
         }
     }
 
     /// Whether it learns from answers that people like more or less.
     pub fn is_preference(self) -> bool {
-        matches!(self, Objective::Dpo | Objective::Orpo | Objective::Kto)
+        matches!(self, Objective::Dpo | Objective::Orpo | Objective::Kto | Objective::Reward)
+    }
+
+    /// Whether it judges whole texts, with a `score` head, and writes none.
+    pub fn has_score_head(self) -> bool {
+        matches!(self, Objective::Classify | Objective::Reward)
     }
 }
 
@@ -79,6 +90,9 @@ pub enum Method {
     Lora,
     /// Every weight of the model.
     Full,
+    /// Transfer learning: the trunk stays as it is. The objectives `classify` and `reward` train their
+    /// `score` head alone, the others the last block and the final norm.
+    LastLayer,
 }
 
 /// Where to run.

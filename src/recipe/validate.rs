@@ -1,6 +1,6 @@
 //! Which values a setting may have.
 
-use super::{LINEAR_MODULES, Objective, Recipe};
+use super::{LINEAR_MODULES, Objective, Recipe, SAVED_MODULES};
 use crate::error::{Error, Result};
 
 impl Recipe {
@@ -54,6 +54,8 @@ impl Recipe {
         )?;
         let norm = train.max_grad_norm;
         check(norm.is_finite() && norm >= 0.0, "train.max_grad_norm", norm, "0 (off) or more")?;
+        self.validate_modules_to_save()?;
+        self.validate_rows()?;
         self.validate_preference()?;
         let fraction = self.eval.validation_fraction;
         check((0.0..=0.9).contains(&fraction), "eval.validation_fraction", fraction, "from 0 to 0.9")?;
@@ -64,6 +66,39 @@ impl Recipe {
             "set",
             "null: early stopping is not available yet",
         )
+    }
+
+    fn validate_modules_to_save(&self) -> Result<()> {
+        let named = |name: &String, expected: String| {
+            let value = format!("\"{name}\"");
+            Err(Error::InvalidSetting { key: "lora.modules_to_save".into(), value, expected })
+        };
+        for module in &self.lora.modules_to_save {
+            if !SAVED_MODULES.contains(&module.as_str()) {
+                return named(module, format!("it must name one of {}", SAVED_MODULES.join(", ")));
+            }
+            let judges = self.objective.has_score_head();
+            if (module == "lm_head" && judges) || (module == "score" && !judges) {
+                let objective = self.objective.name();
+                return named(
+                    module,
+                    format!("the objective {objective} has no {module} to train; leave it out"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Objectives that look at a row as a whole.
+    fn validate_rows(&self) -> Result<()> {
+        let what = match self.objective {
+            Objective::Classify => "text",
+            objective if objective.is_preference() => "answer",
+            _ => return Ok(()),
+        };
+        let expected =
+            format!("false for the objective {}: each {what} needs its own row", self.objective.name());
+        check(!self.train.packing, "train.packing", true, &expected)
     }
 
     fn validate_preference(&self) -> Result<()> {
@@ -78,9 +113,6 @@ impl Recipe {
         if !self.objective.is_preference() {
             return Ok(());
         }
-        let name = self.objective.name();
-        let expected = format!("false for the objective {name}: each answer needs its own row");
-        check(!self.train.packing, "train.packing", true, &expected)?;
         let expected =
             "at least 2 for the objective kto: each answer is also tried on another prompt of its batch";
         let large_enough = self.objective != Objective::Kto || self.train.batch_size >= 2;

@@ -37,7 +37,8 @@ impl Default for GenerateRequest {
 }
 
 impl Session {
-    /// Answers a prompt; see [`generate`].
+    /// Answers a prompt; see [`generate`]. A classifier answers with the classes of the last message, a
+    /// reward model with what it gives the last message, which must be an assistant's.
     ///
     /// # Errors
     /// No model yet; no adapter where one is asked for; a prompt too long.
@@ -47,17 +48,19 @@ impl Session {
         on_text: impl AsyncFnMut(&str) -> Result<bool>,
     ) -> Result<Answer> {
         let model = self.model()?;
+        let answering = self.answering(request.adapter)?;
         let text = request.prompt.clone().unwrap_or_default();
+        let said = vec![Message::new("user", text.clone())];
+        if answering.score.is_some() {
+            return self.judge(&answering, request.messages.as_deref().unwrap_or(&said)).await;
+        }
         let prompt = match (&request.messages, request.raw) {
             (None, true) => model.tokenizer.encode(&text, true)?,
-            (None, false) => {
-                model.tokenizer.encode_chat(&[Message { role: "user".into(), content: text }], true)?
-            }
+            (None, false) => model.tokenizer.encode_chat(&said, true)?,
             (Some(messages), _) => model.tokenizer.encode_chat(messages, true)?,
         };
-        let tuned = if request.adapter { self.trainable()?.tuned(&model.base) } else { model.base.clone() };
         generate(
-            &tuned,
+            &answering,
             &model.tokenizer,
             &prompt,
             &model.end_ids,
@@ -69,7 +72,7 @@ impl Session {
     }
 
     /// Logits after each token of a sequence, `[seq, vocab]` row-major, for comparing with
-    /// other implementations.
+    /// other implementations; of a model with a `score` head its scores, `[num_labels]`.
     ///
     /// # Errors
     /// No model yet; no adapter where one is asked for; an id outside the vocabulary.
@@ -87,15 +90,18 @@ impl Session {
                 ),
             });
         }
-        let tuned = if adapter { self.trainable()?.tuned(&model.base) } else { model.base.clone() };
+        let answering = self.answering(adapter)?;
         let positions: Vec<u32> = (0..input_ids.len() as u32).collect();
-        let hidden = tuned.forward(&crate::models::Input {
+        let input = crate::models::Input {
             input_ids,
             position_ids: &positions,
             document_ids: &vec![1; input_ids.len()],
             batch: 1,
             seq: input_ids.len(),
-        });
-        crate::eval::read(crate::models::head::logits(hidden, tuned.head())).await
+        };
+        if answering.score.is_some() {
+            return crate::eval::read(answering.scores(&input)).await;
+        }
+        crate::eval::read(crate::models::head::logits(answering.forward(&input), answering.head())).await
     }
 }

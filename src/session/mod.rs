@@ -4,20 +4,22 @@
 //! knows more of the crate than what is public here.
 
 mod answer;
+mod judge;
 mod model;
 
 pub use answer::GenerateRequest;
 pub use model::ModelReport;
 
 use crate::adapters::Trainable;
+use crate::data::classes::classes;
 use crate::data::{
-    BatchOptions, DataFile, DataReport, Dataset, EncodeOptions, PreviewRow, encode_dataset, preview,
-    read_dataset, report,
+    BatchOptions, DataFile, DataReport, DataShape, Dataset, EncodeOptions, PreviewRow, encode_dataset,
+    preview, read_dataset, report,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
 use crate::objectives::Loss;
-use crate::recipe::{Method, Recipe};
+use crate::recipe::{Method, Objective, Recipe};
 use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
 use burn::tensor::Device;
 use model::OpenModel;
@@ -74,6 +76,9 @@ impl Session {
     pub fn open_data(&mut self, file_name: &str, bytes: &[u8], recipe: &Recipe) -> Result<DataSummary> {
         let tokenizer = &self.model()?.tokenizer;
         let dataset = read_dataset(DataFile { name: file_name, bytes }, recipe.data.mapping.as_ref())?;
+        if recipe.objective == Objective::Classify && dataset.shape == DataShape::Classification {
+            classes(&dataset)?;
+        }
         let options = encode_options(recipe);
         let encoded = encode_dataset(&dataset, tokenizer, &options)?;
         let summary = DataSummary {
@@ -130,15 +135,22 @@ impl Session {
     pub async fn score(&self, recipe: &Recipe, adapter: bool) -> Result<Evaluation> {
         let (model, dataset) = (self.model()?, self.dataset()?);
         dataset.check_objective(recipe.objective)?;
-        let encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
+        let tuned = match adapter {
+            true => self.tuned_for(recipe)?,
+            // Beside a tuned model's head the untrained one has the same classes.
+            false => self.base_for(recipe, self.trainable().ok().and_then(|tuned| tuned.labels.clone()))?,
+        };
+        let mut encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
+        self.number_classes(recipe, &mut encoded.examples, &tuned)?;
         let options = BatchOptions {
             batch_size: recipe.train.batch_size,
             max_seq_length: recipe.train.max_seq_length,
             packing: false,
             pad_token_id: model.tokenizer.pad_token_id(),
         };
-        let tuned = if adapter { self.trainable()?.tuned(&model.base) } else { model.base.clone() };
-        let loss = Loss::new(recipe, &model.base);
+        // The reference is the base, also beside a head of the tuned model.
+        let reference = if recipe.objective.has_score_head() { tuned.clone() } else { model.base.clone() };
+        let loss = Loss::new(recipe, &reference);
         crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await
     }
 
@@ -176,8 +188,9 @@ impl Session {
         let trainable = self.trainable()?;
         let mut files = match trainable.method {
             Method::Lora => export::peft::save(trainable, &model.name).await?,
-            Method::Full => export::full::save(trainable, &model.config).await?,
+            Method::Full | Method::LastLayer => export::full::save(&self.tuned()?).await?,
         };
+        files.extend(export::model_config(trainable, &model.config, model.tokenizer.pad_token_id()));
         if let Some(trainer) = &self.trainer {
             files.extend(export::card::files(
                 &trainer.plan,
@@ -233,7 +246,9 @@ impl Session {
     fn new_trainer(&self, recipe: &Recipe) -> Result<Trainer> {
         let (model, dataset) = (self.model()?, self.dataset()?);
         dataset.check_objective(recipe.objective)?;
-        let encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
+        let base = self.base_for(recipe, None)?;
+        let mut encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
+        self.number_classes(recipe, &mut encoded.examples, &base)?;
         if recipe.method == Method::Full {
             // Weights, two moments, gradient and the copy under way: six times the model with its base.
             self.check_total(
@@ -241,7 +256,7 @@ impl Session {
                 "full fine-tuning of this model",
             )?;
         }
-        Trainer::new(model.base.clone(), recipe, encoded.examples)
+        Trainer::new(base, recipe, encoded.examples)
     }
 }
 

@@ -33,6 +33,8 @@ pub struct ModelReport {
     pub has_chat_template: bool,
     /// The tokens that end an answer.
     pub end_of_turn: Vec<String>,
+    /// The classes of a sequence classifier; empty for a language model.
+    pub labels: Vec<String>,
 }
 
 /// A model with what it takes to use it.
@@ -112,6 +114,7 @@ impl Session {
             file_bytes: checkpoint.file_bytes(),
             has_chat_template: tokenizer.has_chat_template(),
             end_of_turn: end_ids.iter().filter_map(|&id| tokenizer.id_to_token(id)).collect(),
+            labels: config.labels.clone().unwrap_or_default(),
         };
         self.reset_training();
         self.model = Some(OpenModel {

@@ -101,7 +101,7 @@ pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// FNV-1a over the rows' token ids and masks.
+/// FNV-1a over the rows' token ids, masks and labels.
 fn digest(trainer: &Trainer) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut eat = |value: u32| hash = (hash ^ value as u64).wrapping_mul(0x0100_0000_01b3);
@@ -112,6 +112,9 @@ fn digest(trainer: &Trainer) -> String {
             ids.iter().zip(loss_mask).for_each(|(&id, &mask)| eat(id * 2 + mask as u32));
         };
         eat_all(&example.input_ids, &example.loss_mask);
+        if let Some(class) = example.class {
+            eat_all(&[class], &[false]);
+        }
         match &example.preference {
             Some(Preference::Over(rejected)) => eat_all(&rejected.input_ids, &rejected.loss_mask),
             Some(Preference::Label(liked)) => eat(*liked as u32),

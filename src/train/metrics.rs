@@ -1,6 +1,8 @@
 use crate::objectives::Counts;
 use serde::{Deserialize, Serialize};
 
+pub use super::judged::{ClassificationMetrics, RewardMetrics};
+
 /// What one optimizer step did. One line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
@@ -14,6 +16,10 @@ pub struct StepReport {
     pub loss: f64,
     /// With the objectives `dpo`, `orpo` and `kto`.
     pub preference: Option<PreferenceMetrics>,
+    /// With the objective `classify`: the share of the step's texts whose class was found.
+    pub accuracy: Option<f64>,
+    /// With the objective `reward`.
+    pub reward: Option<RewardMetrics>,
     pub learning_rate: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
@@ -36,9 +42,21 @@ pub struct Evaluation {
     pub perplexity: Option<f64>,
     /// With the objectives `dpo`, `orpo` and `kto`.
     pub preference: Option<PreferenceMetrics>,
-    /// Target tokens scored.
+    /// With the objective `classify`.
+    pub classification: Option<ClassificationMetrics>,
+    /// With the objective `reward`.
+    pub reward: Option<RewardMetrics>,
+    /// Target tokens scored; tokens read, where whole texts are judged.
     pub tokens: usize,
     pub examples: usize,
+}
+
+/// What an objective measures beside its loss.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metrics {
+    pub preference: Option<PreferenceMetrics>,
+    pub classification: Option<ClassificationMetrics>,
+    pub reward: Option<RewardMetrics>,
 }
 
 /// How far the model tells chosen (or liked) answers from rejected (or disliked) ones.

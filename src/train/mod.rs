@@ -2,12 +2,14 @@
 //! argument.
 
 pub mod checkpoint;
+pub mod judged;
 pub mod metrics;
 pub mod optimizer;
 pub mod plan;
 pub mod schedule;
 pub mod trainer;
 
+pub use judged::{ClassificationMetrics, RewardMetrics};
 pub use metrics::{Evaluation, PreferenceMetrics, StepReport};
 pub use plan::Plan;
 pub use trainer::Trainer;

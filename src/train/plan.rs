@@ -15,6 +15,9 @@ pub struct Plan {
     pub total_parameters: usize,
     pub train_examples: usize,
     pub validation_examples: usize,
+    /// What the split into training and held-out rows means, in sentences for the user.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// What the data and the model contribute to a plan.
@@ -24,6 +27,7 @@ pub struct Sizes {
     pub validation_examples: usize,
     pub trainable_parameters: usize,
     pub total_parameters: usize,
+    pub notes: Vec<String>,
 }
 
 impl Plan {
@@ -48,6 +52,7 @@ impl Plan {
             total_parameters: sizes.total_parameters,
             train_examples: sizes.train_examples,
             validation_examples: sizes.validation_examples,
+            notes: sizes.notes,
         })
     }
 

@@ -1,11 +1,12 @@
 //! The one training loop. A step is a few micro-batches, one update and, now and then,
 //! an evaluation; whoever calls [`Trainer::step`] owns pausing, stopping and saving.
 
-use super::metrics::{Evaluation, PreferenceMetrics, StepReport};
+use super::metrics::{Evaluation, Metrics, StepReport};
 use super::optimizer::{AdamW, clip_factor};
 use super::plan::{Plan, Sizes};
 use crate::adapters::Trainable;
 use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
+use crate::data::classes::only_held_out;
 use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
@@ -59,6 +60,9 @@ impl Trainer {
                 validation_examples: validation.len(),
                 trainable_parameters: trainable.len(),
                 total_parameters: base.config.parameters(),
+                notes: only_held_out(&train, &validation, trainable.labels.as_deref().unwrap_or_default())
+                    .into_iter()
+                    .collect(),
             },
         )?;
         let optimizer = AdamW::new(trainable.len(), recipe.train.weight_decay, &base.device());
@@ -92,16 +96,17 @@ impl Trainer {
         let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
         let leaves = self.trainable.leaves(true);
         let mut total: Option<(Tensor<1>, Tensor<1>)> = None;
-        for (i, batch) in batches.iter().enumerate().filter(|(_, batch)| batch.supervised_tokens > 0) {
+        let teaches = |batch: &Batch| !self.loss.counts(batch).is_empty();
+        for (i, batch) in batches.iter().enumerate().filter(|(_, batch)| teaches(batch)) {
             // The seed follows from the place in the run, so a resumed run draws the same masks.
             let place = (self.done * train.gradient_accumulation_steps + i) as u64;
             let dropout_seed =
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
-            let Share { loss, preference } = self.loss.share(&model, batch, &whole);
+            let Share { loss, figures } = self.loss.share(&model, batch, &whole);
             let mut gradients = loss.backward();
             let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
-            let figures = Tensor::cat([loss.inner()].into_iter().chain(preference).collect(), 0);
+            let figures = Tensor::cat([loss.inner()].into_iter().chain(figures).collect(), 0);
             total = Some(match total {
                 None => (figures, gradient),
                 Some((figures_sum, sum)) => (figures_sum + figures, sum + gradient),
@@ -134,12 +139,15 @@ impl Trainer {
         let seconds = started.elapsed().as_secs_f64();
         let due = self.done.is_multiple_of(self.plan.recipe.eval.eval_steps) || self.finished();
         let evaluation = if due { self.evaluate().await? } else { None };
+        let Metrics { preference, classification, reward } = self.loss.metrics(&read[2..], &whole);
         Ok(StepReport {
             step: self.done,
             total_steps: self.plan.total_steps,
             epoch: self.done as f64 / self.plan.steps_per_epoch as f64,
             loss,
-            preference: PreferenceMetrics::from_sums(&read[2..], &whole),
+            preference,
+            accuracy: classification.map(|classification| classification.accuracy),
+            reward,
             learning_rate,
             grad_norm,
             tokens,

@@ -195,6 +195,7 @@ impl Checkpoint {
                 "gate_proj" | "up_proj" => &[inner, hidden],
                 "down_proj" => &[hidden, inner],
                 "lm_head" => &[vocab, hidden],
+                "score" if tensor.shape.len() == 2 => &[tensor.shape[0], hidden],
                 "norm" | "input_layernorm" | "post_attention_layernorm" => &[hidden],
                 _ => continue,
             };

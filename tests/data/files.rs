@@ -124,7 +124,10 @@ fn columns_are_mapped_by_hand() {
         "recipe: data.mapping is {\"text\": \"body\"}, but the file's columns are question, answer, who, text"
     );
     let half = ColumnMapping { prompt: Some("question".into()), ..Default::default() };
-    assert!(wrong(half).contains("a mapping of prompt, but it must map text, or prompt and completion"));
+    assert!(
+        wrong(half)
+            .contains("a mapping of prompt, but it must map text (and label), or prompt and completion")
+    );
     assert!(wrong(ColumnMapping::default()).contains("data.mapping is empty"));
 }
 

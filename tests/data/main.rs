@@ -4,6 +4,7 @@
 //! - `files`: what a user's file may look like, and what is said about bad ones.
 //! - `templates`, `tokens`, `masks`: parity with transformers and tokenizers.
 //! - `encoding`: truncation, windows, previews and reports.
+//! - `classification`: texts with labels.
 //! - `preference`: rows with chosen and rejected answers, or with rated ones.
 
 use loralet::data::*;
@@ -11,6 +12,7 @@ use loralet::recipe::Objective;
 use loralet::weights::checkpoint::TokenizerFiles;
 use serde_json::Value;
 
+mod classification;
 mod encoding;
 mod files;
 mod masks;

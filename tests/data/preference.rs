@@ -143,7 +143,7 @@ fn the_objective_must_suit_the_rows() {
     assert_eq!(
         said(pairs, Objective::Sft),
         "recipe: objective is \"sft\", but d.jsonl holds preference pairs, for which it must be dpo or orpo or \
-         kto"
+         kto or reward"
     );
     assert!(said(rated, Objective::Dpo).ends_with("for which it must be kto"));
     assert!(said(chat, Objective::Dpo).ends_with("for which it must be text or sft"));

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub mod preference;
+pub mod score;
 
 use burn::tensor::{Device, Tensor};
 use loralet::adapters::Trainable;
@@ -219,6 +220,7 @@ fn batch(recorded: &Value) -> Batch {
         seq,
         packed: false,
         labels: Vec::new(),
+        classes: Vec::new(),
     }
 }
 

@@ -127,11 +127,11 @@ impl Run {
         let model = self.trainable.attach(&self.base, &leaves, None);
         let (mut figures, mut total) = (Vec::new(), vec![0.0; self.trainable.len()]);
         for batch in &batches {
-            let Share { loss, preference } = self.loss.share(&model, batch, &whole);
+            let Share { loss, figures: sums } = self.loss.share(&model, batch, &whole);
             let mut gradients = loss.backward();
             let gradient = read(self.trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
             total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
-            let share = read(Tensor::cat(vec![loss.inner(), preference.unwrap()], 0)).await.unwrap();
+            let share = read(Tensor::cat(vec![loss.inner(), sums.unwrap()], 0)).await.unwrap();
             figures.resize(share.len(), 0.0);
             figures.iter_mut().zip(share).for_each(|(sum, value)| *sum += value as f64);
         }
@@ -179,7 +179,7 @@ fn rated(fixture: &Value) -> Vec<Example> {
 
 fn example(answer: Sequence, preference: Preference) -> Example {
     let Sequence { input_ids, loss_mask } = answer;
-    Example { input_ids, loss_mask, row: 0, truncated: false, preference: Some(preference) }
+    Example { input_ids, loss_mask, row: 0, truncated: false, preference: Some(preference), class: None }
 }
 
 fn sequence(prompt: &Value, answer: &Value) -> Sequence {

@@ -62,6 +62,9 @@ export async function openTiny(page) {
 }
 
 export async function chooseData(page, name, content) {
+  // While a model is being opened no file is taken.
+  const button = at(page, 'data-file').getByRole('button', { name: 'Choose a file' });
+  await button.and(page.locator(':enabled')).waitFor();
   await page.locator('[data-test="data-file"] input[name=file]').setInputFiles(file(name, content));
 }
 

@@ -36,7 +36,7 @@ type Task =
   | {
       task: 'logits';
       input_ids: number[];
-      /** Which logits of each position are written; all of them would be gigabytes. */
+      /** Which logits of each position are written; all of them would be gigabytes. None of a classifier. */
       vocab_ids: number[];
     }
   | { task: 'save_adapter' };
@@ -91,7 +91,7 @@ async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: 
       await train(client, task, recipe, emit);
       break;
     case 'score':
-      emit({ event: 'scored', evaluation: await client.score(recipe, task.adapter) });
+      emit({ event: 'scored', adapter: task.adapter, evaluation: await client.score(recipe, task.adapter) });
       break;
     case 'logits':
       await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(client, task))));
@@ -144,9 +144,12 @@ async function train(
   await uploads;
 }
 
-/** With and without the adapter, in the form that tests/interop/check_peft.py reads. */
+/** With and without the adapter, or a classifier's scores of the text, in the form that the scripts of tests/interop read. */
 async function logits(client: TrainerClient, task: Extract<Task, { task: 'logits' }>): Promise<unknown> {
   const { input_ids, vocab_ids } = task;
+  if (vocab_ids.length === 0) {
+    return { input_ids, scores: [...(await client.logits(Uint32Array.from(input_ids), true))] };
+  }
   const pick = async (adapter: boolean) => {
     const all = await client.logits(Uint32Array.from(input_ids), adapter);
     const vocabulary = all.length / input_ids.length;

@@ -84,6 +84,11 @@ impl Job {
         self.task(json!({ "task": "score", "adapter": adapter }))
     }
 
+    /// The base's loss as well, beside an adapter's.
+    pub fn score_base(self, beside_adapter: bool) -> Self {
+        if beside_adapter { self.score(false) } else { self }
+    }
+
     /// Writes some logits of every position, with and without the adapter, to `logits.json`.
     pub fn logits(self, input_ids: &[u32], vocab_ids: &[u32]) -> Self {
         self.task(json!({ "task": "logits", "input_ids": input_ids, "vocab_ids": vocab_ids }))

@@ -41,21 +41,32 @@ pub fn model(given: &str) -> Result<Model> {
     }
 }
 
-/// The files of a folder in PEFT's layout.
+/// The files of a folder in PEFT's layout; `config.json` too where it names the classes of a head.
 pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     // What the page writes by `train` lies one folder deeper; either is meant.
-    let dir =
-        if dir.join("adapter/adapter_config.json").is_file() { dir.join("adapter") } else { dir.into() };
+    let dir = if dir.join("adapter/adapter_config.json").is_file() {
+        dir.join("adapter")
+    } else {
+        dir.to_path_buf()
+    };
     let names = ["adapter_config.json", "adapter_model.safetensors"];
     for name in names {
         if !dir.join(name).is_file() {
+            let whole = [dir.clone(), dir.join("adapter")];
+            if let Some(whole) = whole.iter().find(|dir| dir.join("model.safetensors").is_file()) {
+                return Err(Failure::Input(format!(
+                    "{0} holds a whole model, not an adapter: give it as --model {0}",
+                    whole.display()
+                )));
+            }
             return Err(Failure::Input(format!(
                 "the adapter folder {} has no {name}: give the folder that train wrote or one in PEFT's layout",
                 dir.display()
             )));
         }
     }
-    Ok(names.iter().map(|name| (name.to_string(), dir.join(name))).collect())
+    let classes = dir.join("config.json").is_file().then_some("config.json");
+    Ok(names.into_iter().chain(classes).map(|name| (name.to_string(), dir.join(name))).collect())
 }
 
 /// A file that must be there.

@@ -63,11 +63,16 @@ impl Recorder {
             }
             "data" => {
                 let data = &event["data"];
-                let (rows, tokens, trained) = (&data["rows"], &data["tokens"], &data["trained_tokens"]);
+                let (rows, tokens) = (&data["rows"], &data["tokens"]);
+                let classes = data["classes"].as_array().map_or(0, Vec::len);
+                let learned = match classes {
+                    0 => format!("{} of them trained", data["trained_tokens"]),
+                    _ => format!("{classes} classes"),
+                };
                 say(
                     "data",
                     format!(
-                        "{}: {rows} rows of {}, {tokens} tokens, {trained} of them trained",
+                        "{}: {rows} rows of {}, {tokens} tokens, {learned}",
                         text(&data["file"]),
                         text(&data["shape_label"])
                     ),
@@ -118,6 +123,9 @@ impl Recorder {
                 plan["train_examples"]
             ),
         );
+        for note in plan["notes"].as_array().into_iter().flatten() {
+            say("note", text(note));
+        }
         self.bar = Some(Bar::new("training", steps));
         self.keep("plan", plan);
     }
@@ -138,6 +146,10 @@ impl Recorder {
             let mut validation = validation.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();
             if let Some(margin) = evaluation["preference"]["rewards_margin"].as_f64() {
                 validation += &format!(", reward margin {margin:.3}");
+            }
+            let judged = [&evaluation["classification"]["accuracy"], &evaluation["reward"]["accuracy"]];
+            if let Some(accuracy) = judged.iter().find_map(|value| value.as_f64()) {
+                validation += &format!(", accuracy {accuracy:.3}");
             }
             bar.set(step, format!("loss {:.4}{validation}, {speed:.0} tokens/s", decimal("loss")));
         }

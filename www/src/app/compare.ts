@@ -1,5 +1,6 @@
 /** One prompt, answered by the base model and by the tuned one. */
 import type { GenerateReport } from '../types.js';
+import { model } from './model.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
 import { training } from './training.js';
@@ -17,6 +18,8 @@ export interface Question {
   system: string;
   maxNewTokens: number;
   temperature: number;
+  /** For a reward model: what it is to judge. */
+  answer: string;
 }
 
 const EMPTY: Side = { text: '', report: null, running: false, step: null };
@@ -65,7 +68,9 @@ class CompareStore extends Store {
     this[side] = { text: '', report: null, running: true, step };
     this.changed();
     const messages = [{ role: 'user', content: question.prompt }];
-    if (question.system.trim()) messages.unshift({ role: 'system', content: question.system });
+    if (judges() === 'reward') messages.push({ role: 'assistant', content: question.answer });
+    if (question.system.trim() && judges() !== 'classify')
+      messages.unshift({ role: 'system', content: question.system });
     const report = await client.generate(
       {
         messages,
@@ -86,6 +91,15 @@ class CompareStore extends Store {
     this[side] = { text: report.text, report, running: false, step };
     this.changed();
   }
+}
+
+/** What the tuned model does instead of writing an answer. */
+export function judges(): 'classify' | 'reward' | null {
+  const objective = training.plan?.recipe.objective;
+  if (objective === 'classify' || objective === 'reward') return objective;
+  const labels = model.open?.report.labels ?? [];
+  if (labels.length > 0) return labels.length > 1 ? 'classify' : 'reward';
+  return null;
 }
 
 export const compare = new CompareStore();

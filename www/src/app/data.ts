@@ -79,9 +79,11 @@ function objectiveFor(shape: DataShape, present: Objective): Objective {
       // There is no assistant to learn from: every token is a target.
       return 'text';
     case 'preference':
-      return present === 'orpo' || present === 'kto' ? present : 'dpo';
+      return present === 'orpo' || present === 'kto' || present === 'reward' ? present : 'dpo';
     case 'unpaired_preference':
       return 'kto';
+    case 'classification':
+      return present === 'text' ? 'text' : 'classify';
     case 'prompt_completion':
     case 'messages':
     case 'share_gpt':

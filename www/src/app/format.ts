@@ -33,6 +33,10 @@ export function loss(value: number): string {
   return value >= 10 ? value.toFixed(2) : value.toFixed(3);
 }
 
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(share > 0 && share < 0.995 ? 1 : 0)} %`;
+}
+
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }

@@ -123,7 +123,7 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'objective',
     label: 'Objective',
-    help: 'What the loss is; it follows from the data, and pairs of answers leave a choice: DPO, ORPO or KTO.',
+    help: 'What the loss is; it follows from the data, and pairs of answers leave a choice: DPO, ORPO, KTO or a reward model.',
     kind: 'select',
     options: [
       { value: 'text', label: 'Text: every token' },
@@ -131,6 +131,29 @@ export const MORE_FIELDS: Field[] = [
       { value: 'dpo', label: 'DPO: pairs, against the base model' },
       { value: 'orpo', label: 'ORPO: pairs, without a reference' },
       { value: 'kto', label: 'KTO: rated answers' },
+      { value: 'classify', label: 'Classify: the label of a text' },
+      { value: 'reward', label: 'Reward model: pairs, a score an answer' },
+    ],
+  },
+  {
+    path: 'method',
+    label: 'Method',
+    help: 'LoRA trains an adapter beside the model; the last layer alone is transfer learning, quick and coarse; full moves every weight and wants a learning rate ten times lower.',
+    kind: 'select',
+    options: [
+      { value: 'lora', label: 'LoRA adapter' },
+      { value: 'last_layer', label: 'Last layer only' },
+      { value: 'full', label: 'Full: every weight' },
+    ],
+  },
+  {
+    path: 'lora.modules_to_save',
+    label: 'Trained whole',
+    help: 'Modules trained and saved whole beside the adapter, for new words; a classifier’s head always is.',
+    kind: 'modules',
+    options: [
+      { value: 'embed_tokens', label: 'embed_tokens' },
+      { value: 'lm_head', label: 'lm_head' },
     ],
   },
   {

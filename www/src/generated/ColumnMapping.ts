@@ -3,7 +3,7 @@
 /**
  * Which column of the file plays which part, for files whose columns have other names.
  *
- * Name `text`, or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
+ * Name `text` (with `label` where texts have a class), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
  * or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
  * (with `prompt` where there is one). `system` goes with all but `text`.
  */

@@ -18,6 +18,11 @@ dropout: number,
  */
 target_modules: Array<string>, 
 /**
+ * Modules trained whole and saved beside the adapter: `embed_tokens`, `lm_head`. A `score` head
+ * always is. Default: none.
+ */
+modules_to_save: Array<string>, 
+/**
  * Scale by alpha / √rank instead (<https://arxiv.org/abs/2312.03732>). Default false.
  */
 use_rslora: boolean, 

@@ -3,4 +3,4 @@
 /**
  * Which weights move.
  */
-export type Method = "lora" | "full";
+export type Method = "lora" | "full" | "last_layer";

@@ -15,4 +15,8 @@ stored_as: string, file_bytes: number, has_chat_template: boolean,
 /**
  * The tokens that end an answer.
  */
-end_of_turn: Array<string>, };
+end_of_turn: Array<string>, 
+/**
+ * The classes of a sequence classifier; empty for a language model.
+ */
+labels: Array<string>, };

@@ -4,4 +4,8 @@ import type { Recipe } from "./Recipe";
 /**
  * A recipe resolved against one model and one data set.
  */
-export type Plan = { recipe: Recipe, total_steps: number, steps_per_epoch: number, warmup_steps: number, trainable_parameters: number, total_parameters: number, train_examples: number, validation_examples: number, };
+export type Plan = { recipe: Recipe, total_steps: number, steps_per_epoch: number, warmup_steps: number, trainable_parameters: number, total_parameters: number, train_examples: number, validation_examples: number, 
+/**
+ * What the split into training and held-out rows means, in sentences for the user.
+ */
+notes: Array<string>, };

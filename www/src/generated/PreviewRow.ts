@@ -17,7 +17,11 @@ line: number,
 /**
  * What a preference row says of this answer.
  */
-verdict: Verdict | null, pieces: Array<PreviewPiece>, 
+verdict: Verdict | null, 
+/**
+ * The class of a labelled text.
+ */
+label: string | null, pieces: Array<PreviewPiece>, 
 /**
  * Tokens in the pieces.
  */

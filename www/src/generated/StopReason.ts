@@ -3,4 +3,4 @@
 /**
  * Why an answer ended.
  */
-export type StopReason = "end_of_turn" | "length" | "caller";
+export type StopReason = "end_of_turn" | "length" | "caller" | "judged";

@@ -1,10 +1,12 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
-import { compare, type Side } from '../app/compare.js';
+import { compare, judges, type Side } from '../app/compare.js';
 import { data } from '../app/data.js';
 import { model } from '../app/model.js';
+import { percent } from '../app/format.js';
 import { Watch } from '../app/store.js';
 import { training } from '../app/training.js';
+import type { LabelProbability } from '../types.js';
 import { shared } from './styles.js';
 
 /** One prompt, two answers side by side. */
@@ -75,6 +77,27 @@ export class CompareSection extends LitElement {
         color: var(--accent);
         animation: blink 1s steps(2) infinite;
       }
+      .labels {
+        display: grid;
+        grid-template-columns: fit-content(40%) 1fr auto;
+        gap: 6px 10px;
+        align-items: center;
+        margin: 0;
+      }
+      .labels dd {
+        margin: 0;
+        font-variant-numeric: tabular-nums;
+      }
+      .labels dt {
+        overflow: hidden;
+        text-overflow: ellipsis;
+      }
+      .labels .likeliest {
+        font-weight: 700;
+      }
+      meter {
+        width: 100%;
+      }
       @keyframes blink {
         50% {
           opacity: 0;
@@ -92,14 +115,21 @@ export class CompareSection extends LitElement {
   override render() {
     const ready = model.open !== null && model.busy === null;
     const prompts = data.open?.sample?.prompts ?? [];
+    const judging = judges();
     return html`
-      <label for="prompt">Prompt</label>
+      <label for="prompt">${judging === 'classify' ? 'Text' : 'Prompt'}</label>
       <textarea
         id="prompt"
         ?disabled=${!ready}
-        placeholder="Ask something your data teaches"
+        placeholder=${judging === 'classify' ? 'A text to label' : 'Ask something your data teaches'}
         @keydown=${this.key}
       ></textarea>
+      ${
+        judging === 'reward'
+          ? html`<label for="answer">Answer to judge</label>
+              <textarea id="answer" ?disabled=${!ready} @keydown=${this.key}></textarea>`
+          : nothing
+      }
       <div class="row chips">
         ${prompts.map(
           (prompt) =>
@@ -108,7 +138,7 @@ export class CompareSection extends LitElement {
             </button>`,
         )}
       </div>
-      <details>
+      <details ?hidden=${judging !== null}>
         <summary>Options</summary>
         <div class="options">
           <div><label for="system">System prompt</label><input id="system" placeholder="none" /></div>
@@ -128,7 +158,7 @@ export class CompareSection extends LitElement {
           ?disabled=${!ready || compare.busy}
           @click=${() => this.ask()}
         >
-          ${training.hasAdapter ? 'Answer with both' : 'Answer'}
+          ${judging ? 'Judge' : 'Answer'}${training.hasAdapter ? ' with both' : ''}
         </button>
         ${compare.busy ? html`<button @click=${() => compare.cancel()}>Stop</button>` : nothing}
         <span class="small muted" role="status">
@@ -137,7 +167,7 @@ export class CompareSection extends LitElement {
       </div>
       ${compare.error ? html`<p class="notice error" role="alert" data-test="compare-error">${compare.error}</p>` : nothing}
       <div class="sides">
-        ${this.side('base', 'Base model', compare.base, 'Its answer appears here.')}
+        ${this.side('base', judging ? 'Base, with an untrained head' : 'Base model', compare.base, 'Its answer appears here.')}
         ${this.side(
           'tuned',
           compare.tuned.step ? `Tuned, step ${compare.tuned.step}` : 'Tuned',
@@ -151,17 +181,21 @@ export class CompareSection extends LitElement {
   private side(name: string, title: string, side: Side, empty: string) {
     const { report } = side;
     const pace =
-      report && report.seconds > 0 ? `${(report.tokens / report.seconds).toFixed(1)} tokens/s` : '';
+      report && report.stopped !== 'judged' && report.seconds > 0
+        ? `${(report.tokens / report.seconds).toFixed(1)} tokens/s`
+        : '';
     return html`<article class=${name} aria-busy=${side.running}>
       <h3><span>${title}</span><span class="muted small">${pace}</span></h3>
       ${
-        side.text || side.running
-          ? html`<p
-              class=${side.running ? 'answer running' : 'answer'}
-              data-test=${`answer-${name}`}
-              .textContent=${side.text.trimStart()}
-            ></p>`
-          : html`<p class="muted">${report ? 'It said nothing.' : empty}</p>`
+        report && report.labels.length > 0
+          ? labelBars(name, report.labels)
+          : side.text || side.running
+            ? html`<p
+                class=${side.running ? 'answer running' : 'answer'}
+                data-test=${`answer-${name}`}
+                .textContent=${side.text.trimStart()}
+              ></p>`
+            : html`<p class="muted">${report ? 'It said nothing.' : empty}</p>`
       }
       ${report?.stopped === 'length' ? html`<p class="muted small">Cut at the most tokens allowed.</p>` : nothing}
     </article>`;
@@ -187,6 +221,22 @@ export class CompareSection extends LitElement {
       system: option('system'),
       maxNewTokens: Math.max(1, Math.round(Number(option('length')) || 96)),
       temperature: Math.max(0, Number(option('temperature')) || 0),
+      answer: (this.renderRoot.querySelector('#answer') as HTMLTextAreaElement | null)?.value.trim() ?? '',
     });
   }
+}
+
+/** A classifier's answer: the likeliest labels with their probabilities. */
+function labelBars(side: string, labels: LabelProbability[]) {
+  const shown = [...labels].sort((a, b) => b.probability - a.probability).slice(0, 8);
+  return html`<dl class="labels" data-test=${`labels-${side}`}>
+    ${shown.map(
+      ({ label, probability }, index) =>
+        html`<dt class=${index === 0 ? 'likeliest' : ''} data-test=${index === 0 ? `answer-${side}` : ''}>
+            ${label}
+          </dt>
+          <dd><meter max="1" .value=${probability} aria-hidden="true"></meter></dd>
+          <dd>${percent(probability)}</dd>`,
+    )}
+  </dl>`;
 }

@@ -53,9 +53,14 @@ export class DataPreview extends LitElement {
   @property({ attribute: false }) rows: PreviewRow[] = [];
 
   override render() {
+    const labelled = this.rows.some((row) => row.label !== null);
     return html`<h3>The first rows, as the model sees them</h3>
       <p class="small muted">
-        It learns to write what is <span class="key">highlighted</span>; the rest is only read.
+        ${
+          labelled
+            ? html`It reads the text and learns to find its <span class="key">label</span>.`
+            : html`It learns to write what is <span class="key">highlighted</span>; the rest is only read.`
+        }
       </p>
       <div data-test="preview">${this.rows.slice(0, SHOWN).map((row) => this.row(row))}</div>
       ${
@@ -71,8 +76,12 @@ export class DataPreview extends LitElement {
   private row(row: PreviewRow) {
     return html`<figure>
       <figcaption>
-        Line ${row.line}${row.verdict ? `, ${row.verdict}` : nothing}: ${plural(row.tokens, 'token')},
-        ${row.trained_tokens} learned${row.truncated ? ', cut' : nothing}
+        Line ${row.line}${row.verdict ? `, ${row.verdict}` : nothing}:
+        ${plural(row.tokens, 'token')}${
+          row.label === null ? `, ${row.trained_tokens} learned` : nothing
+        }${row.truncated ? ', cut' : nothing}${
+          row.label === null ? nothing : html` <span class="key" data-test="label">${row.label}</span>`
+        }
       </figcaption>
       <pre tabindex="0">${row.pieces.map(piece)}</pre>
     </figure>`;

@@ -64,9 +64,15 @@ export class DataReport extends LitElement {
         <h3>What is in it</h3>
         <p>
           <b>${report.file}</b> holds ${plural(report.rows, 'row')} of <b>${report.shape_label}</b>:
-          ${count(report.tokens)} tokens, of which ${count(report.trained_tokens)} (${share} %) are learned. A
-          row has ${report.length_min} to ${report.length_max} tokens, mostly about ${report.length_median}.
+          ${count(report.tokens)}
+          tokens${
+            report.classes.length > 0
+              ? html`, in ${plural(report.classes.length, 'class', 'classes')}`
+              : html`, of which ${count(report.trained_tokens)} (${share} %) are learned`
+          }.
+          A row has ${report.length_min} to ${report.length_max} tokens, mostly about ${report.length_median}.
         </p>
+        ${report.classes.length > 0 ? html`<p data-test="classes">${classes(report)}</p>` : nothing}
         <ul>
           ${finding(report.empty, 'No empty rows', (n) => `${plural(n, 'empty row')} left out`)}
           ${finding(report.duplicates, 'No duplicates', (n) => `${plural(n, 'row')} said twice`)}
@@ -86,6 +92,14 @@ export class DataReport extends LitElement {
       </div>
     </div>`;
   }
+}
+
+/** The largest classes, with their rows. */
+function classes(report: Report): string {
+  const shown = [...report.classes].sort((a, b) => b.rows - a.rows).slice(0, 12);
+  const more = report.classes.length - shown.length;
+  const names = shown.map(({ label, rows }) => `${label} (${count(rows)})`).join(', ');
+  return `Labels: ${names}${more > 0 ? ` and ${count(more)} more` : ''}.`;
 }
 
 function finding(list: RowList, good: string, found: (rows: number) => string) {

@@ -3,12 +3,15 @@ import { customElement } from 'lit/decorators.js';
 import { useData } from '../app/app.js';
 import { data } from '../app/data.js';
 import { model } from '../app/model.js';
+import { MORE_FIELDS } from '../app/settings.js';
+import type { DataReport } from '../types.js';
 import type { Sample } from '../app/samples.js';
 import { Watch } from '../app/store.js';
 import { training } from '../app/training.js';
 import './data-preview.js';
 import './data-report.js';
 import './drop-zone.js';
+import './setting-field.js';
 import { shared } from './styles.js';
 
 /** A file or a sample, then what was understood of it. */
@@ -44,8 +47,12 @@ export class DataSection extends LitElement {
         box-shadow: inset 0 0 0 1px var(--accent);
       }
       data-report,
-      data-preview {
+      data-preview,
+      .objective {
         margin-top: 22px;
+      }
+      .objective {
+        max-width: 420px;
       }
     `,
   ];
@@ -72,6 +79,7 @@ export class DataSection extends LitElement {
       ${
         data.open
           ? html`<data-report .report=${data.open.summary.report}></data-report>
+              ${this.objective(data.open.summary.report, disabled)}
               <data-preview .rows=${data.open.summary.preview}></data-preview>`
           : nothing
       }
@@ -89,6 +97,21 @@ export class DataSection extends LitElement {
       <b>${sample.label}</b>
       <span class="muted small">${sample.description}</span>
     </button>`;
+  }
+
+  /** Shown where the rows leave a choice. */
+  private objective(report: DataReport, disabled: boolean) {
+    const field = MORE_FIELDS.find((field) => field.path === 'objective');
+    if (!field || report.objectives.length < 2) return nothing;
+    const options = field.options?.filter((option) =>
+      report.objectives.some((objective) => objective === option.value),
+    );
+    return html`<setting-field
+      class="objective"
+      data-test="objective"
+      .field=${{ ...field, label: 'What to learn', help: 'Rows of this shape leave a choice.', options }}
+      ?disabled=${disabled}
+    ></setting-field>`;
   }
 
   private dropped(event: CustomEvent<File[]>): void {

@@ -1,6 +1,7 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { bytes } from '../app/format.js';
+import { judges } from '../app/compare.js';
 import { model } from '../app/model.js';
 import { Watch, sentence } from '../app/store.js';
 import { trainer } from '../app/trainer.js';
@@ -64,7 +65,7 @@ export class DownloadSection extends LitElement {
     if (ready && this.listedStep !== training.last?.step) void this.list();
     return html`
       <button class="primary" data-test="download" ?disabled=${!ready} @click=${this.download}>
-        ${this.busy ? 'Packing …' : 'Download adapter (.zip)'}
+        ${this.busy ? 'Packing …' : `Download ${this.whole ? 'model' : 'adapter'} (.zip)`}
       </button>
       ${
         training.hasAdapter
@@ -89,18 +90,38 @@ export class DownloadSection extends LitElement {
           }
         </div>
         <div>
-          <h3>Open it with PEFT</h3>
+          <h3>Open it with ${this.whole ? 'transformers' : 'PEFT'}</h3>
           <pre tabindex="0"><code>${this.snippet()}</code></pre>
         </div>
       </div>
     `;
   }
 
+  /** A run that trains weights of the model itself leaves a whole model. */
+  private get whole(): boolean {
+    return (training.plan?.recipe.method ?? 'lora') !== 'lora';
+  }
+
   private snippet(): string {
     const base = model.open?.base ?? 'path/to/the/base/model';
+    const auto = judges() ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM';
+    if (this.whole) {
+      return [
+        `from transformers import ${auto}`,
+        `model = ${auto}.from_pretrained("model")  # the unpacked zip`,
+      ].join('\n');
+    }
+    if (judges()) {
+      return [
+        `from peft import PeftModel; from transformers import AutoConfig, ${auto}`,
+        'config = AutoConfig.from_pretrained("adapter")  # it has the labels',
+        `base = ${auto}.from_pretrained("${base}", config=config)`,
+        'model = PeftModel.from_pretrained(base, "adapter")  # the unpacked zip',
+      ].join('\n');
+    }
     return [
-      'from peft import PeftModel; from transformers import AutoModelForCausalLM',
-      `base = AutoModelForCausalLM.from_pretrained("${base}")`,
+      `from peft import PeftModel; from transformers import ${auto}`,
+      `base = ${auto}.from_pretrained("${base}")`,
       'model = PeftModel.from_pretrained(base, "adapter")  # the unpacked zip',
     ].join('\n');
   }
@@ -122,7 +143,7 @@ export class DownloadSection extends LitElement {
       const zip = await (await trainer.client()).adapterZip();
       const link = document.createElement('a');
       link.href = URL.createObjectURL(new Blob([zip], { type: 'application/zip' }));
-      link.download = 'adapter.zip';
+      link.download = this.whole ? 'model.zip' : 'adapter.zip';
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     } catch (error) {

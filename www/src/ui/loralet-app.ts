@@ -33,7 +33,7 @@ const SECTIONS: Section[] = [
   { id: 'settings', title: 'Settings', lead: 'Six that matter. The defaults are good ones.' },
   { id: 'train', title: 'Train', lead: 'Watch it learn. Pause, look, go on.' },
   { id: 'compare', title: 'Compare', lead: 'The same prompt, answered before and after.' },
-  { id: 'download', title: 'Download', lead: 'The adapter, ready for PEFT.' },
+  { id: 'download', title: 'Download', lead: 'What was trained, ready for PEFT or transformers.' },
 ];
 
 /** The page: header, the six sections in order, and a list of them that shows what is done. */

@@ -135,15 +135,16 @@ export class SettingField extends LitElement {
   }
 
   private modules(chosen: string[]) {
+    const modules = this.field.options?.map((option) => option.value) ?? MODULES;
     const toggle = (module: string, on: boolean) =>
       recipe.set(
         this.field.path,
-        MODULES.filter((name) => (name === module ? on : chosen.includes(name))),
+        modules.filter((name) => (name === module ? on : chosen.includes(name))),
       );
     return html`<fieldset aria-describedby="help">
       <legend>${this.field.label}</legend>
       <div class="modules">
-        ${MODULES.map(
+        ${modules.map(
           (module) =>
             html`<label
               ><input

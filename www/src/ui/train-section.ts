@@ -1,11 +1,12 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
+import '../charts/confusion-matrix.js';
 import '../charts/loss-chart.js';
 import { data } from '../app/data.js';
-import { bytes, count, duration, loss, short } from '../app/format.js';
+import { bytes, count, duration, loss, percent, short } from '../app/format.js';
 import { model } from '../app/model.js';
 import { recipe } from '../app/recipe.js';
-import { Watch } from '../app/store.js';
+import { Watch, sentence } from '../app/store.js';
 import { trainer } from '../app/trainer.js';
 import { training } from '../app/training.js';
 import { unreachable } from '../worker/protocol.js';
@@ -152,6 +153,7 @@ export class TrainSection extends LitElement {
     const { plan, last, reports, memory } = training;
     if (!plan) return nothing;
     const validation = reports.findLast((report) => report.evaluation !== null)?.evaluation;
+    const classes = validation?.classification;
     const step = last?.step ?? 0;
     return html`
       <progress max=${plan.total_steps} .value=${step} aria-label="Steps done"></progress>
@@ -160,11 +162,18 @@ export class TrainSection extends LitElement {
         ${tile('Training loss', last ? loss(last.loss) : '–')}
         ${tile('Validation loss', validation ? loss(validation.loss) : '–')}
         ${validation?.preference ? tile('Reward margin', loss(validation.preference.rewards_margin)) : nothing}
+        ${last?.accuracy != null ? tile('Training accuracy', percent(last.accuracy)) : nothing}
+        ${classes ? tile('Validation accuracy', percent(classes.accuracy)) : nothing}
+        ${classes ? tile('Macro-F1', loss(classes.macro_f1)) : nothing}
+        ${validation?.reward ? tile('Pairs ranked right', percent(validation.reward.accuracy)) : nothing}
+        ${validation?.reward ? tile('Reward margin', loss(validation.reward.margin)) : nothing}
         ${tile('Tokens / s', last ? count(last.tokens_per_second) : '–')}
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}
       </dl>
       <loss-chart .reports=${reports} .totalSteps=${plan.total_steps}></loss-chart>
+      ${classes ? html`<confusion-matrix .metrics=${classes}></confusion-matrix>` : nothing}
+      ${plan.notes.map((note) => html`<p class="notice warn">${sentence(note)}</p>`)}
       <p class="small muted">
         ${short(plan.trainable_parameters)} of ${short(plan.total_parameters)} parameters are trained, on
         ${count(plan.train_examples)} rows; ${count(plan.validation_examples)} are held out for validation.

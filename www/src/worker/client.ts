@@ -62,16 +62,29 @@ export class TrainerClient {
 
   private constructor(private readonly spawned: Spawned) {
     spawned.worker.onmessage = (message: MessageEvent<FromWorker>) => this.receive(message.data);
-    spawned.worker.onerror = (event) => this.fail(event.message);
+    // A script that does not load is an event without a message.
+    spawned.worker.onerror = (event) =>
+      this.fail((event.message as string | undefined) ?? 'its script did not load');
     spawned.worker.onmessageerror = () => this.fail('a message could not be read');
   }
 
   /** Loads the WebAssembly module, starts a worker and lets it choose its device. */
   static async start(options: { device?: DeviceChoice } = {}): Promise<TrainerClient> {
-    const [module, spawned] = await Promise.all([trainerModule(), spawnWorker()]);
-    const client = new TrainerClient(spawned);
+    const module = await trainerModule();
+    const device = options.device ?? 'auto';
+    // Now and then Chromium does not load a worker's script; a second worker has loaded then.
+    return TrainerClient.create(module, device).catch((error: unknown) => {
+      if (error instanceof TrainerError && error.kind === 'worker')
+        return TrainerClient.create(module, device);
+      throw error;
+    });
+  }
+
+  /** Nothing is awaited between the worker and its listeners: an error before them would never be heard of. */
+  private static async create(module: WebAssembly.Module, device: DeviceChoice): Promise<TrainerClient> {
+    const client = new TrainerClient(await spawnWorker());
     try {
-      client.device = await client.call('create', { module, device: options.device ?? 'auto' });
+      client.device = await client.call('create', { module, device });
     } catch (error) {
       client.terminate();
       throw error;

@@ -1,4 +1,5 @@
-//! `cargo xtask eval`: loss, and perplexity or preference margins, of a model, with or without an adapter, on a data file.
+//! `cargo xtask eval`: loss and what else the objective measures, of a model on a data file; with an adapter, of the tuned
+//! model and of the base.
 
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ pub struct Eval {
     adapter: Option<PathBuf>,
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// What the loss is: text, sft, dpo, orpo or kto [default: the recipe's]
+    /// What the loss is: text, sft, dpo, orpo, kto, classify or reward [default: the recipe's]
     #[arg(long)]
     objective: Option<String>,
     #[command(flatten)]
@@ -44,8 +45,12 @@ impl Eval {
             .data(&data)
             .recipe(recipe)
             .score(!adapter.is_empty())
+            .score_base(!adapter.is_empty())
             .run(|event| {
                 match event["event"].as_str() {
+                    Some("scored") if event["adapter"] == false && !adapter.is_empty() => {
+                        result.insert("base".into(), event["evaluation"].clone());
+                    }
                     Some("scored") => {
                         result.extend(event["evaluation"].as_object().cloned().unwrap_or_default());
                     }

@@ -1,4 +1,5 @@
-//! `cargo xtask generate`: answers a prompt; the answer alone goes to stdout.
+//! `cargo xtask generate`: answers a prompt; the answer alone goes to stdout. A classifier's answer is the text's class,
+//! a reward model's is what it gives an answer.
 
 use std::io::{IsTerminal, Write, stdout};
 use std::path::PathBuf;
@@ -18,8 +19,12 @@ pub struct Generate {
     /// A folder with adapter_config.json and adapter_model.safetensors
     #[arg(long, value_name = "FOLDER")]
     adapter: Option<PathBuf>,
+    /// What to answer; for a classifier the text to classify
     #[arg(long)]
     prompt: String,
+    /// For a reward model: the answer to judge
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    answer: Option<String>,
     /// Continue the prompt as it is, without the chat template
     #[arg(long)]
     raw: bool,
@@ -49,7 +54,10 @@ impl Generate {
             "adapter": adapter.is_some(), "max_new_tokens": self.max_new_tokens, "temperature": self.temperature,
             "top_k": self.top_k, "top_p": self.top_p, "seed": self.seed,
         });
-        let request = with_prompt(request, &self.prompt, self.raw);
+        let mut request = with_prompt(request, &self.prompt, self.raw);
+        if let (Some(answer), Some(messages)) = (&self.answer, request["messages"].as_array_mut()) {
+            messages.push(json!({ "role": "assistant", "content": answer }));
+        }
         let stream = stdout().is_terminal();
         Job::new(&device_name(self.model.device, &Value::Null), &model)
             .adapter(&adapter.unwrap_or_default())
@@ -60,8 +68,14 @@ impl Generate {
                         print!("{}", event["delta"].as_str().unwrap_or_default());
                         stdout().flush()?;
                     }
-                    Some("generated") if stream => println!(),
-                    Some("generated") => println!("{}", event["report"]["text"].as_str().unwrap_or_default()),
+                    Some("generated") if stream && event["report"]["stopped"] != "judged" => println!(),
+                    Some("generated") => {
+                        for label in event["report"]["labels"].as_array().into_iter().flatten() {
+                            let share = label["probability"].as_f64().unwrap_or(0.0);
+                            eprintln!("{:>6.1} %  {}", share * 100.0, label["label"].as_str().unwrap_or("?"));
+                        }
+                        println!("{}", event["report"]["text"].as_str().unwrap_or_default());
+                    }
                     _ => {}
                 }
                 Ok(())

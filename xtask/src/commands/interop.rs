@@ -1,5 +1,7 @@
-//! `cargo xtask interop`: an adapter trained in the browser, opened by PEFT on the same base.
+//! `cargo xtask interop`: an adapter trained in the browser, opened by PEFT on the same base; with `--classify` a
+//! classifier's adapter, and one whose last layer was trained, opened by transformers.
 
+use std::fs;
 use std::process::Command;
 
 use clap::Args;
@@ -7,7 +9,7 @@ use clap::Args;
 use super::Device;
 use super::train::{remove_outputs, require_outputs};
 use crate::browser::Job;
-use crate::error::{Failure, Result};
+use crate::error::{Context, Failure, Result};
 use crate::recorder::Recorder;
 use crate::{inputs, paths, process, progress, provision, site};
 use serde_json::{Value, json};
@@ -17,6 +19,9 @@ pub struct Interop {
     /// Optimizer steps of the adapter
     #[arg(long, default_value_t = 8)]
     steps: u32,
+    /// Train `tiny` to classify the sample of moods instead of SmolLM2 to talk
+    #[arg(long)]
+    classify: bool,
 }
 
 /// SmolLM2's.
@@ -24,6 +29,9 @@ const VOCABULARY: u32 = 49_152;
 
 impl Interop {
     pub fn run(self) -> Result<()> {
+        if self.classify {
+            return self.classifiers();
+        }
         let model = inputs::model("smollm2")?;
         let (data, _) = super::demo::sample()?;
         let python = provision::peers()?;
@@ -58,15 +66,69 @@ impl Interop {
         let mut check = Command::new(python);
         check.arg(&script).arg("--base").arg(&model.files[0].1).arg("--adapter").arg(out.join("adapter"));
         check.arg("--logits").arg(out.join("logits.json"));
-        let finished = process::run_any("PEFT", &mut check)?;
-        let report = finished.output.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
-        let Some(Value::Object(report)) = report else {
-            return Err(Failure::failed(format!("check_peft.py printed no figures:\n{}", finished.output)));
-        };
-        for (name, value) in report {
-            println!("{name:<20} {value}");
-        }
+        show(&mut check)?;
         progress::say("adapter", paths::shown(&out.join("adapter")));
-        if finished.success { Ok(()) } else { Err(Failure::failed("PEFT and the browser do not agree")) }
+        Ok(())
     }
+
+    /// Scores of token ids and labels of texts, by both ways of training a head.
+    fn classifiers(&self) -> Result<()> {
+        let model = inputs::model("tiny")?;
+        let data = inputs::file(&paths::www().join("public/samples/tiny-moods.jsonl"), "data file")?;
+        let python = provision::peers()?;
+        site::build()?;
+        for method in ["lora", "last_layer"] {
+            let out = paths::root().join("out/interop").join(method);
+            let mut recorder = Recorder::new(&out)?;
+            remove_outputs(&out)?;
+            let recipe = json!({
+                "objective": "classify", "method": method,
+                "train": { "max_steps": self.steps, "batch_size": 8, "max_seq_length": 96, "learning_rate": 5e-3 },
+                "eval": { "validation_fraction": 0.0 },
+            });
+            let input_ids: Vec<u32> = (0..24).map(|i| (i * 37 + 11) % 1000).collect();
+            let texts =
+                ["Mia lost her red kite.", " Tom  laughed,\nand \u{201c}Pip\u{201d} ran away. Caf\u{e9}!"];
+            let mut job = Job::new(Device::Cpu.name(), &model)
+                .data(&data)
+                .recipe(recipe)
+                .outputs(&out)
+                .train(None, None, None)
+                .save_adapter()
+                .logits(&input_ids, &[]);
+            for text in texts {
+                job = job.generate(text, json!({ "prompt": text, "adapter": true }));
+            }
+            let mut judged = Vec::new();
+            job.run(|event| {
+                if event["event"] == "generated" {
+                    judged.push(json!({ "text": event["label"], "labels": event["report"]["labels"] }));
+                }
+                recorder.on_event(event)
+            })?;
+            recorder.finish()?;
+            let labels = out.join("labels.json");
+            fs::write(&labels, Value::from(judged).to_string()).context(labels.display())?;
+            let mut check = Command::new(&python);
+            check.arg(paths::root().join("tests/interop/check_score.py"));
+            check.arg("--base").arg(paths::www().join("public/models/tiny"));
+            check.arg("--trained").arg(out.join("adapter"));
+            check.arg("--scores").arg(out.join("logits.json")).arg("--labels").arg(&labels);
+            show(&mut check)?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a script's figures; its exit code says whether they agree.
+fn show(check: &mut Command) -> Result<()> {
+    let finished = process::run_any("the comparison", check)?;
+    let report = finished.output.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
+    let Some(Value::Object(report)) = report else {
+        return Err(Failure::failed(format!("the comparison printed no figures:\n{}", finished.output)));
+    };
+    for (name, value) in report {
+        println!("{name:<20} {value}");
+    }
+    if finished.success { Ok(()) } else { Err(Failure::failed("the reference and the browser do not agree")) }
 }

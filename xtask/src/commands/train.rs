@@ -34,9 +34,11 @@ pub struct Train {
     stop_after: Option<u64>,
 }
 
-/// What a run must have written to count as done.
+/// What a run must have written to count as done, by whether its method is LoRA.
 const OUTPUTS: &[&str] =
     &["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "metrics.jsonl", "run.json"];
+const WHOLE_MODEL: &[&str] =
+    &["adapter/config.json", "adapter/model.safetensors", "metrics.jsonl", "run.json"];
 
 impl Train {
     pub fn run(self) -> Result<()> {
@@ -58,16 +60,18 @@ impl Train {
             .train(resume.as_ref(), checkpoint, self.stop_after)
             .save_adapter()
             .run(|event| recorder.on_event(event))?;
-        recorder.finish()?;
-        require_outputs(&self.out, OUTPUTS)?;
-        progress::say("done", format!("the adapter is in {}", paths::shown(&self.out.join("adapter"))));
+        let run = recorder.finish()?;
+        let is_adapter = run["plan"]["recipe"]["method"] == "lora";
+        let (outputs, what) = if is_adapter { (OUTPUTS, "adapter") } else { (WHOLE_MODEL, "tuned model") };
+        require_outputs(&self.out, outputs)?;
+        progress::say("done", format!("the {what} is in {}", paths::shown(&self.out.join("adapter"))));
         Ok(())
     }
 }
 
 /// An old adapter must not pass for this run's.
 pub(super) fn remove_outputs(out: &Path) -> Result<()> {
-    for name in OUTPUTS.iter().filter(|name| **name != "metrics.jsonl") {
+    for name in OUTPUTS.iter().chain(WHOLE_MODEL).filter(|name| **name != "metrics.jsonl") {
         match fs::remove_file(out.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::Input(format!(

@@ -32,6 +32,7 @@ pub fn run() -> Result<Counts> {
     let mut checks = Checks::default();
     trains_and_uses_the_adapter(&dir, &data, &mut checks)?;
     resumes_to_the_same_losses(&dir, &data, &mut checks)?;
+    trains_a_classifier(&dir, &mut checks)?;
     rejects_bad_input(&dir, &data, &mut checks)?;
     Ok(checks.counts)
 }
@@ -144,6 +145,48 @@ fn resumes_to_the_same_losses(dir: &Path, data: &Path, checks: &mut Checks) -> R
     Ok(())
 }
 
+fn trains_a_classifier(dir: &Path, checks: &mut Checks) -> Result<()> {
+    let data = dir.join("weather.csv");
+    let row = |i: usize| match i % 2 {
+        0 => format!("The sun shines on day {i}.,warm\n"),
+        _ => format!("The snow falls on day {i}.,cold\n"),
+    };
+    fs::write(&data, "text,label\n".to_string() + &(0..24).map(row).collect::<String>())?;
+    let (data, out) = (text(&data), dir.join("classifier"));
+    let model = ["--model", "tiny", "--device", "cpu"];
+    for (method, rate) in [("lora", "0.01"), ("last_layer", "0.05")] {
+        let out = text(&out.join(method));
+        let method_setting = format!("method={method}");
+        let rate_setting = format!("train.learning_rate={rate}");
+        let settings = ["objective=classify", &method_setting, &rate_setting, "train.max_steps=12"];
+        let settings: Vec<&str> = settings.into_iter().flat_map(|setting| ["--set", setting]).collect();
+        let trained =
+            xtask(&[&["train"], &model[..], &["--data", &data, "--out", &out], &settings].concat())?;
+        checks.that(&format!("a classifier trains ({method})"), trained.code == Some(0), &trained);
+        let adapter = format!("{out}/adapter");
+        let used = match method {
+            "lora" => ["--model", "tiny", "--device", "cpu", "--adapter", &adapter],
+            _ => ["--model", &adapter, "--device", "cpu", "--temperature", "0"],
+        };
+        let label = xtask(&[&["generate", "--prompt", "The snow falls."], &used[..]].concat())?;
+        checks.that(
+            &format!("generate prints the label alone ({method})"),
+            label.stdout.trim() == "cold",
+            &label,
+        );
+    }
+    let adapter = text(&out.join("lora"));
+    let ended = xtask(
+        &[&["eval"], &model[..], &["--data", &data, "--objective", "classify", "--adapter", &adapter]]
+            .concat(),
+    )?;
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let accuracy = |of: &Value| of["classification"]["accuracy"].as_f64();
+    let (tuned, base) = (accuracy(&result), accuracy(&result["base"]));
+    checks.that("eval prints the accuracy of base and tuned", tuned > Some(0.9) && base.is_some(), &ended);
+    Ok(())
+}
+
 fn rejects_bad_input(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()> {
     let file = |name: &str, bytes: &[u8]| -> Result<String> {
         fs::write(dir.join(name), bytes)?;
@@ -152,6 +195,8 @@ fn rejects_bad_input(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()>
     let (data, out) = (text(data), text(&dir.join("bad")));
     let empty = file("empty.jsonl", b"")?;
     let broken = file("broken.jsonl", b"{\"text\": \"one\"}\n{\"text\": \"two\"\n{\"text\": \"three\"}\n")?;
+    let one_class = file("one-class.csv", b"text,label\nIt is hot.,warm\nIt is sunny.,warm\n")?;
+    let fractions = file("fractions.tsv", b"text\tlabel\nIt is hot.\t0.5\n")?;
     let corrupt = file("corrupt.gguf", b"GGUF\x03\x00\x00\x00 and then nothing of the kind")?;
     // What the sentence must name, the model, the data, a setting.
     let cases: &[(&str, &str, &str, &str)] = &[
@@ -162,6 +207,8 @@ fn rejects_bad_input(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()>
         ("2", "tiny", &broken, "train.max_steps=1"),
         ("rank", "tiny", &data, "lora.rank=0"),
         ("learning_rate", "tiny", &data, "train.learning_rat=1"),
+        ("only the label", "tiny", &one_class, "objective=classify"),
+        ("line 2", "tiny", &fractions, "objective=classify"),
     ];
     for (named, model, data, setting) in cases {
         let ended = xtask(&[

@@ -1,0 +1,87 @@
+//! Weights that are trained whole: all of them, the last layer's, or a few beside an adapter.
+
+use super::trainable::{Leaf, Parameter};
+use crate::models::Llama;
+use crate::models::llama::Weight;
+use crate::models::score::{self, Score};
+use crate::recipe::Method;
+use burn::tensor::Tensor;
+
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const HEAD: &str = "lm_head.weight";
+
+/// The base's weights that a method trains whole, from place `offset` of the flat buffer on, and their
+/// values in the same order, each flat.
+pub(super) fn parameters(
+    base: &Llama,
+    method: Method,
+    modules_to_save: &[String],
+    mut offset: usize,
+) -> (Vec<Parameter>, Vec<Tensor<1>>) {
+    let saved = |name: &str| modules_to_save.iter().any(|module| name.ends_with(&format!("{module}.weight")));
+    let judges = base.score.is_some();
+    let last_block = format!("model.layers.{}.", base.layers.len().saturating_sub(1));
+    let is_trained = |name: &str| match method {
+        Method::Full => true,
+        Method::LastLayer if judges => name == score::WEIGHT,
+        Method::LastLayer => name.starts_with(&last_block) || name == "model.norm.weight",
+        Method::Lora => name == score::WEIGHT || saved(name),
+    };
+    let mut base = untied(base, method == Method::Lora && saved(HEAD));
+    let (mut parameters, mut values) = (Vec::new(), Vec::new());
+    for (name, weight) in base.weights_mut() {
+        if !is_trained(&name) {
+            continue;
+        }
+        let (shape, flat) = match weight {
+            Weight::Matrix(weight) => {
+                let [rows, columns] = weight.dims();
+                (vec![rows, columns], weight.clone().reshape([rows * columns]))
+            }
+            Weight::Vector(weight) => (weight.dims().to_vec(), weight.clone()),
+        };
+        let parameter = Parameter { name, shape, offset };
+        offset += parameter.len();
+        parameters.push(parameter);
+        values.push(flat);
+    }
+    (parameters, values)
+}
+
+/// A copy of the base with these weights in the place of its own.
+pub(super) fn replace(
+    base: &Llama,
+    method: Method,
+    parameters: &[Parameter],
+    leaves: &[Leaf],
+    labels: &Option<Vec<String>>,
+) -> Llama {
+    let leaf = |name: &str| {
+        let place = parameters.iter().position(|parameter| parameter.name == name)?;
+        leaves.get(place)
+    };
+    let mut model = base.clone();
+    if let (Some(Leaf::Matrix(weight)), Some(labels)) = (leaf(score::WEIGHT), labels) {
+        model = base.with_score(Score { weight: weight.clone(), labels: labels.clone() });
+    }
+    // As in PEFT, the trained copy of a tied matrix goes its own way and the other use keeps the base's.
+    let copied = leaf(HEAD).is_some() || leaf(EMBEDDING).is_some();
+    model = untied(&model, method == Method::Lora && copied);
+    for (name, weight) in model.weights_mut() {
+        match (weight, leaf(&name)) {
+            (Weight::Matrix(weight), Some(Leaf::Matrix(leaf))) => *weight = leaf.clone(),
+            (Weight::Vector(weight), Some(Leaf::Vector(leaf))) => *weight = leaf.clone(),
+            _ => {}
+        }
+    }
+    model
+}
+
+/// A copy whose output projection is a tensor of its own, if `asked` and it is tied.
+fn untied(model: &Llama, asked: bool) -> Llama {
+    let mut model = model.clone();
+    if asked && model.lm_head.is_none() && model.score.is_none() {
+        model.lm_head = Some(model.embed_tokens.clone());
+    }
+    model
+}

@@ -1,0 +1,70 @@
+//! How well whole texts are judged: classes found, answers ranked.
+
+use crate::objectives::Counts;
+use serde::{Deserialize, Serialize};
+
+/// How well the classes are told apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct ClassificationMetrics {
+    /// Share of the texts whose class was found.
+    pub accuracy: f64,
+    /// Mean over the classes of the harmonic mean of precision and recall, as scikit-learn's `f1_score`
+    /// with `average="macro"`: classes that neither occur nor were guessed are left out.
+    pub macro_f1: f64,
+    /// Share of the most frequent class: the accuracy of always guessing it.
+    pub majority_share: f64,
+    pub labels: Vec<String>,
+    /// A row a true class, a column a guess, in the order of `labels`; numbers of texts.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// How well a reward model ranks answers. The names are TRL's, but for the two means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct RewardMetrics {
+    /// Share of pairs whose chosen answer has the higher reward.
+    pub accuracy: f64,
+    /// Mean of what the chosen answers have more.
+    pub margin: f64,
+    /// Mean reward of the chosen answers.
+    pub chosen: f64,
+    /// Mean reward of the rejected answers.
+    pub rejected: f64,
+}
+
+impl ClassificationMetrics {
+    /// From a confusion matrix `[labels * labels]`, a row a true class.
+    pub fn from_counts(counts: &[f64], labels: &[String]) -> ClassificationMetrics {
+        let classes = labels.len();
+        let confusion: Vec<Vec<usize>> = counts
+            .chunks(classes.max(1))
+            .map(|row| row.iter().map(|&count| count.round() as usize).collect())
+            .collect();
+        let of_class = |class: usize| confusion[class].iter().sum::<usize>();
+        let guessed = |class: usize| confusion.iter().map(|row| row[class]).sum::<usize>();
+        let found = |class: usize| confusion[class][class];
+        let total = (0..classes).map(of_class).sum::<usize>().max(1) as f64;
+        let f1: Vec<f64> = (0..classes)
+            .filter(|&class| of_class(class) + guessed(class) > 0)
+            .map(|class| 2.0 * found(class) as f64 / (of_class(class) + guessed(class)) as f64)
+            .collect();
+        ClassificationMetrics {
+            accuracy: (0..classes).map(found).sum::<usize>() as f64 / total,
+            macro_f1: f1.iter().sum::<f64>() / f1.len().max(1) as f64,
+            majority_share: (0..classes).map(of_class).max().unwrap_or(0) as f64 / total,
+            labels: labels.to_vec(),
+            confusion,
+        }
+    }
+}
+
+impl RewardMetrics {
+    /// From the sums of [`crate::objectives::reward::share`]; `None` where there are none.
+    pub fn from_sums(sums: &[f64], whole: &Counts) -> Option<RewardMetrics> {
+        let [chosen, rejected, wins] = sums else { return None };
+        let mean = |sum: &f64| sum / whole.chosen.max(1) as f64;
+        let (chosen, rejected) = (mean(chosen), mean(rejected));
+        Some(RewardMetrics { accuracy: mean(wins), margin: chosen - rejected, chosen, rejected })
+    }
+}
