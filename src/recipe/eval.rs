@@ -8,7 +8,8 @@ pub struct EvalRecipe {
     pub validation_fraction: f64,
     /// Steps between evaluations. Default 20.
     pub eval_steps: usize,
-    /// Not available yet; must be null.
+    /// Ends the run after this many evaluations in a row without a lower held-out loss, and takes back the values that
+    /// had the lowest, also where the run ends by itself. Default null: the run goes on to its last step.
     pub early_stopping_patience: Option<usize>,
     /// Reserved for the forgetting probe; it has no effect yet.
     pub forgetting_probe: bool,

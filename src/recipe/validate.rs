@@ -60,12 +60,16 @@ impl Recipe {
         let fraction = self.eval.validation_fraction;
         check((0.0..=0.9).contains(&fraction), "eval.validation_fraction", fraction, "from 0 to 0.9")?;
         check(self.eval.eval_steps >= 1, "eval.eval_steps", self.eval.eval_steps, "at least 1")?;
-        check(
-            self.eval.early_stopping_patience.is_none(),
-            "eval.early_stopping_patience",
-            "set",
-            "null: early stopping is not available yet",
-        )
+        self.validate_early_stopping()
+    }
+
+    fn validate_early_stopping(&self) -> Result<()> {
+        let Some(patience) = self.eval.early_stopping_patience else { return Ok(()) };
+        let key = "eval.early_stopping_patience";
+        check(patience >= 1, key, patience, "at least 1, or null to switch early stopping off")?;
+        let expected =
+            "null while eval.validation_fraction is 0: without held-out rows there is nothing to stop by";
+        check(self.eval.validation_fraction > 0.0, key, patience, expected)
     }
 
     fn validate_modules_to_save(&self) -> Result<()> {

@@ -116,6 +116,9 @@ impl Session {
         if report.evaluation.is_some() {
             self.last_evaluation = report.evaluation.clone();
         }
+        if let (Some(_), Some(best)) = (report.restored_step, &trainer.best) {
+            self.last_evaluation = Some(best.record.evaluation.clone());
+        }
         Ok(report)
     }
 

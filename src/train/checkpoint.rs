@@ -1,6 +1,7 @@
 //! A run on disk: parameters, optimizer, position. One safetensors file whose header
 //! carries the recipe, so that a checkpoint alone says what it belongs to.
 
+use super::early_stopping::{Best, BestEvaluation};
 use super::trainer::Trainer;
 use crate::data::encode::{Example, Preference};
 use crate::error::{Error, Result};
@@ -18,6 +19,9 @@ pub struct Header {
     pub optimizer_updates: usize,
     /// Digest of the encoded rows: resuming on other data would not be the same run.
     pub data_digest: String,
+    /// With early stopping, once there was an evaluation.
+    #[serde(default)]
+    pub best: Option<BestEvaluation>,
 }
 
 const KEY: &str = "loralet";
@@ -30,6 +34,7 @@ pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         done: trainer.done,
         optimizer_updates: trainer.optimizer.updates,
         data_digest: digest(trainer),
+        best: trainer.best.as_ref().map(|best| best.record.clone()),
     };
     let header = serde_json::to_string(&header).expect("a header is plain JSON");
     let total = trainer.trainable.len();
@@ -38,8 +43,9 @@ pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         ("first_moment", &trainer.optimizer.first_moment),
         ("second_moment", &trainer.optimizer.second_moment),
     ];
+    let best = trainer.best.as_ref().map(|best| ("best_values", &best.values));
     let mut parts = Vec::new();
-    for (name, tensor) in tensors {
+    for (name, tensor) in tensors.into_iter().chain(best) {
         parts.push((name.to_string(), vec![total], read(tensor.clone()).await?));
     }
     safetensors::serialize(&parts, &[(KEY, header.as_str())])
@@ -92,7 +98,10 @@ pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
         Ok(parts.swap_remove(place).1)
     };
     let (values, first, second) = (take("values")?, take("first_moment")?, take("second_moment")?);
+    let best = header.best.map(|record| Ok((record, take("best_values")?))).transpose()?;
     let device = trainer.base.device();
+    trainer.best =
+        best.map(|(record, values)| Best { record, values: float_tensor(values, [total], &device) });
     trainer.trainable.values = float_tensor(values, [total], &device);
     trainer.optimizer.first_moment = float_tensor(first, [total], &device);
     trainer.optimizer.second_moment = float_tensor(second, [total], &device);

@@ -29,6 +29,9 @@ pub struct StepReport {
     pub seconds: f64,
     /// Present on the steps that evaluate.
     pub evaluation: Option<Evaluation>,
+    /// On the last step of a run with `eval.early_stopping_patience`: the step with the lowest held-out loss,
+    /// whose values the run has taken back.
+    pub restored_step: Option<usize>,
     pub finished: bool,
 }
 

@@ -2,6 +2,7 @@
 //! argument.
 
 pub mod checkpoint;
+pub mod early_stopping;
 pub mod judged;
 pub mod metrics;
 pub mod optimizer;

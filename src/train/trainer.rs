@@ -1,6 +1,7 @@
 //! The one training loop. A step is a few micro-batches, one update and, now and then,
 //! an evaluation; whoever calls [`Trainer::step`] owns pausing, stopping and saving.
 
+use super::early_stopping::Best;
 use super::metrics::{Evaluation, Metrics, StepReport};
 use super::optimizer::{AdamW, clip_factor};
 use super::plan::{Plan, Sizes};
@@ -25,6 +26,8 @@ pub struct Trainer {
     pub validation: Vec<Example>,
     /// Optimizer steps done.
     pub done: usize,
+    /// With `eval.early_stopping_patience`, once there was an evaluation.
+    pub best: Option<Best>,
     loss: Loss,
     options: BatchOptions,
     /// The micro-batches of one epoch, with its number.
@@ -33,7 +36,7 @@ pub struct Trainer {
 
 impl Trainer {
     /// # Errors
-    /// No rows to train on, or rows longer than the model's positions.
+    /// No rows to train on, none to stop by, or rows longer than the model's positions.
     pub fn new(base: Llama, recipe: &Recipe, examples: Vec<Example>) -> Result<Trainer> {
         let (train, validation) = split(examples, recipe.eval.validation_fraction, recipe.train.seed);
         let limit = base.config.max_position_embeddings;
@@ -42,6 +45,14 @@ impl Trainer {
                 key: "train.max_seq_length".into(),
                 value: recipe.train.max_seq_length.to_string(),
                 expected: format!("the model has positions for {limit} tokens, so it must be at most that"),
+            });
+        }
+        if let (Some(patience), true) = (recipe.eval.early_stopping_patience, validation.is_empty()) {
+            return Err(Error::InvalidSetting {
+                key: "eval.early_stopping_patience".into(),
+                value: patience.to_string(),
+                expected: "no row of this file is held out to stop by; raise eval.validation_fraction or set it to null"
+                    .into(),
             });
         }
         let options = BatchOptions {
@@ -70,6 +81,7 @@ impl Trainer {
             loss: Loss::new(recipe, &base),
             order: (0, order),
             done: 0,
+            best: None,
             base,
             plan,
             trainable,
@@ -81,7 +93,9 @@ impl Trainer {
     }
 
     pub fn finished(&self) -> bool {
-        self.done >= self.plan.total_steps
+        let patience = self.plan.recipe.eval.early_stopping_patience;
+        let stopped = |best: &Best| patience.is_some_and(|patience| best.record.without_better >= patience);
+        self.done >= self.plan.total_steps || self.best.as_ref().is_some_and(stopped)
     }
 
     /// One optimizer step. When it fails, parameters and optimizer are as they were.
@@ -139,6 +153,7 @@ impl Trainer {
         let seconds = started.elapsed().as_secs_f64();
         let due = self.done.is_multiple_of(self.plan.recipe.eval.eval_steps) || self.finished();
         let evaluation = if due { self.evaluate().await? } else { None };
+        let restored_step = self.keep_the_best(evaluation.as_ref());
         let Metrics { preference, classification, reward } = self.loss.metrics(&read[2..], &whole);
         Ok(StepReport {
             step: self.done,
@@ -154,6 +169,7 @@ impl Trainer {
             tokens_per_second: tokens as f64 / seconds.max(1e-9),
             seconds,
             evaluation,
+            restored_step,
             finished: self.finished(),
         })
     }
@@ -165,6 +181,18 @@ impl Trainer {
         }
         let model = self.trainable.tuned(&self.base);
         eval::loss(&model, &self.validation, &self.options, &self.loss).await.map(Some)
+    }
+
+    /// With early stopping, remembers the best values and, when the run is over, takes them back; the step they
+    /// are of is then the answer.
+    fn keep_the_best(&mut self, evaluation: Option<&Evaluation>) -> Option<usize> {
+        self.plan.recipe.eval.early_stopping_patience?;
+        if let Some(evaluation) = evaluation {
+            self.best = Some(Best::after(self.best.take(), self.done, evaluation, &self.trainable.values));
+        }
+        let best = self.best.as_ref().filter(|_| self.finished())?;
+        self.trainable.values = best.values.clone();
+        Some(best.record.step)
     }
 
     /// The micro-batches of the next step. The position in the data follows from the

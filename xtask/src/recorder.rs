@@ -83,6 +83,16 @@ impl Recorder {
             "step" => self.step(&event["report"])?,
             "trained" => {
                 self.bar = None;
+                let restored = self.steps.last().and_then(|step| step["restored_step"].as_u64());
+                if let Some(step) = restored {
+                    let ended = format!("the run ended after step {}", self.steps.len());
+                    say(
+                        "best",
+                        format!(
+                            "{ended}; the held-out loss was lowest at step {step}, whose values it took back"
+                        ),
+                    );
+                }
                 self.keep("outcome", &event["outcome"]);
             }
             "memory" => self.keep("memory", &event["memory"]),

@@ -5,6 +5,8 @@ export interface Field {
   label: string;
   help: string;
   kind: 'number' | 'integer' | 'optional_integer' | 'toggle' | 'select' | 'modules';
+  /** What an empty optional number means. */
+  empty?: string;
   options?: { value: string; label: string }[];
 }
 
@@ -189,6 +191,13 @@ export const MORE_FIELDS: Field[] = [
     label: 'Steps between validations',
     help: 'How often the loss on the held-out rows is measured.',
     kind: 'integer',
+  },
+  {
+    path: 'eval.early_stopping_patience',
+    label: 'Early stopping',
+    help: 'Ends the run after this many validations in a row without a lower loss and keeps the best adapter; empty means never.',
+    kind: 'optional_integer',
+    empty: 'never',
   },
   {
     path: 'device',

@@ -116,7 +116,7 @@ class TrainingStore extends Store {
       this.reports = run.reports.filter((report) => report.step <= run.step);
       this.savedStep = run.step;
       this.saved = null;
-      if (run.step >= run.totalSteps) this.state = 'finished';
+      if (run.step >= run.totalSteps || this.last?.finished) this.state = 'finished';
       void this.watchEnd(client.finished());
     });
   }

@@ -10,7 +10,8 @@ validation_fraction: number,
  */
 eval_steps: number, 
 /**
- * Not available yet; must be null.
+ * Ends the run after this many evaluations in a row without a lower held-out loss, and takes back the values that
+ * had the lowest, also where the run ends by itself. Default null: the run goes on to its last step.
  */
 early_stopping_patience: number | null, 
 /**

@@ -42,4 +42,9 @@ tokens: number, tokens_per_second: number, seconds: number,
 /**
  * Present on the steps that evaluate.
  */
-evaluation: Evaluation | null, finished: boolean, };
+evaluation: Evaluation | null, 
+/**
+ * On the last step of a run with `eval.early_stopping_patience`: the step with the lowest held-out loss,
+ * whose values the run has taken back.
+ */
+restored_step: number | null, finished: boolean, };

@@ -94,7 +94,7 @@ export class SettingField extends LitElement {
             inputmode="decimal"
             autocomplete="off"
             .value=${invalid ? this.typed : value === null ? '' : String(value)}
-            placeholder=${kind === 'optional_integer' ? 'no limit' : ''}
+            placeholder=${kind === 'optional_integer' ? (this.field.empty ?? 'no limit') : ''}
             aria-describedby=${invalid ? 'problem help' : 'help'}
             aria-invalid=${invalid}
             ?disabled=${this.disabled}

@@ -5,10 +5,12 @@ import '../charts/loss-chart.js';
 import { data } from '../app/data.js';
 import { bytes, count, duration, loss, percent, short } from '../app/format.js';
 import { model } from '../app/model.js';
+import { overfitting } from '../app/overfitting.js';
 import { recipe } from '../app/recipe.js';
 import { Watch, sentence } from '../app/store.js';
 import { trainer } from '../app/trainer.js';
 import { training } from '../app/training.js';
+import type { StepReport } from '../types.js';
 import { unreachable } from '../worker/protocol.js';
 import { shared } from './styles.js';
 
@@ -141,7 +143,7 @@ export class TrainSection extends LitElement {
       case 'stopped':
         return `Stopped at step ${step}. The adapter is ready to try and to download.`;
       case 'finished':
-        return 'Finished. Compare it below, then download it.';
+        return `${finished(training.last)} Compare it below, then download it.`;
       case 'failed':
         return 'The run ended with an error.';
       default:
@@ -155,6 +157,7 @@ export class TrainSection extends LitElement {
     const validation = reports.findLast((report) => report.evaluation !== null)?.evaluation;
     const classes = validation?.classification;
     const step = last?.step ?? 0;
+    const gap = overfitting(reports);
     return html`
       <progress max=${plan.total_steps} .value=${step} aria-label="Steps done"></progress>
       <dl class="tiles" data-test="tiles">
@@ -171,6 +174,7 @@ export class TrainSection extends LitElement {
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}
       </dl>
+      ${gap ? html`<p class="notice warn" data-test="overfitting">${gap}</p>` : nothing}
       <loss-chart .reports=${reports} .totalSteps=${plan.total_steps}></loss-chart>
       ${classes ? html`<confusion-matrix .metrics=${classes}></confusion-matrix>` : nothing}
       ${plan.notes.map((note) => html`<p class="notice warn">${sentence(note)}</p>`)}
@@ -186,6 +190,16 @@ export class TrainSection extends LitElement {
     if (!device) return nothing;
     return html`<p class="small muted" data-test="device">${device.reason} (${device.name}).</p>`;
   }
+}
+
+/** How the run ended. */
+function finished(last: StepReport | null): string {
+  const restored = last?.restored_step ?? null;
+  if (!last || restored === null) return 'Finished.';
+  const early = last.step < last.total_steps ? `Stopped early at step ${last.step}.` : 'Finished.';
+  return restored === last.step
+    ? `${early} The last validation was the best.`
+    : `${early} The adapter is that of step ${restored}, where the validation loss was lowest.`;
 }
 
 function tile(name: string, value: string) {
