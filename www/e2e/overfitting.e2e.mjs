@@ -1,11 +1,12 @@
 /** A model that learns its rows by heart: said in words, and stopped. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { at, chooseData, openPage, openTiny, set, startBrowser, startServer, status } from './setup.mjs';
 
-/** Numbers that follow no rule: nothing learned from one row helps with another. */
-const ROWS = Array.from({ length: 20 }, (_, i) => `How far is stop ${i}?,It is ${(i * 7919) % 97} miles.`);
-const FILE = `prompt,completion\n${ROWS.join('\n')}\n`;
+/** So few rows that a few epochs know them by heart. */
+const SAMPLE = new URL('../public/samples/tiny-duck.jsonl', import.meta.url);
+const FILE = readFileSync(SAMPLE, 'utf8').split('\n').slice(0, 20).join('\n');
 
 let server, browser, page;
 before(async () => (server = await startServer()), { timeout: 1_800_000 });
@@ -16,15 +17,15 @@ describe('overfitting', () => {
     browser = await startBrowser();
     page = await openPage(browser, `${server.url}?device=cpu`);
     await openTiny(page);
-    await chooseData(page, 'stops.csv', FILE);
+    await chooseData(page, 'ducks.jsonl', FILE);
     await at(page, 'report').waitFor();
   });
   after(() => browser.close());
 
   const settings = {
-    'train.learning_rate': 0.02,
+    'train.learning_rate': 0.003,
     'train.max_steps': 60,
-    'eval.eval_steps': 2,
+    'eval.eval_steps': 4,
     'eval.validation_fraction': 0.4,
   };
 
@@ -45,7 +46,7 @@ describe('overfitting', () => {
     const said = await at(page, 'train-status').innerText();
     const [, end, best] = said.match(/at step (\d+)\..* that of step (\d+),/) ?? [];
     assert.ok(Number(end) < 60, said);
-    assert.equal(Number(end) - Number(best), 6, said);
+    assert.equal(Number(end) - Number(best), 3 * 4, said);
   });
 
   test('a patience of 0 is explained beside its field', async () => {
