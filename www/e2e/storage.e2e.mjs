@@ -104,6 +104,7 @@ test('a stopped run is offered after a reload and goes on', async () => {
   }
   await at(page, 'stop').click();
   await status(page, 'Stopped at step 3');
+  await saved(page);
   const before = (await tiles(page))['Training loss'];
 
   await page.reload();
@@ -115,6 +116,7 @@ test('a stopped run is offered after a reload and goes on', async () => {
   await at(page, 'continue').click();
   await status(page, 'Finished');
   assert.equal((await tiles(page)).Step, '12 of 12');
+  await saved(page);
 
   await page.reload();
   await banner.getByText('A finished run is kept here.').waitFor();
@@ -138,4 +140,9 @@ async function fillHub(page, repo) {
   await hub.locator('details').evaluate((details) => (details.open = true));
   await hub.getByLabel('Endpoint').fill(`${server.url}hub`);
   await hub.getByLabel('Repository id').fill(repo);
+}
+
+/** A run is offered again once it is in storage, a moment after its end. */
+async function saved(page) {
+  await at(page, 'train-status').filter({ hasNotText: 'Saving' }).waitFor();
 }

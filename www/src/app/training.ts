@@ -22,6 +22,8 @@ class TrainingStore extends Store {
   /** A run of an earlier visit that can go on. */
   saved: SavedRun | null = null;
   savedStep = 0;
+  /** Checkpoints on their way to storage. */
+  savesUnderWay = 0;
   private saving: Promise<void> = Promise.resolve();
 
   get last(): StepReport | null {
@@ -133,7 +135,14 @@ class TrainingStore extends Store {
     },
     onCheckpoint: (bytes, step) => {
       // One after the other: each replaces the one before.
-      this.saving = this.saving.then(() => this.save(bytes, step)).catch(() => undefined);
+      this.savesUnderWay += 1;
+      this.saving = this.saving
+        .then(() => this.save(bytes, step))
+        .catch(() => undefined)
+        .finally(() => {
+          this.savesUnderWay -= 1;
+          this.changed();
+        });
     },
   };
 

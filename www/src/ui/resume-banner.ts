@@ -36,7 +36,7 @@ export class ResumeBanner extends LitElement {
   override render() {
     const run = training.saved;
     if (!run) return nothing;
-    const finished = run.step >= run.totalSteps;
+    const finished = run.step >= run.totalSteps || run.reports.at(-1)?.finished === true;
     const when = new Date(run.savedAt).toLocaleString();
     return html`<div class="banner" role="region" aria-label="Earlier run">
       <div class="text">

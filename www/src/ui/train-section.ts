@@ -127,6 +127,7 @@ export class TrainSection extends LitElement {
 
   private status(): string {
     const step = training.last?.step ?? training.savedStep;
+    const saving = training.savesUnderWay > 0 ? ' Saving the run …' : '';
     switch (training.state) {
       case 'idle':
         if (!model.open) return 'Choose a model and data first.';
@@ -141,9 +142,9 @@ export class TrainSection extends LitElement {
       case 'stopping':
         return 'Stopping after this step …';
       case 'stopped':
-        return `Stopped at step ${step}. The adapter is ready to try and to download.`;
+        return `Stopped at step ${step}. The adapter is ready to try and to download.${saving}`;
       case 'finished':
-        return `${finished(training.last)} Compare it below, then download it.`;
+        return `${finished(training.last)} Compare it below, then download it.${saving}`;
       case 'failed':
         return 'The run ended with an error.';
       default:
