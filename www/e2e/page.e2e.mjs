@@ -152,3 +152,21 @@ test('the theme toggle goes round and is remembered', async () => {
   assert.equal(await other.evaluate(() => document.documentElement.dataset.theme), 'dark');
   await other.context().close();
 });
+
+test('a worker that never loads is replaced', async () => {
+  const context = await browser.newContext();
+  const other = await context.newPage();
+  await other.addInitScript(() => {
+    const { Worker } = window;
+    // The first worker of the page, in whichever frame, is one that says nothing.
+    window.Worker = function (url, options) {
+      window.top.workersMade = (window.top.workersMade ?? 0) + 1;
+      const silent = URL.createObjectURL(new Blob([''], { type: 'text/javascript' }));
+      return new Worker(window.top.workersMade === 1 ? silent : url, options);
+    };
+  });
+  await other.goto(`${server.url}?device=cpu`);
+  await openTiny(other);
+  assert.ok((await other.evaluate(() => window.workersMade)) > 1);
+  await context.close();
+});

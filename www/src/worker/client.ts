@@ -52,10 +52,14 @@ interface Pending {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+/** How long a worker may take until its script runs, before another is tried. */
+const LOADING_SECONDS = 10;
+
 export class TrainerClient {
   /** What the trainer runs on and why; known once started. */
   device!: DeviceReport;
   private readonly pending = new Map<number, Pending>();
+  private loaded = false;
   private nextId = 1;
   private handlers: TrainHandlers = {};
   private ended: PromiseWithResolvers<'finished' | 'stopped'> = withResolvers();
@@ -72,8 +76,8 @@ export class TrainerClient {
   static async start(options: { device?: DeviceChoice } = {}): Promise<TrainerClient> {
     const module = await trainerModule();
     const device = options.device ?? 'auto';
-    // Now and then Chromium does not load a worker's script; a second worker has loaded then.
-    return TrainerClient.create(module, device).catch((error: unknown) => {
+    // About once in sixty pages Chromium makes no worker, most often without saying so; a second one has loaded then.
+    return TrainerClient.create(module, device, LOADING_SECONDS).catch((error: unknown) => {
       if (error instanceof TrainerError && error.kind === 'worker')
         return TrainerClient.create(module, device);
       throw error;
@@ -81,8 +85,16 @@ export class TrainerClient {
   }
 
   /** Nothing is awaited between the worker and its listeners: an error before them would never be heard of. */
-  private static async create(module: WebAssembly.Module, device: DeviceChoice): Promise<TrainerClient> {
+  private static async create(
+    module: WebAssembly.Module,
+    device: DeviceChoice,
+    loadingSeconds?: number,
+  ): Promise<TrainerClient> {
     const client = new TrainerClient(await spawnWorker());
+    if (loadingSeconds) {
+      const silent = () => client.loaded || client.fail('its script did not load');
+      setTimeout(silent, loadingSeconds * 1000);
+    }
     try {
       client.device = await client.call('create', { module, device });
     } catch (error) {
@@ -225,6 +237,9 @@ export class TrainerClient {
 
   private receive(message: FromWorker): void {
     switch (message.type) {
+      case 'loaded':
+        this.loaded = true;
+        break;
       case 'answer':
         this.take(message.id)?.resolve(message.value);
         break;

@@ -74,6 +74,8 @@ export type Reply =
   | { type: 'error'; id: number; error: WireError };
 
 export type Event =
+  /** The worker's script runs. */
+  | { type: 'loaded' }
   | { type: 'model_progress'; id: number; done: number; total: number }
   | { type: 'text'; id: number; delta: string }
   | { type: 'step'; report: StepReport }

@@ -28,6 +28,8 @@ self.onmessage = (message: MessageEvent<Request>) => {
   );
 };
 
+send({ type: 'loaded' });
+
 interface Answered {
   value: unknown;
   transfer?: Transferable[];
