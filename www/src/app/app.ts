@@ -37,8 +37,7 @@ async function startTrainer(device: DeviceChoice): Promise<void> {
     await trainer.start('auto');
     trainer.error = reason;
   });
-  await recipe.load();
-  if (trainer.error === null) recipe.set('device', device);
+  await recipe.load(trainer.error === null ? device : 'auto');
 }
 
 /** A newly opened model leaves the adapter and the answers of the one before behind. */

@@ -29,6 +29,8 @@ export interface Busy {
   share: number;
 }
 
+type FetchFiles = (signal: AbortSignal) => Promise<Omit<OpenModel, 'report'>>;
+
 class ModelStore extends Store {
   bundled: BundledModel[] = [];
   stored: CachedModel[] = [];
@@ -36,6 +38,7 @@ class ModelStore extends Store {
   busy: Busy | null = null;
   error: { place: Place; text: string } | null = null;
   private abort: AbortController | null = null;
+  private opening: Promise<boolean> = Promise.resolve(false);
 
   async refresh(): Promise<void> {
     this.bundled = await listBundled().catch(() => []);
@@ -110,6 +113,11 @@ class ModelStore extends Store {
     return bundled ? this.openBundled(bundled) : false;
   }
 
+  /** Resolves when no model is being opened. */
+  async settled(): Promise<void> {
+    await this.opening;
+  }
+
   /** Hands the open model to a new trainer. */
   async reopen(): Promise<void> {
     const open = this.open;
@@ -137,13 +145,14 @@ class ModelStore extends Store {
     this.changed();
   }
 
+  private load(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
+    if (this.busy) return Promise.resolve(false);
+    this.opening = this.fetchAndOpen(place, name, fetchFiles);
+    return this.opening;
+  }
+
   /** Fetches, opens and locks the network. What was open before stays open if any of it fails. */
-  private async load(
-    place: Place,
-    name: string,
-    fetchFiles: (signal: AbortSignal) => Promise<Omit<OpenModel, 'report'>>,
-  ): Promise<boolean> {
-    if (this.busy) return false;
+  private async fetchAndOpen(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
     this.error = null;
     this.busy = { place, name, what: 'Fetching', transfer: null, share: 0 };
     this.abort = new AbortController();

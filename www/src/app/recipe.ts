@@ -1,5 +1,5 @@
 /** The settings of the next run, checked by the trainer as they are typed. */
-import type { Recipe } from '../types.js';
+import type { DeviceChoice, Recipe } from '../types.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
 
@@ -21,8 +21,9 @@ class RecipeStore extends Store {
   /** Text that is not a number and so never became a value. */
   private unreadable: Record<string, string> = {};
 
-  async load(): Promise<void> {
-    if (!this.loaded) this.value = await (await trainer.client()).defaultRecipe();
+  /** The defaults, on the device that the trainer was started with. */
+  async load(device: DeviceChoice): Promise<void> {
+    if (!this.loaded) this.value = { ...(await (await trainer.client()).defaultRecipe()), device };
     this.loaded = true;
     this.changed();
   }

@@ -206,6 +206,8 @@ class TrainingStore extends Store {
 
 /** A fresh trainer on the chosen device, with the model and the data that were open. */
 export async function restartTrainer(): Promise<void> {
+  // A model that is on its way to the old trainer has to arrive, or it would be lost with it.
+  await model.settled();
   try {
     await trainer.start(recipe.value.device);
   } catch {
