@@ -55,6 +55,7 @@ async fn webgpu_follows_the_references() {
     loralet::web::start();
     let (device, _, report) = choose("webgpu").await.unwrap();
     assert_eq!(report.kind, "webgpu", "{}", report.reason);
+    support::kernels::kernels(&device, 1e-4).await;
     support::full_rows(&device, 1e-3).await;
     support::padded_and_packed(&device, 1e-3).await;
     support::peft_adapters(&device, 1e-3).await;

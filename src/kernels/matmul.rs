@@ -27,7 +27,11 @@ pub trait Matmul: Backend {
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
-impl Matmul for burn::backend::Wgpu {}
+impl Matmul for burn::backend::Wgpu {
+    fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gpu::matmul::product(&lhs, &rhs).unwrap_or_else(|| Self::float_matmul(lhs, rhs))
+    }
+}
 
 impl Matmul for Flex {
     fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -3,7 +3,11 @@
 
 pub mod exp;
 pub mod gemm;
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
+mod gpu;
 pub mod matmul;
+pub mod rms_norm;
+pub mod rotary;
 pub mod softmax;
 pub mod swiglu;
 

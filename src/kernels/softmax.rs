@@ -6,6 +6,8 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::ops::ActivationOps;
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Tensor};
@@ -19,21 +21,29 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait Softmax: Backend {
-    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let last = x.shape().num_dims() - 1;
-        <Self as ActivationOps<Self>>::softmax(x, last)
-    }
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// From the output y and its gradient g: y·(g − Σ g·y).
-    fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        let last = y.shape().num_dims() - 1;
-        let sums = Self::float_sum_dim(Self::float_mul(grad.clone(), y.clone()), last);
-        Self::float_mul(y, Self::float_sub(grad, sums))
-    }
+    fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
-impl Softmax for burn::backend::Wgpu {}
+impl Softmax for burn::backend::Wgpu {
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gpu::softmax::rows(&x).unwrap_or_else(|| {
+            let last = x.shape().num_dims() - 1;
+            <Self as ActivationOps<Self>>::softmax(x, last)
+        })
+    }
+
+    fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gpu::softmax::rows_backward(&y, &grad).unwrap_or_else(|| {
+            let last = y.shape().num_dims() - 1;
+            let sums = Self::float_sum_dim(Self::float_mul(grad.clone(), y.clone()), last);
+            Self::float_mul(y, Self::float_sub(grad, sums))
+        })
+    }
+}
 
 impl Softmax for Flex {
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -90,6 +100,10 @@ impl<B: Softmax, C: CheckpointStrategy> Softmax for Autodiff<B, C> {
             OpsKind::Tracked(prepared) => prepared.finish(output.clone(), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
+    }
+
+    fn softmax_rows_backward(_y: FloatTensor<Self>, _grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        unreachable!("gradients of gradients are never taken")
     }
 }
 

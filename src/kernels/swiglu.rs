@@ -4,7 +4,8 @@ use super::in_order;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::ops::ActivationOps;
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
+use burn::backend::ops::{ActivationOps, FloatTensorOps};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Tensor};
@@ -20,29 +21,41 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait SwiGlu: Backend {
-    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        let sigmoid = <Self as ActivationOps<Self>>::sigmoid(gate.clone());
-        Self::float_mul(Self::float_mul(gate, sigmoid), up)
-    }
+    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The gradients for gate and up.
     fn gated_backward(
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let sigmoid = <Self as ActivationOps<Self>>::sigmoid(gate.clone());
-        let silu = Self::float_mul(gate, sigmoid.clone());
-        // silu' = σ + silu·(1 − σ)
-        let rest = Self::float_add_scalar(Self::float_neg(sigmoid.clone()), 1.0.into());
-        let slope = Self::float_add(sigmoid, Self::float_mul(silu.clone(), rest));
-        let for_gate = Self::float_mul(Self::float_mul(grad.clone(), up), slope);
-        (for_gate, Self::float_mul(grad, silu))
-    }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
-impl SwiGlu for burn::backend::Wgpu {}
+impl SwiGlu for burn::backend::Wgpu {
+    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gpu::swiglu::gated(&gate, &up).unwrap_or_else(|| {
+            let sigmoid = <Self as ActivationOps<Self>>::sigmoid(gate.clone());
+            Self::float_mul(Self::float_mul(gate, sigmoid), up)
+        })
+    }
+
+    fn gated_backward(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        super::gpu::swiglu::gated_backward(&gate, &up, &grad).unwrap_or_else(|| {
+            let sigmoid = <Self as ActivationOps<Self>>::sigmoid(gate.clone());
+            let silu = Self::float_mul(gate, sigmoid.clone());
+            // silu' = σ + silu·(1 − σ)
+            let rest = Self::float_add_scalar(Self::float_neg(sigmoid.clone()), 1.0.into());
+            let slope = Self::float_add(sigmoid, Self::float_mul(silu.clone(), rest));
+            let for_gate = Self::float_mul(Self::float_mul(grad.clone(), up), slope);
+            (for_gate, Self::float_mul(grad, silu))
+        })
+    }
+}
 
 impl SwiGlu for Flex {
     fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {

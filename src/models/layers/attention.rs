@@ -64,8 +64,8 @@ impl Attention {
         let q = heads(self.q_proj.forward(x.clone()), self.num_attention_heads);
         let k = heads(self.k_proj.forward(x.clone()), self.num_key_value_heads);
         let v = heads(self.v_proj.forward(x), self.num_key_value_heads);
-        let q = rotation.apply(q) * (self.head_dim as f64).powf(-0.5);
-        let k = rotation.apply(k);
+        let q = rotation.apply(q, (self.head_dim as f64).powf(-0.5));
+        let k = rotation.apply(k, 1.0);
         let (k, v) = match cache {
             Some(cache) => cache.extend(k, v),
             None => (k, v),

@@ -1,3 +1,4 @@
+use crate::kernels::rms_norm::rms_norm;
 use burn::tensor::Tensor;
 
 /// Root-mean-square normalisation (<https://arxiv.org/abs/1910.07467>).
@@ -13,8 +14,6 @@ impl RmsNorm {
     /// - x: `[tokens, hidden]`
     /// - output: `[tokens, hidden]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let mean_square = x.clone().square().mean_dim(1); // [tokens, 1]
-        let inverse = (mean_square + self.eps).sqrt().recip();
-        x * inverse * self.weight.clone().unsqueeze::<2>()
+        rms_norm(x, self.weight.clone(), self.eps)
     }
 }

@@ -1,3 +1,4 @@
+use crate::kernels::rotary::rotate;
 use crate::models::float_tensor;
 use burn::tensor::{Device, Tensor};
 
@@ -64,15 +65,9 @@ impl RotaryEmbedding {
 impl Rotation {
     /// # Shapes
     /// - x: `[batch, heads, seq, head_dim]`
-    /// - output: the same
-    pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, _, _, head_dim] = x.dims();
-        let half = head_dim / 2;
-        let first = x.clone().narrow(3, 0, half);
-        let second = x.narrow(3, half, half);
-        let turned_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
-        let turned_second = second * self.cos.clone() + first * self.sin.clone();
-        Tensor::cat(vec![turned_first, turned_second], 3)
+    /// - output: the same, times `scale`
+    pub fn apply(&self, x: Tensor<4>, scale: f64) -> Tensor<4> {
+        rotate(x, self.cos.clone(), self.sin.clone(), scale)
     }
 }
 

@@ -1,0 +1,118 @@
+//! Root-mean-square normalisation: one workgroup a row, one dispatch forward and one backward.
+
+use super::{Four, GpuTensor, MOST_GROUPS, buffer, empty, in_fours};
+use burn::backend::TensorMetadata;
+use burn::cubecl;
+use cubecl::prelude::*;
+
+/// Units that share a row.
+const WIDTH: u32 = 32;
+
+/// `x / √(mean x² + eps) · weight`, or `None` where rows are no whole fours.
+///
+/// # Shapes
+/// - x, output: `[tokens, hidden]`
+/// - weight: `[1, hidden]`
+pub fn rms_norm(x: &GpuTensor, weight: &GpuTensor, eps: f32) -> Option<GpuTensor> {
+    let (rows, fours) = sizes(x)?;
+    if !in_fours(weight) {
+        return None;
+    }
+    let output = empty(x.shape(), x);
+    // SAFETY: both tensors have as many rows of as many fours, and the weight has one row.
+    unsafe {
+        forward_kernel::launch_unchecked(
+            &x.client,
+            CubeCount::Static(rows as u32, 1, 1),
+            CubeDim::new_1d(WIDTH),
+            buffer(x),
+            buffer(weight),
+            buffer(&output),
+            fours as u32,
+            eps,
+        );
+    }
+    Some(output)
+}
+
+/// The gradient for x.
+pub fn backward(x: &GpuTensor, weight: &GpuTensor, grad: &GpuTensor, eps: f32) -> Option<GpuTensor> {
+    let (rows, fours) = sizes(x)?;
+    if !in_fours(weight) || !in_fours(grad) {
+        return None;
+    }
+    let output = empty(x.shape(), x);
+    // SAFETY: all three tensors have as many rows of as many fours, and the weight has one row.
+    unsafe {
+        backward_kernel::launch_unchecked(
+            &x.client,
+            CubeCount::Static(rows as u32, 1, 1),
+            CubeDim::new_1d(WIDTH),
+            buffer(x),
+            buffer(weight),
+            buffer(grad),
+            buffer(&output),
+            fours as u32,
+            eps,
+        );
+    }
+    Some(output)
+}
+
+/// Rows and fours a row.
+fn sizes(x: &GpuTensor) -> Option<(usize, usize)> {
+    let (rows, width) = (x.shape()[0], x.shape()[1]);
+    (in_fours(x) && rows <= MOST_GROUPS).then_some((rows, width / 4))
+}
+
+#[cube(launch_unchecked)]
+fn forward_kernel(x: &[Four], weight: &[Four], output: &mut [Four], fours: u32, eps: f32) {
+    let start = CUBE_POS_X * fours;
+    let mut squares = 0.0f32;
+    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+        let four = x[(start + i) as usize];
+        squares += four.dot(four);
+    }
+    let mut parts = Shared::<[f32]>::new_slice(32usize);
+    parts[UNIT_POS_X as usize] = squares;
+    sync_cube();
+    let mut sum = 0.0f32;
+    for i in 0..WIDTH {
+        sum += parts[i as usize];
+    }
+    let inverse = Four::new(1.0f32 / (sum / (fours * 4) as f32 + eps).sqrt());
+    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+        output[(start + i) as usize] = x[(start + i) as usize] * inverse * weight[i as usize];
+    }
+}
+
+/// With g the gradient times the weight: (g − x·Σ(g·x)/(n·(mean x² + eps))) / √(mean x² + eps).
+#[cube(launch_unchecked)]
+fn backward_kernel(x: &[Four], weight: &[Four], grad: &[Four], output: &mut [Four], fours: u32, eps: f32) {
+    let start = CUBE_POS_X * fours;
+    let mut squares = 0.0f32;
+    let mut products = 0.0f32;
+    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+        let four = x[(start + i) as usize];
+        squares += four.dot(four);
+        products += four.dot(grad[(start + i) as usize] * weight[i as usize]);
+    }
+    let mut parts = Shared::<[f32]>::new_slice(64usize);
+    parts[UNIT_POS_X as usize] = squares;
+    parts[(UNIT_POS_X + WIDTH) as usize] = products;
+    sync_cube();
+    let mut sum = 0.0f32;
+    let mut dot = 0.0f32;
+    for i in 0..WIDTH {
+        sum += parts[i as usize];
+        dot += parts[(i + WIDTH) as usize];
+    }
+    let width = (fours * 4) as f32;
+    let mean = sum / width + eps;
+    let inverse = Four::new(1.0f32 / mean.sqrt());
+    let back = Four::new(dot / (width * mean));
+    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+        let wanted = grad[(start + i) as usize] * weight[i as usize];
+        output[(start + i) as usize] = (wanted - x[(start + i) as usize] * back) * inverse;
+    }
+}

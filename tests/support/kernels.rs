@@ -1,0 +1,140 @@
+//! The kernels of a device against burn's stock operations on the CPU: outputs and all gradients.
+
+use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
+use loralet::eval::read;
+use loralet::kernels::{
+    matmul::matmul, rms_norm::rms_norm, rotary::rotate, softmax::softmax, swiglu::swiglu,
+};
+
+/// One case: what it computes from leaves of these shapes, by our kernels or by stock operations.
+struct Case {
+    name: &'static str,
+    shapes: &'static [&'static [usize]],
+    compute: fn(&[Tensor<4>], bool) -> Tensor<4>,
+}
+
+fn product(ours: bool, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    if ours { matmul(a, b) } else { a.matmul(b) }
+}
+
+fn flat(x: &Tensor<4>) -> Tensor<2> {
+    let [a, b, c, d] = x.dims();
+    x.clone().reshape([a * b * c, d])
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "product of rows and columns",
+        shapes: &[&[1, 1, 36, 28], &[1, 1, 20, 28]],
+        compute: |leaves, ours| {
+            let (x, w) = (flat(&leaves[0]), flat(&leaves[1]));
+            let y = if ours { matmul(x, w.transpose()) } else { x.matmul(w.transpose()) };
+            y.reshape([1, 1, 36, 20])
+        },
+    },
+    Case {
+        name: "product of many rows",
+        shapes: &[&[1, 1, 300, 64], &[1, 1, 64, 256]],
+        compute: |leaves, ours| product(ours, leaves[0].clone(), leaves[1].clone()),
+    },
+    Case {
+        name: "product of turned matrices",
+        shapes: &[&[1, 1, 28, 36], &[1, 1, 20, 28]],
+        compute: |leaves, ours| product(ours, leaves[0].clone().transpose(), leaves[1].clone().transpose()),
+    },
+    Case {
+        name: "product of heads that lie apart",
+        shapes: &[&[2, 12, 3, 8], &[2, 12, 3, 8]],
+        compute: |leaves, ours| {
+            let head = |x: &Tensor<4>| x.clone().swap_dims(1, 2);
+            product(ours, head(&leaves[0]), head(&leaves[1]).transpose())
+        },
+    },
+    Case {
+        name: "product of odd sizes",
+        shapes: &[&[2, 3, 7, 5], &[2, 3, 5, 9]],
+        compute: |leaves, ours| product(ours, leaves[0].clone(), leaves[1].clone()),
+    },
+    Case {
+        name: "product with an odd depth",
+        shapes: &[&[1, 2, 13, 8], &[1, 2, 13, 12]],
+        compute: |leaves, ours| product(ours, leaves[0].clone().transpose(), leaves[1].clone()),
+    },
+    Case { name: "SwiGLU", shapes: &[&[1, 1, 12, 24], &[1, 1, 12, 24]], compute: gated },
+    Case { name: "SwiGLU of odd sizes", shapes: &[&[1, 1, 5, 7], &[1, 1, 5, 7]], compute: gated },
+    Case { name: "softmax", shapes: &[&[2, 3, 5, 8]], compute: rows },
+    Case { name: "softmax of odd rows", shapes: &[&[2, 3, 5, 7]], compute: rows },
+    Case { name: "RMSNorm", shapes: &[&[1, 2, 6, 200], &[1, 1, 1, 200]], compute: normed },
+    Case { name: "RMSNorm of odd rows", shapes: &[&[1, 2, 6, 13], &[1, 1, 1, 13]], compute: normed },
+    Case { name: "RoPE", shapes: &[&[2, 5, 3, 16]], compute: turned },
+    Case { name: "RoPE of small heads", shapes: &[&[2, 5, 3, 4]], compute: turned },
+];
+
+fn gated(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
+    let (gate, up) = (flat(&leaves[0]) * 8.0, flat(&leaves[1]));
+    let y = if ours { swiglu(gate, up) } else { activation::silu(gate) * up };
+    y.reshape(leaves[0].dims())
+}
+
+fn rows(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
+    let x = leaves[0].clone() * 8.0;
+    if ours { softmax(x) } else { activation::softmax(x, 3) }
+}
+
+fn normed(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
+    let (x, weight) = (flat(&leaves[0]), flat(&leaves[1]));
+    let y = if ours {
+        rms_norm(x, weight.squeeze_dim(0), 1e-5)
+    } else {
+        x.clone() * (x.square().mean_dim(1) + 1e-5).sqrt().recip() * weight
+    };
+    y.reshape(leaves[0].dims())
+}
+
+fn turned(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
+    let [batch, seq, _, head_dim] = leaves[0].dims();
+    let (x, half) = (leaves[0].clone().swap_dims(1, 2), head_dim / 2);
+    let device = leaves[0].device().inner();
+    let (cos, sin) = (values(&[batch, 1, seq, half], 7, &device), values(&[batch, 1, seq, half], 8, &device));
+    if ours {
+        return rotate(x, cos, sin, 0.7);
+    }
+    let (first, second) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
+    let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
+    Tensor::cat(vec![turned_first, second * cos + first * sin], 3) * 0.7
+}
+
+/// # Panics
+/// When an output or a gradient differs by more than `tolerance`.
+pub async fn kernels(device: &Device, tolerance: f32) {
+    for case in CASES {
+        let ours = run(case, device, true).await;
+        let stock = run(case, &Device::flex(), false).await;
+        for (part, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
+            assert_eq!(ours.len(), stock.len());
+            for (i, (a, b)) in ours.iter().zip(stock).enumerate() {
+                assert!((a - b).abs() <= tolerance, "{}, part {part}: value {i} is {a}, not {b}", case.name);
+            }
+        }
+    }
+}
+
+/// The output, then the gradient of each leaf.
+async fn run(case: &Case, device: &Device, ours: bool) -> Vec<Vec<f32>> {
+    let leaf = |(i, shape): (usize, &&[usize])| values(shape, i, device).autodiff().require_grad();
+    let leaves: Vec<Tensor<4>> = case.shapes.iter().enumerate().map(leaf).collect();
+    let y = (case.compute)(&leaves, ours);
+    let weights = values(&y.dims(), 9, device);
+    let gradients: Gradients = (y.clone() * weights).sum().backward();
+    let mut parts = vec![read(y.inner()).await.unwrap()];
+    for leaf in &leaves {
+        parts.push(read(leaf.grad(&gradients).unwrap()).await.unwrap());
+    }
+    parts
+}
+
+fn values(shape: &[usize], seed: usize, device: &Device) -> Tensor<4> {
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|i: usize| ((i * 7 + seed * 3) as f32 * 0.61).sin()).collect();
+    Tensor::from_data(TensorData::new(values, shape.to_vec()), device)
+}
