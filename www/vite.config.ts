@@ -4,8 +4,8 @@ import { defineConfig } from 'vite';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// headless.html is the page without an interface that `cargo xtask train` drives.
-const pages = ['index.html', 'headless.html'].map(here).filter((path) => existsSync(path));
+// headless.html is the page without an interface that `cargo xtask train` drives; bench.html times steps.
+const pages = ['index.html', 'headless.html', 'bench.html'].map(here).filter((path) => existsSync(path));
 
 export default defineConfig({
   // Relative addresses: the built page works in any folder of any static host.

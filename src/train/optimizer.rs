@@ -13,6 +13,9 @@ pub struct AdamW {
     pub second_moment: Tensor<1>,
     pub updates: usize,
     pub weight_decay: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
 }
 
 impl AdamW {
@@ -22,6 +25,9 @@ impl AdamW {
             second_moment: Tensor::zeros([total], device),
             updates: 0,
             weight_decay,
+            beta1: BETA1,
+            beta2: BETA2,
+            epsilon: EPSILON,
         }
     }
 
@@ -31,11 +37,12 @@ impl AdamW {
     /// - values, gradient, output: `[total]`
     pub fn update(&mut self, values: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
         self.updates += 1;
-        let correction1 = 1.0 - BETA1.powi(self.updates as i32);
-        let correction2 = 1.0 - BETA2.powi(self.updates as i32);
-        let first = self.first_moment.clone() * BETA1 + gradient.clone() * (1.0 - BETA1);
-        let second = self.second_moment.clone() * BETA2 + gradient.square() * (1.0 - BETA2);
-        let denominator = second.clone().sqrt() / correction2.sqrt() + EPSILON;
+        let (beta1, beta2) = (self.beta1, self.beta2);
+        let correction1 = 1.0 - beta1.powi(self.updates as i32);
+        let correction2 = 1.0 - beta2.powi(self.updates as i32);
+        let first = self.first_moment.clone() * beta1 + gradient.clone() * (1.0 - beta1);
+        let second = self.second_moment.clone() * beta2 + gradient.square() * (1.0 - beta2);
+        let denominator = second.clone().sqrt() / correction2.sqrt() + self.epsilon;
         let step = first.clone() / denominator * (learning_rate / correction1);
         (self.first_moment, self.second_moment) = (first, second);
         let values = match self.weight_decay {

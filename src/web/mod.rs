@@ -1,5 +1,6 @@
 //! The crate as JavaScript sees it. Nothing outside this folder knows JavaScript.
 
+pub mod bench;
 pub mod blob;
 pub mod device;
 pub mod error;

@@ -49,3 +49,20 @@ export interface AdapterFile {
   name: string;
   bytes: Uint8Array;
 }
+
+/** Sizes and settings of a timed comparison; the embeddings are tied. */
+export interface Workload {
+  hidden: number;
+  layers: number;
+  heads: number;
+  kv_heads: number;
+  head_dim: number;
+  ffn: number;
+  vocab: number;
+  rope_theta: number;
+  eps: number;
+  batch: number;
+  seq: number;
+  lora: { r: number; alpha: number };
+  adamw: { lr: number; beta1: number; beta2: number; eps: number; weight_decay: number };
+}

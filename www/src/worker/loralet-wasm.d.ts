@@ -7,6 +7,14 @@ declare module 'loralet-wasm/loralet.js' {
   export function default_recipe(): t.Recipe;
   export function validate_recipe(recipe: unknown): t.Recipe;
 
+  /** LoRA steps on one fixed batch, for timing. */
+  export class Bench {
+    static create(device: t.DeviceChoice, workload: t.Workload, weights: Uint8Array): Promise<Bench>;
+    /** The loss before the update. */
+    step(): Promise<number>;
+    free(): void;
+  }
+
   export class Session {
     static create(device: t.DeviceChoice): Promise<Session>;
     device(): t.DeviceReport;

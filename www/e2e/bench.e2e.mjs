@@ -1,0 +1,119 @@
+/** bench.html, as a harness uses it: the same steps on the CPU and on WebGPU, and what a step costs in calls. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { openPage, SOFTWARE_WEBGPU, startBrowser, startServer } from './setup.mjs';
+
+const WORKLOAD = {
+  hidden: 32,
+  layers: 2,
+  heads: 4,
+  kv_heads: 2,
+  head_dim: 8,
+  ffn: 48,
+  vocab: 64,
+  rope_theta: 10000,
+  eps: 1e-5,
+  batch: 2,
+  seq: 16,
+  lora: { r: 4, alpha: 8 },
+  adamw: { lr: 0.02, beta1: 0.9, beta2: 0.95, eps: 1e-6, weight_decay: 0.01 },
+};
+
+let server, browser;
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser(SOFTWARE_WEBGPU);
+});
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+test('the steps are the same on the CPU and on WebGPU', async (t) => {
+  const weights = randomWeights(WORKLOAD).toString('base64');
+  const results = [];
+  for (const query of ['?device=cpu', '']) {
+    const page = await openPage(browser, `${server.url}bench.html${query}`);
+    results.push(
+      await page.evaluate(
+        async ([workload, base64]) => {
+          const calls = { dispatches: 0, submits: 0 };
+          count(globalThis.GPUComputePassEncoder, 'dispatchWorkgroups', 'dispatches');
+          count(globalThis.GPUComputePassEncoder, 'dispatchWorkgroupsIndirect', 'dispatches');
+          count(globalThis.GPUQueue, 'submit', 'submits');
+          const weightsUrl = `data:application/octet-stream;base64,${base64}`;
+          const run = async (steps) => {
+            Object.assign(calls, { dispatches: 0, submits: 0 });
+            return { ...(await globalThis.bench({ workload, weightsUrl, steps, warmup: 1 })), ...calls };
+          };
+          return { short: await run(1), long: await run(5) };
+
+          function count(owner, method, key) {
+            const original = owner?.prototype[method];
+            if (!original) return;
+            owner.prototype[method] = function (...args) {
+              calls[key] += 1;
+              return original.apply(this, args);
+            };
+          }
+        },
+        [WORKLOAD, weights],
+      ),
+    );
+    assert.deepEqual(page.thrown, []);
+    await page.context().close();
+  }
+  const [cpu, gpu] = results;
+  assert.equal(cpu.long.losses.length, 6);
+  assert.equal(cpu.long.step_ms.length, 5);
+  assert.ok(cpu.long.losses[5] < cpu.long.losses[0] - 0.05, `the loss falls: ${cpu.long.losses}`);
+  cpu.long.losses.forEach((loss, i) => assert.ok(Math.abs(loss - gpu.long.losses[i]) < 1e-3 * loss));
+  assert.equal(cpu.long.dispatches, 0);
+  const perStep = (key) => (gpu.long[key] - gpu.short[key]) / 4;
+  assert.ok(perStep('dispatches') > 0);
+  t.diagnostic(`${perStep('dispatches')} dispatches and ${perStep('submits')} submits a step of 2 layers`);
+});
+
+/** A safetensors file of random weights, LoRA pairs and tokens. */
+function randomWeights({ hidden, layers, heads, kv_heads, head_dim, ffn, vocab, batch, seq, lora }) {
+  let state = 7;
+  const uniform = () => (state = (state * 48271) % 0x7fffffff) / 0x7fffffff - 0.5;
+  const tensors = [];
+  const add = (name, shape, value = () => uniform() * 0.3) =>
+    tensors.push([name, 'F32', shape, Float32Array.from({ length: size(shape) }, value)]);
+  const size = (shape) => shape.reduce((product, length) => product * length, 1);
+  add('model.embed_tokens.weight', [vocab, hidden]);
+  add('model.norm.weight', [hidden], () => 1);
+  for (let layer = 0; layer < layers; layer += 1) {
+    const at = `model.layers.${layer}`;
+    add(`${at}.input_layernorm.weight`, [hidden], () => 1);
+    add(`${at}.post_attention_layernorm.weight`, [hidden], () => 1);
+    const shapes = {
+      'self_attn.q_proj': [heads * head_dim, hidden],
+      'self_attn.k_proj': [kv_heads * head_dim, hidden],
+      'self_attn.v_proj': [kv_heads * head_dim, hidden],
+      'self_attn.o_proj': [hidden, heads * head_dim],
+      'mlp.gate_proj': [ffn, hidden],
+      'mlp.up_proj': [ffn, hidden],
+      'mlp.down_proj': [hidden, ffn],
+    };
+    for (const [part, [out, input]] of Object.entries(shapes)) {
+      add(`${at}.${part}.weight`, [out, input]);
+      add(`base_model.model.${at}.${part}.lora_A.weight`, [lora.r, input]);
+      add(`base_model.model.${at}.${part}.lora_B.weight`, [out, lora.r]);
+    }
+  }
+  const tokens = Int32Array.from({ length: batch * seq }, () => Math.floor((uniform() + 0.5) * vocab));
+  tensors.push(['tokens', 'I32', [batch, seq], tokens]);
+
+  const header = {};
+  let offset = 0;
+  for (const [name, dtype, shape, values] of tensors) {
+    header[name] = { dtype, shape, data_offsets: [offset, offset + values.byteLength] };
+    offset += values.byteLength;
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([length, json, ...tensors.map(([, , , values]) => Buffer.from(values.buffer))]);
+}
