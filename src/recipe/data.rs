@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub struct DataRecipe {
     /// Put the prompt's tokens into the loss too. Default false.
     pub train_on_prompt: bool,
+    /// Share of the training rows that are general text, mixed in so that less is forgotten. Default 0.
+    pub general_fraction: f64,
     /// Which columns are which, where detection is not enough.
     pub mapping: Option<crate::data::ColumnMapping>,
 }

@@ -4,6 +4,7 @@
 //! knows more of the crate than what is public here.
 
 mod answer;
+mod general;
 mod judge;
 mod model;
 
@@ -13,8 +14,8 @@ pub use model::ModelReport;
 use crate::adapters::Trainable;
 use crate::data::classes::classes;
 use crate::data::{
-    BatchOptions, DataFile, DataReport, DataShape, Dataset, EncodeOptions, PreviewRow, encode_dataset,
-    preview, read_dataset, report,
+    BatchOptions, DataFile, DataReport, DataShape, Dataset, EncodeOptions, GeneralText, PreviewRow,
+    encode_dataset, preview, read_dataset, report,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
@@ -33,6 +34,8 @@ pub struct Session {
     limits: Limits,
     model: Option<OpenModel>,
     dataset: Option<Dataset>,
+    /// The user's own text to measure forgetting by.
+    own_probe: Option<GeneralText>,
     trainer: Option<Trainer>,
     /// An adapter that was loaded rather than trained.
     loaded: Option<Trainable>,
@@ -63,6 +66,7 @@ impl Session {
             limits,
             model: None,
             dataset: None,
+            own_probe: None,
             trainer: None,
             loaded: None,
             last_evaluation: None,
@@ -154,7 +158,11 @@ impl Session {
         // The reference is the base, also beside a head of the tuned model.
         let reference = if recipe.objective.has_score_head() { tuned.clone() } else { model.base.clone() };
         let loss = Loss::new(recipe, &reference);
-        crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await
+        let mut evaluation = crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await?;
+        if let Some(probe) = self.probe_for(recipe)? {
+            evaluation.probe_loss = Some(probe.loss(&tuned).await?);
+        }
+        Ok(evaluation)
     }
 
     /// # Errors
@@ -259,7 +267,8 @@ impl Session {
                 "full fine-tuning of this model",
             )?;
         }
-        Trainer::new(base, recipe, encoded.examples)
+        let general = self.general_for(recipe)?;
+        Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?)
     }
 }
 

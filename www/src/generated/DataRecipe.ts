@@ -7,6 +7,10 @@ export type DataRecipe = {
  */
 train_on_prompt: boolean, 
 /**
+ * Share of the training rows that are general text, mixed in so that less is forgotten. Default 0.
+ */
+general_fraction: number, 
+/**
  * Which columns are which, where detection is not enough.
  */
 mapping: ColumnMapping | null, };
