@@ -120,7 +120,6 @@ impl Session {
             labels: config.labels.clone().unwrap_or_default(),
         };
         self.reset_training();
-        self.own_probe = None;
         self.model = Some(OpenModel {
             name: name.into(),
             base,

@@ -19,6 +19,7 @@ export type { Objective } from './generated/Objective.js';
 export type { Plan } from './generated/Plan.js';
 export type { PreviewPiece } from './generated/PreviewPiece.js';
 export type { PreviewRow } from './generated/PreviewRow.js';
+export type { ProbeSummary } from './generated/ProbeSummary.js';
 export type { Recipe } from './generated/Recipe.js';
 export type { RowList } from './generated/RowList.js';
 export type { StepReport } from './generated/StepReport.js';

@@ -83,6 +83,7 @@ impl Recorder {
             "step" => self.step(&event["report"])?,
             "trained" => {
                 self.bar = None;
+                self.say_forgetting();
                 let restored = self.steps.last().and_then(|step| step["restored_step"].as_u64());
                 if let Some(step) = restored {
                     let ended = format!("the run ended after step {}", self.steps.len());
@@ -140,6 +141,16 @@ impl Recorder {
         self.keep("plan", plan);
     }
 
+    /// How the loss on general text has moved.
+    fn say_forgetting(&self) {
+        let base = self.steps.iter().find_map(|step| step["base_probe_loss"].as_f64());
+        let now = self.steps.iter().rev().find_map(|step| step["probe_loss"].as_f64());
+        if let (Some(base), Some(now)) = (base, now) {
+            let moved = format!("loss on general text {base:.4} before, {now:.4} after ({:+.4})", now - base);
+            say("forgetting", moved);
+        }
+    }
+
     fn step(&mut self, report: &Value) -> Result<()> {
         let step = number(&report["step"]);
         if self.metrics.is_none() {
@@ -160,6 +171,9 @@ impl Recorder {
             let judged = [&evaluation["classification"]["accuracy"], &evaluation["reward"]["accuracy"]];
             if let Some(accuracy) = judged.iter().find_map(|value| value.as_f64()) {
                 validation += &format!(", accuracy {accuracy:.3}");
+            }
+            if let Some(probe) = report["probe_loss"].as_f64() {
+                validation += &format!(", probe {probe:.4}");
             }
             bar.set(step, format!("loss {:.4}{validation}, {speed:.0} tokens/s", decimal("loss")));
         }

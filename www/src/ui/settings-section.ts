@@ -4,6 +4,7 @@ import { recipe } from '../app/recipe.js';
 import { MAIN_FIELDS, MORE_FIELDS } from '../app/settings.js';
 import { Watch, sentence } from '../app/store.js';
 import { training } from '../app/training.js';
+import './probe-file.js';
 import './setting-field.js';
 import { shared } from './styles.js';
 
@@ -53,6 +54,7 @@ export class SettingsSection extends LitElement {
       <details data-test="more-settings">
         <summary>More settings</summary>
         ${fields(MORE_FIELDS)}
+        <probe-file></probe-file>
       </details>
       <details data-test="recipe">
         <summary>Recipe as JSON</summary>
