@@ -12,6 +12,7 @@
 pub mod batch;
 pub mod chat_template;
 pub mod classes;
+pub mod curate;
 pub mod dataset;
 mod detect;
 pub mod encode;
@@ -32,6 +33,7 @@ pub mod tokenizer;
 pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 pub use chat_template::ChatTemplate;
 pub use classes::ClassCount;
+pub use curate::{Change, Finding, FindingKind, Fix, FoundRow};
 pub use dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
 pub use encode::{EncodeOptions, Encoded, Example, Preference, Sequence, encode_dataset};
 pub use formats::{DataFile, read_dataset};

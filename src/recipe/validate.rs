@@ -58,6 +58,13 @@ impl Recipe {
         self.validate_rows()?;
         self.validate_preference()?;
         self.validate_forgetting()?;
+        let max_rows = self.data.max_rows;
+        check(
+            max_rows.is_none_or(|rows| rows >= 2),
+            "data.max_rows",
+            max_rows.unwrap_or(0),
+            "at least 2, or null for all",
+        )?;
         let fraction = self.eval.validation_fraction;
         check((0.0..=0.9).contains(&fraction), "eval.validation_fraction", fraction, "from 0 to 0.9")?;
         check(self.eval.eval_steps >= 1, "eval.eval_steps", self.eval.eval_steps, "at least 1")?;

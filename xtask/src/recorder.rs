@@ -77,7 +77,14 @@ impl Recorder {
                         text(&data["shape_label"])
                     ),
                 );
-                self.keep("data", data);
+                for finding in data["findings"].as_array().into_iter().flatten() {
+                    let fix = text(&finding["fix"]);
+                    say("finding", format!("{} (data.fix={fix})", text(&finding["sentence"])));
+                }
+                for change in data["changes"].as_array().into_iter().flatten() {
+                    say("changed", text(&change["sentence"]));
+                }
+                self.keep("data", &without_texts(data));
             }
             "plan" => self.planned(&event["plan"]),
             "step" => self.step(&event["report"])?,
@@ -197,6 +204,17 @@ impl Recorder {
     fn keep(&mut self, name: &str, value: &Value) {
         self.kept.insert(name.into(), value.clone());
     }
+}
+
+/// The rows' own words do not belong into a run's record; their lines do.
+fn without_texts(data: &Value) -> Value {
+    let mut data = data.clone();
+    for finding in data["findings"].as_array_mut().into_iter().flatten() {
+        for row in finding["rows"].as_array_mut().into_iter().flatten() {
+            *row = row["line"].clone();
+        }
+    }
+    data
 }
 
 fn text(value: &Value) -> &str {
