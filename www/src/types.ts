@@ -5,12 +5,15 @@
  * Lengths are in tokens, sizes in bytes, times in seconds.
  */
 export type { Answer as GenerateReport } from './generated/Answer.js';
+export type { Change } from './generated/Change.js';
 export type { ClassificationMetrics } from './generated/ClassificationMetrics.js';
 export type { DataReport } from './generated/DataReport.js';
 export type { DataShape } from './generated/DataShape.js';
 export type { DataSummary } from './generated/DataSummary.js';
 export type { DeviceChoice } from './generated/DeviceChoice.js';
 export type { Evaluation } from './generated/Evaluation.js';
+export type { Finding } from './generated/Finding.js';
+export type { Fix } from './generated/Fix.js';
 export type { GenerateRequest } from './generated/GenerateRequest.js';
 export type { LabelProbability } from './generated/LabelProbability.js';
 export type { Message } from './generated/Message.js';

@@ -81,6 +81,13 @@ export const MORE_FIELDS: Field[] = [
     kind: 'toggle',
   },
   {
+    path: 'data.max_rows',
+    label: 'Rows used',
+    help: 'Only so many rows from the beginning of the file; few rows are learned by heart quickly.',
+    kind: 'optional_integer',
+    empty: 'all',
+  },
+  {
     path: 'data.general_fraction',
     label: 'General text mixed in',
     help: 'Share of the training rows that are general text and questions, so that the model forgets less; 0.1 to 0.3 is usual, 0 is off.',
