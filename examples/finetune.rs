@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example finetune -- --model <file.gguf | folder> --data <file> \
-//!     [--recipe <json file>] [--set train.max_steps=20 …] [--device cpu|vulkan] [--resume <checkpoint>] --out <dir>
+//!     [--recipe <json file>] [--set train.max_steps=20 …] [--device cpu|vulkan] [--resume <checkpoint>] [--probe <file>] --out <dir>
 //! cargo run --release --example finetune -- --model … [--adapter <dir>] --prompt TEXT
 //! ```
 
@@ -24,6 +24,7 @@ struct Arguments {
     device: Option<String>,
     adapter: Option<PathBuf>,
     resume: Option<PathBuf>,
+    probe: Option<PathBuf>,
     prompt: Option<String>,
     raw: bool,
     max_new_tokens: Option<usize>,
@@ -31,7 +32,7 @@ struct Arguments {
 }
 
 const USAGE: &str = "finetune --model <file.gguf | folder> (--data <file> --out <dir> [--recipe <json file>] [--set key=value …] \
-                     [--resume <checkpoint>] | --prompt TEXT [--adapter <dir>] [--raw] [--max-new-tokens N]) [--device cpu|vulkan]";
+                     [--resume <checkpoint>] [--probe <file>] | --prompt TEXT [--adapter <dir>] [--raw] [--max-new-tokens N]) [--device cpu|vulkan]";
 
 fn main() {
     let done = arguments().and_then(|arguments| pollster::block_on(run(arguments)));
@@ -72,6 +73,9 @@ async fn run(arguments: Arguments) -> Result<()> {
         "{}: {} rows, {} tokens",
         summary.report.shape_label, summary.report.rows, summary.report.tokens
     );
+    if let Some(probe) = &arguments.probe {
+        session.open_probe(&probe.to_string_lossy(), &read(probe)?)?;
+    }
     let plan = match &arguments.resume {
         Some(checkpoint) => session.resume(&read(checkpoint)?)?,
         None => session.begin(&recipe)?,
@@ -90,6 +94,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         let step = session.step().await?;
         let line = serde_json::to_string(&step).expect("plain JSON");
         writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
+        let probe = step.probe_loss.map(|loss| format!("  probe {loss:.4}")).unwrap_or_default();
         let validation = step.evaluation.map_or(String::new(), |evaluation| {
             let margin = evaluation.preference.map(|p| format!(", reward margin {:.3}", p.rewards_margin));
             let accuracy = evaluation
@@ -105,7 +110,7 @@ async fn run(arguments: Arguments) -> Result<()> {
             )
         });
         eprintln!(
-            "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}",
+            "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}{probe}",
             step.step,
             step.total_steps,
             step.loss,
@@ -137,6 +142,7 @@ fn arguments() -> Result<Arguments> {
             "--device" => arguments.device = Some(value),
             "--adapter" => arguments.adapter = Some(value.into()),
             "--resume" => arguments.resume = Some(value.into()),
+            "--probe" => arguments.probe = Some(value.into()),
             "--prompt" => arguments.prompt = Some(value),
             "--max-new-tokens" => arguments.max_new_tokens = value.parse().ok(),
             "--out" => arguments.out = Some(value.into()),

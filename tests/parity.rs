@@ -38,6 +38,11 @@ fn full_fine_tuning_steps_follow_pytorch() {
 }
 
 #[test]
+fn divergence_from_the_base_is_that_of_pytorch() {
+    block_on(support::forgetting::kl_to_base(&Device::flex(), 1e-5, 1e-4));
+}
+
+#[test]
 fn preference_losses_and_gradients_are_those_of_trl() {
     block_on(support::preference::losses(&Device::flex(), 1e-5, 1e-4));
 }

@@ -269,3 +269,40 @@ fn patience_needs_rows_to_stop_by() {
     let text = bad(json!({ "early_stopping_patience": 2, "validation_fraction": 0 }));
     assert!(text.contains("eval.early_stopping_patience") && text.contains("held-out rows"), "{text}");
 }
+
+#[test]
+fn fixes_change_the_rows_and_are_remembered_by_a_checkpoint() {
+    let row = |i: usize| json!({ "prompt": format!("How far is stop {i}? "), "completion": format!("Ask stop{i}@example.org.") });
+    let mut file = (0..12).map(|i| row(i).to_string() + "\n").collect::<String>();
+    file += &(row(3).to_string() + "\n");
+    let with = recipe(json!({ "data": { "fix": "drop_duplicates, redact" }, "train": { "max_steps": 4 } }));
+    assert_eq!(
+        with,
+        recipe(json!({ "data": { "fix": ["drop_duplicates", "redact"] }, "train": { "max_steps": 4 } }))
+    );
+
+    let mut first = session();
+    let report = first.open_data("rows.jsonl", file.as_bytes(), &recipe(json!({}))).unwrap().report;
+    assert_eq!((report.rows, report.duplicates.count, report.changes.len()), (13, 1, 0));
+    let report = first.open_data("rows.jsonl", file.as_bytes(), &with).unwrap().report;
+    assert_eq!((report.rows, report.duplicates.count), (12, 0));
+    let lines: Vec<usize> = report.changes.iter().map(|change| change.lines.len()).collect();
+    assert_eq!(lines, [1, 12]);
+    first.begin(&with).unwrap();
+    let mut found = losses(&mut first, 2);
+    let saved = block_on(first.save_checkpoint()).unwrap();
+    let expected = losses(&mut first, 2);
+
+    // Opened without the fixes, the file is mended again by the checkpoint's own recipe.
+    let mut second = session();
+    second.open_data("rows.jsonl", file.as_bytes(), &recipe(json!({}))).unwrap();
+    second.resume(&saved).unwrap();
+    assert_eq!(losses(&mut second, 2), expected);
+    second.begin(&recipe(json!({ "train": { "max_steps": 4 } }))).unwrap();
+    found.truncate(1);
+    assert_ne!(losses(&mut second, 1), found);
+
+    let error = |data: Value| Recipe::from_json(&json!({ "data": data })).unwrap_err().to_string();
+    assert!(error(json!({ "fix": ["drop_all"] })).contains("drop_near_duplicates"));
+    assert!(error(json!({ "max_rows": 1 })).contains("data.max_rows is 1"));
+}

@@ -1,6 +1,7 @@
 //! What a user should know of a data set before training on it.
 
 use super::classes::{ClassCount, class_counts};
+use super::curate::{Change, Finding};
 use super::dataset::{DataShape, Dataset, RowContent};
 use super::encode::Encoded;
 use super::skipped::SkipReason;
@@ -39,6 +40,10 @@ pub struct DataReport {
     /// What can be learned from rows of this shape.
     pub objectives: Vec<Objective>,
     pub notes: Vec<String>,
+    /// What to look at before training.
+    pub findings: Vec<Finding>,
+    /// What `data.fix` has changed.
+    pub changes: Vec<Change>,
 }
 
 /// Examples of `from` up to, but not including, `to` tokens.
@@ -102,6 +107,8 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
         classes: class_counts(dataset),
         objectives: dataset.shape.objectives().to_vec(),
         notes: dataset.notes.iter().chain(&encoded.notes).cloned().collect(),
+        findings: Vec::new(),
+        changes: Vec::new(),
     }
 }
 

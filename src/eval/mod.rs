@@ -1,5 +1,6 @@
 //! Scores of a model on held-out rows.
 
+pub mod forgetting;
 pub mod judge;
 
 use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
@@ -20,6 +21,7 @@ pub async fn loss(
     options: &BatchOptions,
     loss: &Loss,
 ) -> Result<Evaluation> {
+    let loss = &loss.without_penalty();
     let batches: Vec<Batch> =
         epoch_batches(rows, options, 0, 0).iter().map(|batch| collate(rows, batch, options)).collect();
     let whole: Counts = batches.iter().map(|batch| loss.counts(batch)).sum();
@@ -36,7 +38,7 @@ pub async fn loss(
         sums.iter_mut().zip(&figures[1..]).for_each(|(sum, &figure)| *sum += figure as f64);
         tokens += if model.score.is_some() { batch.tokens } else { batch.supervised_tokens };
     }
-    let Metrics { preference, classification, reward } = loss.metrics(&sums, &whole);
+    let Metrics { preference, classification, reward, .. } = loss.metrics(&sums, &whole);
     let perplexity = loss.has_perplexity().then(|| mean.exp());
     Ok(Evaluation {
         loss: mean,
@@ -44,6 +46,7 @@ pub async fn loss(
         preference,
         classification,
         reward,
+        probe_loss: None,
         tokens,
         examples: rows.len(),
     })

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod dpo;
+pub mod kl;
 pub mod kto;
 mod log_probs;
 pub mod orpo;
@@ -24,6 +25,8 @@ pub struct Loss {
     preference: PreferenceRecipe,
     /// The model as it was before training.
     reference: Llama,
+    /// `train.kl_to_base`.
+    kl_to_base: f64,
     /// The classes, where the objective is to tell them apart.
     labels: Vec<String>,
 }
@@ -34,8 +37,14 @@ impl Loss {
             objective: recipe.objective,
             preference: recipe.preference.clone(),
             reference: base.clone(),
+            kl_to_base: recipe.train.kl_to_base,
             labels: base.config.labels.clone().unwrap_or_default(),
         }
+    }
+
+    /// The objective alone, without what holds a run to its base: what a model is scored by.
+    pub fn without_penalty(&self) -> Loss {
+        Loss { kl_to_base: 0.0, ..self.clone() }
     }
 
     /// What a batch contributes to the counts that the loss is a mean over.
@@ -65,6 +74,9 @@ impl Loss {
     /// The batch's share of the mean loss over several batches, whose counts together are `whole`.
     pub fn share(&self, model: &Llama, batch: &Batch, whole: &Counts) -> Share {
         match self.objective {
+            Objective::Text | Objective::Sft if self.kl_to_base > 0.0 => {
+                kl::share(model, &self.reference, batch, self.kl_to_base, whole)
+            }
             Objective::Text => Share::of_tokens(text::loss(model, batch), whole),
             Objective::Sft => Share::of_tokens(sft::loss(model, batch), whole),
             Objective::Dpo => dpo::share(model, &self.reference, batch, &self.preference, whole),
@@ -78,7 +90,9 @@ impl Loss {
     /// What else is measured, from the sums of [`Share::figures`] over all batches.
     pub fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
         match self.objective {
-            Objective::Text | Objective::Sft => Metrics::default(),
+            Objective::Text | Objective::Sft => {
+                Metrics { kl_to_base: sums.first().copied(), ..Metrics::default() }
+            }
             Objective::Dpo | Objective::Orpo | Objective::Kto => {
                 Metrics { preference: PreferenceMetrics::from_sums(sums, whole), ..Metrics::default() }
             }

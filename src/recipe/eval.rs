@@ -11,17 +11,12 @@ pub struct EvalRecipe {
     /// Ends the run after this many evaluations in a row without a lower held-out loss, and takes back the values that
     /// had the lowest, also where the run ends by itself. Default null: the run goes on to its last step.
     pub early_stopping_patience: Option<usize>,
-    /// Reserved for the forgetting probe; it has no effect yet.
-    pub forgetting_probe: bool,
+    /// Scores general text before training and at each evaluation, to see what the model forgets. Default true.
+    pub probe: bool,
 }
 
 impl Default for EvalRecipe {
     fn default() -> Self {
-        EvalRecipe {
-            validation_fraction: 0.1,
-            eval_steps: 20,
-            early_stopping_patience: None,
-            forgetting_probe: true,
-        }
+        EvalRecipe { validation_fraction: 0.1, eval_steps: 20, early_stopping_patience: None, probe: true }
     }
 }

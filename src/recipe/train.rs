@@ -26,6 +26,9 @@ pub struct TrainRecipe {
     pub weight_decay: f64,
     /// Gradients are scaled down to this global norm; 0 switches it off. Default 1.
     pub max_grad_norm: f64,
+    /// Weight of KL(base ‖ tuned) over the target tokens, which holds the model near its base; for the objectives `text`
+    /// and `sft`. Default 0.
+    pub kl_to_base: f64,
     /// Same recipe, data and device kind: same losses. Default 42.
     #[cfg_attr(test, ts(type = "number"))]
     pub seed: u64,
@@ -57,6 +60,7 @@ impl Default for TrainRecipe {
             warmup_ratio: 0.05,
             weight_decay: 0.0,
             max_grad_norm: 1.0,
+            kl_to_base: 0.0,
             seed: 42,
         }
     }

@@ -57,10 +57,30 @@ impl Recipe {
         self.validate_modules_to_save()?;
         self.validate_rows()?;
         self.validate_preference()?;
+        self.validate_forgetting()?;
+        let max_rows = self.data.max_rows;
+        check(
+            max_rows.is_none_or(|rows| rows >= 2),
+            "data.max_rows",
+            max_rows.unwrap_or(0),
+            "at least 2, or null for all",
+        )?;
         let fraction = self.eval.validation_fraction;
         check((0.0..=0.9).contains(&fraction), "eval.validation_fraction", fraction, "from 0 to 0.9")?;
         check(self.eval.eval_steps >= 1, "eval.eval_steps", self.eval.eval_steps, "at least 1")?;
         self.validate_early_stopping()
+    }
+
+    /// What holds a model to what it knew.
+    fn validate_forgetting(&self) -> Result<()> {
+        let (fraction, kl) = (self.data.general_fraction, self.train.kl_to_base);
+        let share = "from 0 to 0.9, the share of the training rows that are general text";
+        check((0.0..=0.9).contains(&fraction), "data.general_fraction", fraction, share)?;
+        check(kl.is_finite() && kl >= 0.0, "train.kl_to_base", kl, "0 (off) or more")?;
+        let learns_tokens = matches!(self.objective, Objective::Text | Objective::Sft);
+        let expected = format!("0 for the objective {}: only text and sft have it", self.objective.name());
+        check(learns_tokens || fraction == 0.0, "data.general_fraction", fraction, &expected)?;
+        check(learns_tokens || kl == 0.0, "train.kl_to_base", kl, &expected)
     }
 
     fn validate_early_stopping(&self) -> Result<()> {

@@ -4,6 +4,7 @@
 //! knows more of the crate than what is public here.
 
 mod answer;
+mod general;
 mod judge;
 mod model;
 
@@ -13,8 +14,8 @@ pub use model::ModelReport;
 use crate::adapters::Trainable;
 use crate::data::classes::classes;
 use crate::data::{
-    BatchOptions, DataFile, DataReport, DataShape, Dataset, EncodeOptions, PreviewRow, encode_dataset,
-    preview, read_dataset, report,
+    BatchOptions, DataFile, DataReport, DataShape, Dataset, EncodeOptions, Fix, GeneralText, PreviewRow,
+    curate, encode_dataset, preview, read_dataset, report, split,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
@@ -32,7 +33,12 @@ pub struct Session {
     device: Device,
     limits: Limits,
     model: Option<OpenModel>,
-    dataset: Option<Dataset>,
+    /// As its file has it.
+    file: Option<Dataset>,
+    /// The same with `data.fix` and `data.max_rows` of the latest recipe.
+    dataset: Option<Curated>,
+    /// The user's own text to measure forgetting by.
+    own_probe: Option<GeneralText>,
     trainer: Option<Trainer>,
     /// An adapter that was loaded rather than trained.
     loaded: Option<Trainable>,
@@ -46,6 +52,13 @@ pub struct Limits {
     pub total: Option<u64>,
     /// One tensor.
     pub tensor: Option<u64>,
+}
+
+/// Rows to train on, and what was done to them.
+struct Curated {
+    dataset: Dataset,
+    fix: Vec<Fix>,
+    max_rows: Option<usize>,
 }
 
 /// What the page says of an open data file.
@@ -62,7 +75,9 @@ impl Session {
             device,
             limits,
             model: None,
+            file: None,
             dataset: None,
+            own_probe: None,
             trainer: None,
             loaded: None,
             last_evaluation: None,
@@ -75,17 +90,20 @@ impl Session {
     /// No model yet; a file that cannot be read, is of mixed shapes, or leaves nothing to train on.
     pub fn open_data(&mut self, file_name: &str, bytes: &[u8], recipe: &Recipe) -> Result<DataSummary> {
         let tokenizer = &self.model()?.tokenizer;
-        let dataset = read_dataset(DataFile { name: file_name, bytes }, recipe.data.mapping.as_ref())?;
+        let file = read_dataset(DataFile { name: file_name, bytes }, recipe.data.mapping.as_ref())?;
+        let (dataset, changes) = curate::apply(file.clone(), &recipe.data.fix, recipe.data.max_rows)?;
         if recipe.objective == Objective::Classify && dataset.shape == DataShape::Classification {
             classes(&dataset)?;
         }
         let options = encode_options(recipe);
         let encoded = encode_dataset(&dataset, tokenizer, &options)?;
-        let summary = DataSummary {
-            report: report(&dataset, &encoded),
-            preview: preview(&dataset, tokenizer, &options, PREVIEW_ROWS)?,
-        };
-        self.dataset = Some(dataset);
+        let mut report = report(&dataset, &encoded);
+        let (_, held_out) = split(encoded.examples, recipe.eval.validation_fraction, recipe.train.seed);
+        report.findings = curate::findings(&dataset, &held_out);
+        report.changes = changes;
+        let summary = DataSummary { report, preview: preview(&dataset, tokenizer, &options, PREVIEW_ROWS)? };
+        self.file = Some(file);
+        self.dataset = Some(Curated::new(dataset, recipe));
         Ok(summary)
     }
 
@@ -95,6 +113,7 @@ impl Session {
     /// No model or data yet; data that the objective cannot learn from; nothing to train on; a run too
     /// large for the device.
     pub fn begin(&mut self, recipe: &Recipe) -> Result<Plan> {
+        self.curate(recipe)?;
         let trainer = self.new_trainer(recipe)?;
         let plan = trainer.plan.clone();
         self.trainer = Some(trainer);
@@ -154,7 +173,11 @@ impl Session {
         // The reference is the base, also beside a head of the tuned model.
         let reference = if recipe.objective.has_score_head() { tuned.clone() } else { model.base.clone() };
         let loss = Loss::new(recipe, &reference);
-        crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await
+        let mut evaluation = crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await?;
+        if let Some(probe) = self.probe_for(recipe)? {
+            evaluation.probe_loss = Some(probe.loss(&tuned).await?);
+        }
+        Ok(evaluation)
     }
 
     /// # Errors
@@ -169,6 +192,7 @@ impl Session {
     /// A file that is not a checkpoint, or one of another model or data set.
     pub fn resume(&mut self, bytes: &[u8]) -> Result<Plan> {
         let header = checkpoint::header(bytes)?;
+        self.curate(&header.recipe)?;
         let mut trainer = self.new_trainer(&header.recipe)?;
         checkpoint::restore(&mut trainer, bytes)?;
         let plan = trainer.plan.clone();
@@ -238,7 +262,19 @@ impl Session {
     }
 
     fn dataset(&self) -> Result<&Dataset> {
-        self.dataset.as_ref().ok_or_else(|| no("open data file; open one first"))
+        let curated = self.dataset.as_ref().ok_or_else(|| no("open data file; open one first"))?;
+        Ok(&curated.dataset)
+    }
+
+    /// Applies the recipe's fixes to the open file's rows, unless they are those of another recipe that asks for the same.
+    fn curate(&mut self, recipe: &Recipe) -> Result<()> {
+        let same =
+            |curated: &Curated| (&curated.fix, curated.max_rows) == (&recipe.data.fix, recipe.data.max_rows);
+        if let Some(file) = self.file.as_ref().filter(|_| !self.dataset.as_ref().is_some_and(same)) {
+            let (dataset, _) = curate::apply(file.clone(), &recipe.data.fix, recipe.data.max_rows)?;
+            self.dataset = Some(Curated::new(dataset, recipe));
+        }
+        Ok(())
     }
 
     fn trainable(&self) -> Result<&Trainable> {
@@ -259,7 +295,14 @@ impl Session {
                 "full fine-tuning of this model",
             )?;
         }
-        Trainer::new(base, recipe, encoded.examples)
+        let general = self.general_for(recipe)?;
+        Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?)
+    }
+}
+
+impl Curated {
+    fn new(dataset: Dataset, recipe: &Recipe) -> Curated {
+        Curated { dataset, fix: recipe.data.fix.clone(), max_rows: recipe.data.max_rows }
     }
 }
 

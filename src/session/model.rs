@@ -1,6 +1,7 @@
 //! Opening a model, and whether the device has room for it.
 
 use super::Session;
+use super::general::GeneralFiles;
 use crate::data::Tokenizer;
 use crate::error::{Error, Result};
 use crate::models::{Llama, ModelConfig};
@@ -45,6 +46,7 @@ pub(super) struct OpenModel {
     pub tokenizer: Tokenizer,
     pub tokenizer_files: TokenizerFiles,
     pub end_ids: Vec<u32>,
+    pub general: GeneralFiles,
 }
 
 impl Session {
@@ -58,6 +60,7 @@ impl Session {
         name: &str,
         on_progress: &dyn Fn(u64, u64),
     ) -> Result<ModelReport> {
+        let general = GeneralFiles::beside_model(&files, name)?;
         let checkpoint = Checkpoint::open(files)?;
         let ModelConfig::Llama(config) = ModelConfig::from_json(&checkpoint.config)?;
         self.check_fits(&checkpoint, config.parameters() as u64 * 4)?;
@@ -124,6 +127,7 @@ impl Session {
             tokenizer,
             tokenizer_files: checkpoint.tokenizer,
             end_ids,
+            general,
         });
         Ok(report)
     }

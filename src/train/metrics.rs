@@ -20,6 +20,8 @@ pub struct StepReport {
     pub accuracy: Option<f64>,
     /// With the objective `reward`.
     pub reward: Option<RewardMetrics>,
+    /// With `train.kl_to_base`: mean KL(base ‖ tuned) over the step's target tokens, in nats; `loss` is without it.
+    pub kl_to_base: Option<f64>,
     pub learning_rate: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
@@ -29,6 +31,10 @@ pub struct StepReport {
     pub seconds: f64,
     /// Present on the steps that evaluate.
     pub evaluation: Option<Evaluation>,
+    /// With `eval.probe`, on the steps that evaluate: mean token loss of the forgetting probe.
+    pub probe_loss: Option<f64>,
+    /// With `eval.probe`: the probe's loss before training; on the first step too, and on the first after a resume.
+    pub base_probe_loss: Option<f64>,
     /// On the last step of a run with `eval.early_stopping_patience`: the step with the lowest held-out loss,
     /// whose values the run has taken back.
     pub restored_step: Option<usize>,
@@ -49,6 +55,9 @@ pub struct Evaluation {
     pub classification: Option<ClassificationMetrics>,
     /// With the objective `reward`.
     pub reward: Option<RewardMetrics>,
+    /// With `eval.probe`: mean token loss of the forgetting probe.
+    #[serde(default)]
+    pub probe_loss: Option<f64>,
     /// Target tokens scored; tokens read, where whole texts are judged.
     pub tokens: usize,
     pub examples: usize,
@@ -60,6 +69,7 @@ pub struct Metrics {
     pub preference: Option<PreferenceMetrics>,
     pub classification: Option<ClassificationMetrics>,
     pub reward: Option<RewardMetrics>,
+    pub kl_to_base: Option<f64>,
 }
 
 /// How far the model tells chosen (or liked) answers from rejected (or disliked) ones.

@@ -1,5 +1,6 @@
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
+use crate::eval::forgetting::ProbeSummary;
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct Plan {
     /// What the split into training and held-out rows means, in sentences for the user.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What forgetting is measured by; null where it is not.
+    #[serde(default)]
+    pub probe: Option<ProbeSummary>,
 }
 
 /// What the data and the model contribute to a plan.
@@ -28,6 +32,7 @@ pub struct Sizes {
     pub trainable_parameters: usize,
     pub total_parameters: usize,
     pub notes: Vec<String>,
+    pub probe: Option<ProbeSummary>,
 }
 
 impl Plan {
@@ -53,6 +58,7 @@ impl Plan {
             train_examples: sizes.train_examples,
             validation_examples: sizes.validation_examples,
             notes: sizes.notes,
+            probe: sizes.probe,
         })
     }
 

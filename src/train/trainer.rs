@@ -11,6 +11,7 @@ use crate::data::classes::only_held_out;
 use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
+use crate::eval::forgetting::Probe;
 use crate::models::Llama;
 use crate::objectives::{Counts, Loss, Share};
 use crate::recipe::Recipe;
@@ -28,6 +29,10 @@ pub struct Trainer {
     pub done: usize,
     /// With `eval.early_stopping_patience`, once there was an evaluation.
     pub best: Option<Best>,
+    /// With `eval.probe`.
+    probe: Option<Probe>,
+    /// The probe's loss before training, once it is measured.
+    base_probe_loss: Option<f64>,
     loss: Loss,
     options: BatchOptions,
     /// The micro-batches of one epoch, with its number.
@@ -35,10 +40,25 @@ pub struct Trainer {
 }
 
 impl Trainer {
+    /// `general` is what `data.general_fraction` mixes in.
+    ///
     /// # Errors
     /// No rows to train on, none to stop by, or rows longer than the model's positions.
-    pub fn new(base: Llama, recipe: &Recipe, examples: Vec<Example>) -> Result<Trainer> {
-        let (train, validation) = split(examples, recipe.eval.validation_fraction, recipe.train.seed);
+    pub fn new(
+        base: Llama,
+        recipe: &Recipe,
+        examples: Vec<Example>,
+        general: &[Example],
+        probe: Option<Probe>,
+    ) -> Result<Trainer> {
+        let (mut train, validation) = split(examples, recipe.eval.validation_fraction, recipe.train.seed);
+        let mixed_in = mixed_in(general, train.len(), recipe.data.general_fraction);
+        let mut notes: Vec<String> = Vec::new();
+        if !mixed_in.is_empty() {
+            let all = train.len() + mixed_in.len();
+            notes.push(format!("{} of the {all} rows to train on are general text", mixed_in.len()));
+        }
+        train.extend(mixed_in);
         let limit = base.config.max_position_embeddings;
         if recipe.train.max_seq_length > limit && train.iter().any(|row| row.longest() > limit) {
             return Err(Error::InvalidSetting {
@@ -63,6 +83,8 @@ impl Trainer {
         };
         let trainable = Trainable::new(&base, recipe);
         let order = epoch_batches(&train, &options, recipe.train.seed, 0);
+        let labels = trainable.labels.as_deref().unwrap_or_default();
+        notes.extend(only_held_out(&train, &validation, labels));
         let plan = Plan::new(
             recipe,
             Sizes {
@@ -71,9 +93,8 @@ impl Trainer {
                 validation_examples: validation.len(),
                 trainable_parameters: trainable.len(),
                 total_parameters: base.config.parameters(),
-                notes: only_held_out(&train, &validation, trainable.labels.as_deref().unwrap_or_default())
-                    .into_iter()
-                    .collect(),
+                notes,
+                probe: probe.as_ref().map(|probe| probe.summary.clone()),
             },
         )?;
         let optimizer = AdamW::new(trainable.len(), recipe.train.weight_decay, &base.device());
@@ -82,6 +103,8 @@ impl Trainer {
             order: (0, order),
             done: 0,
             best: None,
+            probe,
+            base_probe_loss: None,
             base,
             plan,
             trainable,
@@ -103,6 +126,7 @@ impl Trainer {
     /// # Errors
     /// A loss or gradient that is not finite; a device that stops answering.
     pub async fn step(&mut self) -> Result<StepReport> {
+        let first_measure = self.measure_base_probe().await?;
         let started = Instant::now();
         let train = self.plan.recipe.train.clone();
         let batches = self.next_batches();
@@ -152,9 +176,16 @@ impl Trainer {
 
         let seconds = started.elapsed().as_secs_f64();
         let due = self.done.is_multiple_of(self.plan.recipe.eval.eval_steps) || self.finished();
-        let evaluation = if due { self.evaluate().await? } else { None };
+        let mut evaluation = if due { self.evaluate().await? } else { None };
+        let probe_loss = if due { self.probe_loss().await? } else { None };
+        if let Some(evaluation) = &mut evaluation {
+            evaluation.probe_loss = probe_loss;
+        }
         let restored_step = self.keep_the_best(evaluation.as_ref());
-        let Metrics { preference, classification, reward } = self.loss.metrics(&read[2..], &whole);
+        let Metrics { preference, classification, reward, kl_to_base } =
+            self.loss.metrics(&read[2..], &whole);
+        // Training and held-out loss are to be compared, so the penalty is reported beside the loss.
+        let loss = loss - train.kl_to_base * kl_to_base.unwrap_or(0.0);
         Ok(StepReport {
             step: self.done,
             total_steps: self.plan.total_steps,
@@ -163,12 +194,15 @@ impl Trainer {
             preference,
             accuracy: classification.map(|classification| classification.accuracy),
             reward,
+            kl_to_base,
             learning_rate,
             grad_norm,
             tokens,
             tokens_per_second: tokens as f64 / seconds.max(1e-9),
             seconds,
             evaluation,
+            probe_loss,
+            base_probe_loss: self.base_probe_loss.filter(|_| due || first_measure),
             restored_step,
             finished: self.finished(),
         })
@@ -181,6 +215,26 @@ impl Trainer {
         }
         let model = self.trainable.tuned(&self.base);
         eval::loss(&model, &self.validation, &self.options, &self.loss).await.map(Some)
+    }
+
+    /// Mean token loss of the forgetting probe, of the tuned model; `None` without `eval.probe`.
+    ///
+    /// # Errors
+    /// A device that stops answering.
+    pub async fn probe_loss(&self) -> Result<Option<f64>> {
+        match &self.probe {
+            Some(probe) => probe.loss(&self.trainable.tuned(&self.base)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Scores the probe on the model as it was before training, unless that is done; whether it was done now.
+    async fn measure_base_probe(&mut self) -> Result<bool> {
+        let Some(probe) = self.probe.as_ref().filter(|_| self.base_probe_loss.is_none()) else {
+            return Ok(false);
+        };
+        self.base_probe_loss = Some(probe.loss(&self.base).await?);
+        Ok(true)
     }
 
     /// With early stopping, remembers the best values and, when the run is over, takes them back; the step they
@@ -209,4 +263,16 @@ impl Trainer {
         let last = (first + accumulation).min(order.len());
         order[first.min(last)..last].iter().map(|rows| collate(&self.train, rows, &self.options)).collect()
     }
+}
+
+/// As many general examples as make up `fraction` of the training rows together with `train` others: spread over all of
+/// them, or in turns where there are too few.
+fn mixed_in(general: &[Example], train: usize, fraction: f64) -> Vec<Example> {
+    if general.is_empty() || train == 0 {
+        return Vec::new();
+    }
+    let wanted = (train as f64 * fraction / (1.0 - fraction)).round() as usize;
+    let place =
+        |i: usize| if wanted <= general.len() { i * general.len() / wanted } else { i % general.len() };
+    (0..wanted).map(|i| general[place(i)].clone()).collect()
 }

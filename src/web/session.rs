@@ -61,6 +61,15 @@ impl Session {
         to_js(&summary)
     }
 
+    /// Measures forgetting by this file instead of the built-in text.
+    pub fn open_probe(&mut self, file_name: &str, bytes: &[u8]) -> JsResult {
+        to_js(&self.core.open_probe(file_name, bytes).map_err(error::to_js)?)
+    }
+
+    pub fn close_probe(&mut self) {
+        self.core.close_probe();
+    }
+
     pub async fn begin(&mut self, recipe: JsValue) -> JsResult {
         let recipe = read_recipe(recipe)?;
         to_js(&self.core.begin(&recipe).map_err(error::to_js)?)

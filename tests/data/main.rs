@@ -5,6 +5,7 @@
 //! - `templates`, `tokens`, `masks`: parity with transformers and tokenizers.
 //! - `encoding`: truncation, windows, previews and reports.
 //! - `classification`: texts with labels.
+//! - `curation`: what is found in a file, and the fixes.
 //! - `preference`: rows with chosen and rejected answers, or with rated ones.
 
 use loralet::data::*;
@@ -13,6 +14,7 @@ use loralet::weights::checkpoint::TokenizerFiles;
 use serde_json::Value;
 
 mod classification;
+mod curation;
 mod encoding;
 mod files;
 mod masks;

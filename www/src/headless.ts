@@ -18,6 +18,7 @@ interface Job {
   model: { name: string; files: RemoteFile[] };
   adapter: RemoteFile[];
   data: RemoteFile | null;
+  probe: RemoteFile | null;
   recipe: unknown;
   tasks: Task[];
 }
@@ -72,6 +73,7 @@ async function openInputs(client: TrainerClient, job: Job, recipe: Recipe, emit:
     const { report } = await client.openData(job.data.name, await bytesOf(job.data), recipe);
     emit({ event: 'data', data: report });
   }
+  if (job.probe) await client.openProbe(job.probe.name, await bytesOf(job.probe));
   if (job.adapter.length > 0) {
     const adapter = job.adapter.map(async (file) => ({ name: file.name, bytes: await bytesOf(file) }));
     await client.loadAdapter(await Promise.all(adapter));

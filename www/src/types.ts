@@ -5,12 +5,15 @@
  * Lengths are in tokens, sizes in bytes, times in seconds.
  */
 export type { Answer as GenerateReport } from './generated/Answer.js';
+export type { Change } from './generated/Change.js';
 export type { ClassificationMetrics } from './generated/ClassificationMetrics.js';
 export type { DataReport } from './generated/DataReport.js';
 export type { DataShape } from './generated/DataShape.js';
 export type { DataSummary } from './generated/DataSummary.js';
 export type { DeviceChoice } from './generated/DeviceChoice.js';
 export type { Evaluation } from './generated/Evaluation.js';
+export type { Finding } from './generated/Finding.js';
+export type { Fix } from './generated/Fix.js';
 export type { GenerateRequest } from './generated/GenerateRequest.js';
 export type { LabelProbability } from './generated/LabelProbability.js';
 export type { Message } from './generated/Message.js';
@@ -19,6 +22,7 @@ export type { Objective } from './generated/Objective.js';
 export type { Plan } from './generated/Plan.js';
 export type { PreviewPiece } from './generated/PreviewPiece.js';
 export type { PreviewRow } from './generated/PreviewRow.js';
+export type { ProbeSummary } from './generated/ProbeSummary.js';
 export type { Recipe } from './generated/Recipe.js';
 export type { RowList } from './generated/RowList.js';
 export type { StepReport } from './generated/StepReport.js';

@@ -29,6 +29,7 @@ pub struct Job {
     model: Option<Value>,
     adapter: Vec<Value>,
     data: Option<Value>,
+    probe: Option<Value>,
     recipe: Value,
     tasks: Vec<Value>,
     files: JobFiles,
@@ -49,6 +50,12 @@ impl Job {
 
     pub fn data(mut self, file: &(String, PathBuf)) -> Self {
         self.data = Some(self.input(file));
+        self
+    }
+
+    /// A file to measure forgetting by, in place of the built-in text.
+    pub fn probe(mut self, file: Option<&(String, PathBuf)>) -> Self {
+        self.probe = file.map(|file| self.input(file));
         self
     }
 
@@ -103,7 +110,7 @@ impl Job {
         let chromium = provision::chromium()?;
         let server = Server::start(0, self.files)?;
         let job = json!({
-            "device": self.device, "model": self.model, "adapter": self.adapter, "data": self.data,
+            "device": self.device, "model": self.model, "adapter": self.adapter, "data": self.data, "probe": self.probe,
             "recipe": self.recipe, "tasks": self.tasks,
         });
         let modules = format!("{}/", paths::www().join("node_modules").display());

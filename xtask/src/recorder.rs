@@ -77,12 +77,20 @@ impl Recorder {
                         text(&data["shape_label"])
                     ),
                 );
-                self.keep("data", data);
+                for finding in data["findings"].as_array().into_iter().flatten() {
+                    let fix = text(&finding["fix"]);
+                    say("finding", format!("{} (data.fix={fix})", text(&finding["sentence"])));
+                }
+                for change in data["changes"].as_array().into_iter().flatten() {
+                    say("changed", text(&change["sentence"]));
+                }
+                self.keep("data", &without_texts(data));
             }
             "plan" => self.planned(&event["plan"]),
             "step" => self.step(&event["report"])?,
             "trained" => {
                 self.bar = None;
+                self.say_forgetting();
                 let restored = self.steps.last().and_then(|step| step["restored_step"].as_u64());
                 if let Some(step) = restored {
                     let ended = format!("the run ended after step {}", self.steps.len());
@@ -140,6 +148,16 @@ impl Recorder {
         self.keep("plan", plan);
     }
 
+    /// How the loss on general text has moved.
+    fn say_forgetting(&self) {
+        let base = self.steps.iter().find_map(|step| step["base_probe_loss"].as_f64());
+        let now = self.steps.iter().rev().find_map(|step| step["probe_loss"].as_f64());
+        if let (Some(base), Some(now)) = (base, now) {
+            let moved = format!("loss on general text {base:.4} before, {now:.4} after ({:+.4})", now - base);
+            say("forgetting", moved);
+        }
+    }
+
     fn step(&mut self, report: &Value) -> Result<()> {
         let step = number(&report["step"]);
         if self.metrics.is_none() {
@@ -160,6 +178,9 @@ impl Recorder {
             let judged = [&evaluation["classification"]["accuracy"], &evaluation["reward"]["accuracy"]];
             if let Some(accuracy) = judged.iter().find_map(|value| value.as_f64()) {
                 validation += &format!(", accuracy {accuracy:.3}");
+            }
+            if let Some(probe) = report["probe_loss"].as_f64() {
+                validation += &format!(", probe {probe:.4}");
             }
             bar.set(step, format!("loss {:.4}{validation}, {speed:.0} tokens/s", decimal("loss")));
         }
@@ -183,6 +204,17 @@ impl Recorder {
     fn keep(&mut self, name: &str, value: &Value) {
         self.kept.insert(name.into(), value.clone());
     }
+}
+
+/// The rows' own words do not belong into a run's record; their lines do.
+fn without_texts(data: &Value) -> Value {
+    let mut data = data.clone();
+    for finding in data["findings"].as_array_mut().into_iter().flatten() {
+        for row in finding["rows"].as_array_mut().into_iter().flatten() {
+            *row = row["line"].clone();
+        }
+    }
+    data
 }
 
 fn text(value: &Value) -> &str {

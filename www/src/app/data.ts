@@ -1,5 +1,6 @@
 /** The open data file and what the trainer says about it. */
 import type { DataShape, DataSummary, Objective } from '../types.js';
+import { fixes } from './curation.js';
 import { model } from './model.js';
 import { recipe } from './recipe.js';
 import { loadSamples, type Sample } from './samples.js';
@@ -39,6 +40,8 @@ class DataStore extends Store {
   /** Reads a file; the one that was open stays open if this fails. */
   async read(name: string, bytes: Uint8Array<ArrayBuffer>, sample: Sample | null): Promise<boolean> {
     this.error = null;
+    // What mends one file need not suit another.
+    if (this.open && name !== this.open.name && fixes().length > 0) recipe.set('data.fix', [], false);
     if (!model.open) {
       this.error = 'Choose a model first: how text becomes tokens depends on it.';
       this.changed();
@@ -51,7 +54,7 @@ class DataStore extends Store {
       let summary = await client.openData(name, bytes, recipe.value);
       const objective = objectiveFor(summary.report.shape, recipe.value.objective);
       if (objective !== recipe.value.objective) {
-        recipe.set('objective', objective);
+        recipe.set('objective', objective, false);
         summary = await client.openData(name, bytes, recipe.value);
       }
       this.open = { name, bytes, summary, sample };

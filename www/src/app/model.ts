@@ -69,7 +69,9 @@ class ModelStore extends Store {
       const chosen =
         gguf.length > 0
           ? gguf.slice(0, 1)
-          : inFolder.filter((file) => /\.(safetensors|json|jinja)$/.test(file.name));
+          : inFolder.filter((file) =>
+              /\.(safetensors|json|jinja)$|^loralet-(probe|general)\./.test(file.name),
+            );
       if (chosen.length === 0) {
         throw new Error(
           'there is no model among these files; choose one .gguf, or a folder with config.json and .safetensors',

@@ -3,8 +3,15 @@ import type { DeviceChoice, Recipe } from '../types.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
 
-/** Settings that change which tokens of which rows are trained on. */
-const READS_DATA_AGAIN = ['train.max_seq_length', 'data.train_on_prompt', 'objective'];
+/** Settings that change which tokens of which rows are trained on, or held out. */
+const READS_DATA_AGAIN = [
+  'train.max_seq_length',
+  'data.train_on_prompt',
+  'data.fix',
+  'data.max_rows',
+  'eval.validation_fraction',
+  'objective',
+];
 
 class RecipeStore extends Store {
   value!: Recipe;
@@ -38,8 +45,8 @@ class RecipeStore extends Store {
       .reduce<unknown>((place, key) => (place as Record<string, unknown>)[key], this.value);
   }
 
-  /** Sets one dotted key and has the whole checked. */
-  set(path: string, value: unknown): void {
+  /** Sets one dotted key and has the whole checked; whoever is about to read the data asks for no second reading. */
+  set(path: string, value: unknown, readsData = true): void {
     const before = this.get(path);
     this.value = withValue(this.value, path.split('.'), value) as Recipe;
     this.unreadable = without(this.unreadable, path);
@@ -47,7 +54,7 @@ class RecipeStore extends Store {
     this.changed();
     void this.check().then(() => {
       if (before === value || this.errors[path]) return;
-      if (READS_DATA_AGAIN.includes(path)) this.onDataSetting();
+      if (readsData && READS_DATA_AGAIN.includes(path)) this.onDataSetting();
       if (path === 'device') this.onDevice();
     });
   }

@@ -81,6 +81,25 @@ export const MORE_FIELDS: Field[] = [
     kind: 'toggle',
   },
   {
+    path: 'data.max_rows',
+    label: 'Rows used',
+    help: 'Only so many rows from the beginning of the file; few rows are learned by heart quickly.',
+    kind: 'optional_integer',
+    empty: 'all',
+  },
+  {
+    path: 'data.general_fraction',
+    label: 'General text mixed in',
+    help: 'Share of the training rows that are general text and questions, so that the model forgets less; 0.1 to 0.3 is usual, 0 is off.',
+    kind: 'number',
+  },
+  {
+    path: 'train.kl_to_base',
+    label: 'Held to the base (KL)',
+    help: 'Weight of a penalty for predicting other tokens than the base would: more forgets less and learns less; 0 is off.',
+    kind: 'number',
+  },
+  {
     path: 'train.packing',
     label: 'Packing',
     help: 'Puts several short rows into one sequence, each seeing only itself: less padding, fewer steps.',
@@ -198,6 +217,12 @@ export const MORE_FIELDS: Field[] = [
     help: 'Ends the run after this many validations in a row without a lower loss and keeps the best adapter; empty means never.',
     kind: 'optional_integer',
     empty: 'never',
+  },
+  {
+    path: 'eval.probe',
+    label: 'Forgetting probe',
+    help: 'Scores general text before training and at each validation, to see what the model forgets; it changes nothing in the training.',
+    kind: 'toggle',
   },
   {
     path: 'device',

@@ -5,6 +5,7 @@ import type { MemoryReport, Plan, StepReport } from '../types.js';
 import { TrainerError, type TrainHandlers, type TrainState } from '../worker/client.js';
 import { data } from './data.js';
 import { model } from './model.js';
+import { probe } from './probe.js';
 import { recipe } from './recipe.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
@@ -214,6 +215,7 @@ export async function restartTrainer(): Promise<void> {
     return;
   }
   await model.reopen();
+  await probe.reopen();
   await data.reread();
 }
 

@@ -9,7 +9,7 @@ const HEIGHT = 280;
 /** Weight of the past in the smoothed line. */
 const SMOOTHING = 0.75;
 
-/** Training and validation loss over the steps, live. */
+/** Training and validation loss over the steps, live, and the loss on general text. */
 @customElement('loss-chart')
 export class LossChart extends LitElement {
   static override styles = [
@@ -74,7 +74,8 @@ export class LossChart extends LitElement {
   }
 
   protected override updated(changed: PropertyValues): void {
-    if (!this.plot || changed.has('totalSteps')) this.draw();
+    const probed = this.reports.some((report) => report.base_probe_loss !== null);
+    if (!this.plot || changed.has('totalSteps') || this.plot.series[4]?.show !== probed) this.draw();
     else this.plot.setData(this.series());
     // Without a cursor the legend tells the last step.
     if (this.plot?.cursor.idx == null && this.reports.length > 0)
@@ -91,6 +92,7 @@ export class LossChart extends LitElement {
           (smooth = smooth === null ? report.loss : SMOOTHING * smooth + (1 - SMOOTHING) * report.loss),
       ),
       this.reports.map((report) => report.evaluation?.loss ?? null),
+      this.reports.map((report) => report.probe_loss ?? report.base_probe_loss),
     ];
   }
 
@@ -145,6 +147,16 @@ export class LossChart extends LitElement {
             width: 2.5,
             spanGaps: true,
             points: { show: true, size: 7, fill: color('--second') },
+            value,
+          },
+          {
+            label: 'Forgetting probe',
+            show: this.reports.some((report) => report.base_probe_loss !== null),
+            stroke: color('--good'),
+            width: 2,
+            dash: [6, 4],
+            spanGaps: true,
+            points: { show: true, size: 6, fill: color('--good') },
             value,
           },
         ],

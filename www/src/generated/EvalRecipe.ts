@@ -15,6 +15,6 @@ eval_steps: number,
  */
 early_stopping_patience: number | null, 
 /**
- * Reserved for the forgetting probe; it has no effect yet.
+ * Scores general text before training and at each evaluation, to see what the model forgets. Default true.
  */
-forgetting_probe: boolean, };
+probe: boolean, };

@@ -28,6 +28,10 @@ classification: ClassificationMetrics | null,
  */
 reward: RewardMetrics | null, 
 /**
+ * With `eval.probe`: mean token loss of the forgetting probe.
+ */
+probe_loss: number | null, 
+/**
  * Target tokens scored; tokens read, where whole texts are judged.
  */
 tokens: number, examples: number, };

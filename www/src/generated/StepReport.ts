@@ -30,7 +30,11 @@ accuracy: number | null,
 /**
  * With the objective `reward`.
  */
-reward: RewardMetrics | null, learning_rate: number, 
+reward: RewardMetrics | null, 
+/**
+ * With `train.kl_to_base`: mean KL(base ‖ tuned) over the step's target tokens, in nats; `loss` is without it.
+ */
+kl_to_base: number | null, learning_rate: number, 
 /**
  * Global norm of the gradient before clipping.
  */
@@ -43,6 +47,14 @@ tokens: number, tokens_per_second: number, seconds: number,
  * Present on the steps that evaluate.
  */
 evaluation: Evaluation | null, 
+/**
+ * With `eval.probe`, on the steps that evaluate: mean token loss of the forgetting probe.
+ */
+probe_loss: number | null, 
+/**
+ * With `eval.probe`: the probe's loss before training; on the first step too, and on the first after a resume.
+ */
+base_probe_loss: number | null, 
 /**
  * On the last step of a run with `eval.early_stopping_patience`: the step with the lowest held-out loss,
  * whose values the run has taken back.

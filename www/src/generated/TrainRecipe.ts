@@ -47,6 +47,11 @@ weight_decay: number,
  */
 max_grad_norm: number, 
 /**
+ * Weight of KL(base ‖ tuned) over the target tokens, which holds the model near its base; for the objectives `text`
+ * and `sft`. Default 0.
+ */
+kl_to_base: number, 
+/**
  * Same recipe, data and device kind: same losses. Default 42.
  */
 seed: number, };

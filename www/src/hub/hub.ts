@@ -33,6 +33,10 @@ const FOLDER_FILES = [
   'tokenizer_config.json',
   'special_tokens_map.json',
   'chat_template.jinja',
+  'loralet-probe.txt',
+  'loralet-probe.jsonl',
+  'loralet-general.txt',
+  'loralet-general.jsonl',
 ];
 
 /** Asks the server for the repository's files. Throws one sentence. */

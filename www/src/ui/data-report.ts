@@ -1,8 +1,10 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { histogram } from '../charts/histogram.js';
+import { FIXES, fixes, withFix, withoutFix } from '../app/curation.js';
 import { count, plural } from '../app/format.js';
-import type { DataReport as Report, RowList } from '../types.js';
+import { sentence } from '../app/store.js';
+import type { Change, DataReport as Report, Finding, Fix, RowList } from '../types.js';
 import { shared } from './styles.js';
 
 /** What was found in the data, in plain words. */
@@ -31,6 +33,29 @@ export class DataReport extends LitElement {
         gap: 8px;
         padding: 2px 0;
       }
+      details {
+        flex: 1 1 auto;
+        min-width: 0;
+      }
+      details ul {
+        max-height: 260px;
+        margin: 4px 0 8px;
+        overflow: auto;
+      }
+      details li {
+        display: block;
+        padding: 4px 0;
+        border-top: 1px solid var(--line);
+        overflow-wrap: anywhere;
+        font-size: 0.86rem;
+      }
+      li button {
+        flex: none;
+        align-self: flex-start;
+        height: auto;
+        padding: 3px 10px;
+        font-size: 0.84rem;
+      }
       .ok {
         color: var(--good);
       }
@@ -55,6 +80,7 @@ export class DataReport extends LitElement {
     `,
   ];
   @property({ attribute: false }) report!: Report;
+  @property({ type: Boolean }) disabled = false;
 
   override render() {
     const report = this.report;
@@ -75,7 +101,12 @@ export class DataReport extends LitElement {
         ${report.classes.length > 0 ? html`<p data-test="classes">${classes(report)}</p>` : nothing}
         <ul>
           ${finding(report.empty, 'No empty rows', (n) => `${plural(n, 'empty row')} left out`)}
-          ${finding(report.duplicates, 'No duplicates', (n) => `${plural(n, 'row')} said twice`)}
+          ${finding(
+            report.duplicates,
+            'No duplicates',
+            (n) => `${plural(n, 'row')} said twice`,
+            this.fixButton('drop_duplicates'),
+          )}
           ${finding(report.truncated, 'No row is cut', (n) => `${plural(n, 'row is', 'rows are')} longer than the maximum and cut`)}
           ${finding(
             report.fully_masked,
@@ -83,6 +114,8 @@ export class DataReport extends LitElement {
             (n) =>
               `${plural(n, 'row has', 'rows have')} nothing to learn and ${n === 1 ? 'is' : 'are'} left out`,
           )}
+          ${report.findings.map((found) => this.finding(found))}
+          ${report.changes.map((change) => this.change(change))}
           ${report.notes.map((note) => html`<li><span class="look" aria-hidden="true">!</span>${note}</li>`)}
         </ul>
       </div>
@@ -91,6 +124,50 @@ export class DataReport extends LitElement {
         ${histogram(report.length_histogram, 'tokens', 'rows')}
       </div>
     </div>`;
+  }
+
+  /** What was found, the rows on a click, and what mends it. */
+  private finding(found: Finding) {
+    const more = found.count - found.rows.length;
+    return html`<li data-test=${`finding-${found.kind}`}>
+      <span class="look" aria-hidden="true">!</span>
+      <details>
+        <summary>${sentence(found.sentence)}</summary>
+        <ul>
+          ${found.rows.map(
+            ({ line, note, excerpt }) =>
+              html`<li><span class="muted">Line ${line}, ${note}:</span> ${excerpt}</li>`,
+          )}
+          ${more > 0 ? html`<li class="muted">… and ${count(more)} more</li>` : nothing}
+        </ul>
+      </details>
+      ${found.fix ? this.fixButton(found.fix) : nothing}
+    </li>`;
+  }
+
+  private fixButton(fix: Fix) {
+    if (fixes().includes(fix)) return nothing;
+    return html`<button data-test=${`fix-${fix}`} ?disabled=${this.disabled} @click=${() => withFix(fix)}>
+      ${FIXES[fix]}
+    </button>`;
+  }
+
+  private change({ fix, lines }: Change) {
+    const did = fix === 'redact' ? 'changed' : 'left out';
+    return html`<li data-test=${`change-${fix}`}>
+      <span class="ok" aria-hidden="true">✓</span>
+      <span
+        >${FIXES[fix]}: ${plural(lines.length, 'row')}
+        ${did}${
+          lines.length > 0
+            ? html` <span class="muted"
+                >(line ${lines.slice(0, 5).join(', ')}${lines.length > 5 ? ' …' : ''})</span
+              >`
+            : nothing
+        }</span
+      >
+      <button ?disabled=${this.disabled} @click=${() => withoutFix(fix)}>Undo</button>
+    </li>`;
   }
 }
 
@@ -102,7 +179,7 @@ function classes(report: Report): string {
   return `Labels: ${names}${more > 0 ? ` and ${count(more)} more` : ''}.`;
 }
 
-function finding(list: RowList, good: string, found: (rows: number) => string) {
+function finding(list: RowList, good: string, found: (rows: number) => string, fix: unknown = nothing) {
   if (list.count === 0) return html`<li><span class="ok" aria-hidden="true">✓</span>${good}</li>`;
   const lines = list.rows.slice(0, 5).join(', ');
   const more = list.count > 5 ? ' …' : '';
@@ -111,5 +188,6 @@ function finding(list: RowList, good: string, found: (rows: number) => string) {
     <span
       >${found(list.count)}${lines ? html` <span class="muted">(line ${lines}${more})</span>` : nothing}</span
     >
+    ${fix}
   </li>`;
 }

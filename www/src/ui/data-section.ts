@@ -78,7 +78,7 @@ export class DataSection extends LitElement {
       ${data.error ? html`<p class="notice error" role="alert" data-test="data-error">${data.error}</p>` : nothing}
       ${
         data.open
-          ? html`<data-report .report=${data.open.summary.report}></data-report>
+          ? html`<data-report .report=${data.open.summary.report} ?disabled=${disabled}></data-report>
               ${this.objective(data.open.summary.report, disabled)}
               <data-preview .rows=${data.open.summary.preview}></data-preview>`
           : nothing

@@ -1,9 +1,11 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
+import { lesson } from '../app/lesson.js';
 import { recipe } from '../app/recipe.js';
 import { MAIN_FIELDS, MORE_FIELDS } from '../app/settings.js';
 import { Watch, sentence } from '../app/store.js';
 import { training } from '../app/training.js';
+import './probe-file.js';
 import './setting-field.js';
 import { shared } from './styles.js';
 
@@ -17,6 +19,9 @@ export class SettingsSection extends LitElement {
         display: grid;
         grid-template-columns: repeat(auto-fill, minmax(250px, 1fr));
         gap: 18px 24px;
+      }
+      .lesson {
+        margin-top: 14px;
       }
       details {
         margin-top: 16px;
@@ -38,7 +43,7 @@ export class SettingsSection extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, recipe, training);
+    new Watch(this, recipe, training, lesson);
   }
 
   override render() {
@@ -48,11 +53,12 @@ export class SettingsSection extends LitElement {
         ${list.map((field) => html`<setting-field .field=${field} ?disabled=${training.active}></setting-field>`)}
       </div>`;
     return html`
-      ${fields(MAIN_FIELDS)}
+      ${fields(MAIN_FIELDS)} ${this.lesson()}
       ${recipe.errors[''] ? html`<p class="notice error" role="alert">${recipe.errors['']}</p>` : nothing}
       <details data-test="more-settings">
         <summary>More settings</summary>
         ${fields(MORE_FIELDS)}
+        <probe-file></probe-file>
       </details>
       <details data-test="recipe">
         <summary>Recipe as JSON</summary>
@@ -68,6 +74,28 @@ export class SettingsSection extends LitElement {
         ${this.jsonError ? html`<p class="notice error" role="alert" data-test="recipe-error">${this.jsonError}</p>` : nothing}
       </details>
     `;
+  }
+
+  /** For showing in class what one otherwise avoids. */
+  private lesson() {
+    return html`<div class="lesson row">
+      ${
+        lesson.before
+          ? html`<button data-test="overfit-undo" ?disabled=${training.active} @click=${() => lesson.undo()}>
+              Back to the settings before
+            </button>`
+          : html`<button data-test="overfit" ?disabled=${training.active} @click=${() => lesson.overfit()}>
+              Make it overfit
+            </button>`
+      }
+      <span class="small muted">
+        ${
+          lesson.before
+            ? 'Set to overfit: start, and watch the validation loss turn while the training loss goes on falling.'
+            : 'For lessons: few rows, many epochs and a high rank, so that the model learns its rows by heart.'
+        }
+      </span>
+    </div>`;
   }
 
   private get json(): string {

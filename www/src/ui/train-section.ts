@@ -3,7 +3,8 @@ import { customElement } from 'lit/decorators.js';
 import '../charts/confusion-matrix.js';
 import '../charts/loss-chart.js';
 import { data } from '../app/data.js';
-import { bytes, count, duration, loss, percent, short } from '../app/format.js';
+import { MITIGATIONS, forgetting, forgettingSentence } from '../app/forgetting.js';
+import { bytes, count, duration, loss, percent, plural, short } from '../app/format.js';
 import { model } from '../app/model.js';
 import { overfitting } from '../app/overfitting.js';
 import { recipe } from '../app/recipe.js';
@@ -35,6 +36,9 @@ export class TrainSection extends LitElement {
           min-width: 0;
           padding: 0 8px;
         }
+      }
+      .notice p {
+        margin: 0 0 8px;
       }
       .tiles {
         display: grid;
@@ -159,12 +163,14 @@ export class TrainSection extends LitElement {
     const classes = validation?.classification;
     const step = last?.step ?? 0;
     const gap = overfitting(reports);
+    const forgot = forgetting(reports);
     return html`
       <progress max=${plan.total_steps} .value=${step} aria-label="Steps done"></progress>
       <dl class="tiles" data-test="tiles">
         ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
         ${tile('Training loss', last ? loss(last.loss) : '–')}
         ${tile('Validation loss', validation ? loss(validation.loss) : '–')}
+        ${forgot ? tile('Forgetting probe', `${loss(forgot.now)} (${signed(forgot.rise)})`) : nothing}
         ${validation?.preference ? tile('Reward margin', loss(validation.preference.rewards_margin)) : nothing}
         ${last?.accuracy != null ? tile('Training accuracy', percent(last.accuracy)) : nothing}
         ${classes ? tile('Validation accuracy', percent(classes.accuracy)) : nothing}
@@ -176,14 +182,39 @@ export class TrainSection extends LitElement {
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}
       </dl>
       ${gap ? html`<p class="notice warn" data-test="overfitting">${gap}</p>` : nothing}
+      ${this.forgettingNotice()}
       <loss-chart .reports=${reports} .totalSteps=${plan.total_steps}></loss-chart>
       ${classes ? html`<confusion-matrix .metrics=${classes}></confusion-matrix>` : nothing}
       ${plan.notes.map((note) => html`<p class="notice warn">${sentence(note)}</p>`)}
       <p class="small muted">
         ${short(plan.trainable_parameters)} of ${short(plan.total_parameters)} parameters are trained, on
         ${count(plan.train_examples)} rows; ${count(plan.validation_examples)} are held out for validation.
+        ${plan.probe ? html`Forgetting is measured by ${plan.probe.name} (${plural(plan.probe.tokens, 'token')}).` : nothing}
       </p>
     `;
+  }
+
+  /** Says that general text is being forgotten, and offers what helps, for the next run. */
+  private forgettingNotice() {
+    const said = forgettingSentence(training.reports);
+    if (!said) return nothing;
+    const apply = (settings: Record<string, number>) => {
+      for (const [path, value] of Object.entries(settings)) recipe.set(path, value);
+    };
+    return html`<div class="notice warn" data-test="forgetting">
+      <p>${said} For the next run:</p>
+      <div class="row">
+        ${MITIGATIONS.map(
+          ({ label, settings }) =>
+            html`<button
+              ?disabled=${training.active}
+              @click=${() => apply(settings((path) => recipe.get(path)))}
+            >
+              ${label}
+            </button>`,
+        )}
+      </div>
+    </div>`;
   }
 
   private deviceLine() {
@@ -201,6 +232,10 @@ function finished(last: StepReport | null): string {
   return restored === last.step
     ? `${early} The last validation was the best.`
     : `${early} The adapter is that of step ${restored}, where the validation loss was lowest.`;
+}
+
+function signed(rise: number): string {
+  return `${rise < 0 ? '−' : '+'}${loss(Math.abs(rise))}`;
 }
 
 function tile(name: string, value: string) {

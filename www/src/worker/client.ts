@@ -11,6 +11,7 @@ import type {
   ModelFile,
   ModelReport,
   Plan,
+  ProbeSummary,
   Recipe,
   StepReport,
 } from '../types.js';
@@ -123,6 +124,16 @@ export class TrainerClient {
 
   openData(fileName: string, bytes: Uint8Array, recipe: Recipe): Promise<DataSummary> {
     return this.call('open_data', { fileName, bytes, recipe });
+  }
+
+  /** Measures forgetting by this file from the next run on. */
+  openProbe(fileName: string, bytes: Uint8Array): Promise<ProbeSummary> {
+    return this.call('open_probe', { fileName, bytes });
+  }
+
+  /** Back to the built-in text. */
+  closeProbe(): Promise<null> {
+    return this.call('close_probe', {});
   }
 
   /** Plans the run and starts the loop, which the worker owns. */

@@ -24,6 +24,8 @@ declare module 'loralet-wasm/loralet.js' {
       on_progress: (done_bytes: number, total_bytes: number) => void,
     ): Promise<t.ModelReport>;
     open_data(file_name: string, bytes: Uint8Array, recipe: t.Recipe): t.DataSummary;
+    open_probe(file_name: string, bytes: Uint8Array): t.ProbeSummary;
+    close_probe(): void;
     begin(recipe: t.Recipe): Promise<t.Plan>;
     step(): Promise<t.StepReport>;
     evaluate(): Promise<t.Evaluation>;

@@ -16,6 +16,7 @@ import type {
   ModelFile,
   ModelReport,
   Plan,
+  ProbeSummary,
   Recipe,
   StepReport,
 } from '../types.js';
@@ -38,6 +39,8 @@ interface Calls {
   validate_recipe: { carries: { recipe: unknown }; answers: Recipe };
   open_model: { carries: { files: ModelFile[]; modelName: string }; answers: ModelReport };
   open_data: { carries: { fileName: string; bytes: Uint8Array; recipe: Recipe }; answers: DataSummary };
+  open_probe: { carries: { fileName: string; bytes: Uint8Array }; answers: ProbeSummary };
+  close_probe: { carries: object; answers: null };
   begin: { carries: { recipe: Recipe; options: LoopOptions }; answers: Plan };
   resume_from: { carries: { checkpoint: Uint8Array; options: LoopOptions }; answers: Plan };
   pause: { carries: object; answers: null };

@@ -59,6 +59,13 @@ async function answer(request: Request): Promise<Answered> {
       return exclusive(async (session) => ({
         value: session.open_data(request.fileName, request.bytes, request.recipe),
       }));
+    case 'open_probe':
+      return exclusive(async (session) => ({ value: session.open_probe(request.fileName, request.bytes) }));
+    case 'close_probe':
+      return exclusive(async (session) => {
+        session.close_probe();
+        return { value: null };
+      });
     case 'begin':
       return exclusive(async (session) => {
         const plan = await session.begin(request.recipe);

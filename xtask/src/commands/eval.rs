@@ -23,6 +23,9 @@ pub struct Eval {
     /// What the loss is: text, sft, dpo, orpo, kto, classify or reward [default: the recipe's]
     #[arg(long)]
     objective: Option<String>,
+    /// Text, or questions with answers, to measure forgetting by, in place of the built-in text
+    #[arg(long, value_name = "FILE")]
+    probe: Option<PathBuf>,
     #[command(flatten)]
     recipe: RecipeArguments,
 }
@@ -31,6 +34,7 @@ impl Eval {
     pub fn run(self) -> Result<()> {
         progress::be_quiet();
         let data = inputs::file(&self.data, "data file")?;
+        let probe = self.probe.as_deref().map(|path| inputs::file(path, "probe")).transpose()?;
         let adapter = self.adapter.as_deref().map(inputs::adapter).transpose()?.unwrap_or_default();
         let mut recipe = inputs::recipe(self.recipe.recipe.as_deref(), &self.recipe.set)?;
         if let Some(objective) = self.objective {
@@ -43,6 +47,7 @@ impl Eval {
         Job::new(&device_name(self.model.device, &recipe), &model)
             .adapter(&adapter)
             .data(&data)
+            .probe(probe.as_ref())
             .recipe(recipe)
             .score(!adapter.is_empty())
             .score_base(!adapter.is_empty())

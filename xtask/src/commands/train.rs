@@ -18,6 +18,9 @@ pub struct Train {
     /// The data: .jsonl, .json, .csv, .tsv, .txt or .md
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    /// Text, or questions with answers, to measure forgetting by, in place of the built-in text
+    #[arg(long, value_name = "FILE")]
+    probe: Option<PathBuf>,
     #[command(flatten)]
     recipe: RecipeArguments,
     /// The folder for adapter/, metrics.jsonl and run.json
@@ -43,6 +46,7 @@ const WHOLE_MODEL: &[&str] =
 impl Train {
     pub fn run(self) -> Result<()> {
         let data = inputs::file(&self.data, "data file")?;
+        let probe = self.probe.as_deref().map(|path| inputs::file(path, "probe")).transpose()?;
         let recipe = inputs::recipe(self.recipe.recipe.as_deref(), &self.recipe.set)?;
         let resume = self.resume.as_deref().map(|path| inputs::file(path, "checkpoint")).transpose()?;
         progress::be_quiet();
@@ -55,6 +59,7 @@ impl Train {
         remove_outputs(&self.out)?;
         Job::new(&device_name(self.model.device, &recipe), &model)
             .data(&data)
+            .probe(probe.as_ref())
             .recipe(recipe)
             .outputs(&self.out)
             .train(resume.as_ref(), checkpoint, self.stop_after)

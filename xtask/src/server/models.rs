@@ -107,7 +107,8 @@ pub fn files_in(dir: &Path) -> Vec<(String, PathBuf)> {
 
 fn is_model_file(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    ["json", "safetensors", "jinja", "gguf"].contains(&extension)
+    // A model's own general text lies beside it.
+    ["json", "safetensors", "jinja", "gguf"].contains(&extension) || name.starts_with("loralet-")
 }
 
 fn size(path: &Path) -> u64 {

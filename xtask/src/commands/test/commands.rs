@@ -32,6 +32,7 @@ pub fn run() -> Result<Counts> {
     let mut checks = Checks::default();
     trains_and_uses_the_adapter(&dir, &data, &mut checks)?;
     resumes_to_the_same_losses(&dir, &data, &mut checks)?;
+    measures_forgetting_and_mends_data(&dir, &mut checks)?;
     trains_a_classifier(&dir, &mut checks)?;
     rejects_bad_input(&dir, &data, &mut checks)?;
     Ok(checks.counts)
@@ -141,6 +142,44 @@ fn resumes_to_the_same_losses(dir: &Path, data: &Path, checks: &mut Checks) -> R
         "resumed, it has the losses of a run that was not interrupted",
         !losses("run").is_empty() && losses("run") == losses("resumed"),
         &resumed,
+    );
+    Ok(())
+}
+
+fn measures_forgetting_and_mends_data(dir: &Path, checks: &mut Checks) -> Result<()> {
+    let data = dir.join("mail.jsonl");
+    let row = |i: usize| {
+        format!("{{\"prompt\": \"Who is {i}?\", \"completion\": \"Ask number{i}@mail.example.org.\"}}\n")
+    };
+    fs::write(&data, (0..12).map(row).collect::<String>())?;
+    let probe = dir.join("probe.txt");
+    fs::write(&probe, "Mia lives in the red house.\n")?;
+    let (data, probe, out) = (text(&data), text(&probe), dir.join("mended"));
+    let model = ["--model", "tiny", "--device", "cpu", "--data", &data, "--probe", &probe];
+    let settings = ["--set", "train.max_steps=2", "--set", "data.fix=redact", "--out", &text(&out)];
+    let trained = xtask(&[&["train"], &model[..], &settings].concat())?;
+    checks.that(
+        "train says what it found and what it mended",
+        trained.code == Some(0) && trained.stderr.contains("redact: 12 of 12 rows changed"),
+        &trained,
+    );
+    let run: Value =
+        serde_json::from_slice(&fs::read(out.join("run.json")).unwrap_or_default()).unwrap_or_default();
+    checks.that(
+        "run.json logs the changes and holds no text of the rows",
+        run["data"]["changes"][0]["lines"].as_array().is_some_and(|lines| lines.len() == 12)
+            && !run.to_string().contains("mail.example.org"),
+        &trained,
+    );
+    checks.that("run.json names the probe", run["plan"]["probe"]["name"] == "probe.txt", &trained);
+    let ended = xtask(&[&["eval"], &model[..], &["--adapter", &text(&out)]].concat())?;
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let (tuned, base) = (result["probe_loss"].as_f64(), result["base"]["probe_loss"].as_f64());
+    checks.that("eval prints the probe's loss of base and tuned", tuned.is_some() && base.is_some(), &ended);
+    checks.that(
+        "what train measured before is what eval measures of the base",
+        base.zip(run["last_step"]["base_probe_loss"].as_f64()).is_some_and(|(a, b)| (a - b).abs() < 1e-6),
+        &ended,
     );
     Ok(())
 }

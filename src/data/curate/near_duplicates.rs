@@ -1,0 +1,84 @@
+//! Rows that say nearly the same: MinHash of runs of three words, compared where a band of hashes agrees
+//! (Broder 1997, <https://doi.org/10.1109/SEQUEN.1997.666900>).
+
+use super::super::dataset::{Dataset, RowContent};
+use super::{Finding, FindingKind, Fix, rows_are, text};
+use std::collections::HashSet;
+use txtfp::{
+    Canonicalizer, Fingerprinter, LshIndex, MinHashFingerprinter, MinHashSig, ShingleTokenizer, WordTokenizer,
+};
+
+/// From this share of common word runs on, two rows count as near duplicates.
+const SIMILARITY: f32 = 0.7;
+const WORDS: usize = 3;
+const HASHES: usize = 128;
+/// 32 bands of 4 find a pair of this similarity with a probability of 0.9998.
+const BANDS: usize = 32;
+
+/// Two rows that are nearly or exactly alike, by place; `first` is the earliest such row.
+pub struct Pair {
+    pub first: usize,
+    pub second: usize,
+    pub similarity: f32,
+}
+
+/// Each row that has an earlier one like it, with that one.
+pub fn pairs(dataset: &Dataset) -> Vec<Pair> {
+    let words = ShingleTokenizer { k: WORDS, inner: WordTokenizer };
+    let hasher = MinHashFingerprinter::<_, HASHES>::new(Canonicalizer::default(), words);
+    let mut index =
+        LshIndex::<HASHES>::with_bands_rows(BANDS, HASHES / BANDS).expect("bands times rows is HASHES");
+    let mut pairs = Vec::new();
+    for (place, row) in dataset.rows.iter().enumerate() {
+        // A row of fewer words has nothing to compare.
+        let Ok(signature) = hasher.fingerprint(&text::of_row(&row.content)) else { continue };
+        let alike = index.query_with_threshold(&signature, SIMILARITY);
+        match alike.into_iter().min() {
+            Some(first) => {
+                let similarity = index.get(first).map_or(0.0, |earlier| similarity(earlier, &signature));
+                pairs.push(Pair { first: first as usize, second: place, similarity });
+            }
+            // What is like a row that is kept is found by that one.
+            None => index.insert(place as u64, signature),
+        }
+    }
+    pairs
+}
+
+pub fn finding(dataset: &Dataset, pairs: &[Pair]) -> Option<Finding> {
+    let exact: HashSet<usize> = exact(dataset).into_iter().collect();
+    let near: Vec<(usize, String)> = pairs
+        .iter()
+        .filter(|pair| !exact.contains(&pair.second))
+        .map(|pair| {
+            let line = dataset.rows[pair.first].line;
+            (pair.second, format!("{:.0} % like line {line}", 100.0 * pair.similarity))
+        })
+        .collect();
+    Finding::of(FindingKind::NearDuplicates, Fix::DropNearDuplicates, dataset, &near, |count| {
+        format!(
+            "{} nearly the same as an earlier one: the model sees it more often than the rest",
+            rows_are(count)
+        )
+    })
+}
+
+/// Rows that say nearly or exactly what an earlier one says.
+pub fn all(dataset: &Dataset) -> Vec<usize> {
+    let mut places = exact(dataset);
+    places.extend(pairs(dataset).into_iter().map(|pair| pair.second));
+    places
+}
+
+/// Rows that say exactly what an earlier one says.
+pub fn exact(dataset: &Dataset) -> Vec<usize> {
+    let mut seen: HashSet<&RowContent> = HashSet::with_capacity(dataset.rows.len());
+    let rows = dataset.rows.iter().enumerate();
+    rows.filter(|(_, row)| !row.content.is_blank() && !seen.insert(&row.content))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+fn similarity(a: &MinHashSig<HASHES>, b: &MinHashSig<HASHES>) -> f32 {
+    txtfp::jaccard(a, b)
+}

@@ -1,0 +1,149 @@
+//! What may be personal or secret: e-mail addresses, phone numbers, access keys, payment cards. A model can recite any of it.
+//!
+//! Patterns find what is usual and miss what is not; a name or an address in plain words is not found.
+
+use super::super::dataset::Dataset;
+use super::{Finding, FindingKind, Fix, FoundRow, LISTED_ROWS, text};
+use regex::Regex;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+struct Kind {
+    /// In words, for the page.
+    name: &'static str,
+    /// What is written in its place.
+    placeholder: &'static str,
+    pattern: LazyLock<Regex>,
+    /// Whether a match is one.
+    holds: fn(&str) -> bool,
+}
+
+/// In the order of precedence: a card number is not also a phone number.
+static KINDS: [Kind; 4] = [
+    Kind {
+        name: "e-mail address",
+        placeholder: "[email]",
+        pattern: LazyLock::new(|| pattern(r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}\b")),
+        holds: |_| true,
+    },
+    // The forms that their makers gave them, so that they can be found.
+    Kind {
+        name: "access key",
+        placeholder: "[key]",
+        pattern: LazyLock::new(|| {
+            pattern(concat!(
+                r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{20,}|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_[A-Za-z0-9_]{22,}",
+                r"|\bAKIA[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bhf_[A-Za-z0-9]{30,}",
+                r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?-----END [A-Z ]*PRIVATE KEY-----)?",
+            ))
+        }),
+        holds: |key| key.bytes().any(|b| b.is_ascii_digit()) || key.starts_with("-----"),
+    },
+    Kind {
+        name: "card number",
+        placeholder: "[card]",
+        pattern: LazyLock::new(|| pattern(r"\b(?:\d[ -]?){12,18}\d\b")),
+        holds: |number| luhn(&digits(number)),
+    },
+    // International with +, North American in three groups, national with a leading 0.
+    Kind {
+        name: "phone number",
+        placeholder: "[phone]",
+        pattern: LazyLock::new(|| {
+            pattern(concat!(
+                r"\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){5,12}\b",
+                r"|(?:\(\d{3}\) ?|\b\d{3}[.-])\d{3}[ .-]\d{4}\b|\b0\d{2,4}[ /-]\d{3}(?:[ -]?\d){3,7}\b",
+            ))
+        }),
+        holds: |number| (7..=15).contains(&digits(number).len()),
+    },
+];
+
+pub fn finding(dataset: &Dataset) -> Option<Finding> {
+    let mut counts = [0; KINDS.len()];
+    let (mut rows, mut count) = (Vec::new(), 0);
+    for row in &dataset.rows {
+        let words = text::of_row(&row.content);
+        let found = find(&words);
+        let Some((first, _)) = found.first() else { continue };
+        found.iter().for_each(|(_, kind)| counts[*kind] += 1);
+        count += 1;
+        if rows.len() < LISTED_ROWS {
+            let mut names: Vec<&str> = found.iter().map(|(_, kind)| KINDS[*kind].name).collect();
+            names.dedup();
+            let excerpt = text::excerpt(&words, first.start);
+            rows.push(FoundRow { line: row.line, note: names.join(", "), excerpt });
+        }
+    }
+    let kinds = KINDS.iter().zip(counts).filter(|(_, count)| *count > 0);
+    let kinds: Vec<String> = kinds.map(|(kind, count)| plural(count, kind.name)).collect();
+    (count > 0).then(|| Finding {
+        kind: FindingKind::PersonalData,
+        sentence: format!(
+            "{} what may be personal or secret: {}",
+            if count == 1 { "1 row holds".into() } else { format!("{count} rows hold") },
+            kinds.join(", ")
+        ),
+        count,
+        rows,
+        fix: Some(Fix::Redact),
+    })
+}
+
+/// Puts a placeholder for each find; returns the lines of the rows that changed.
+pub fn redact(dataset: &mut Dataset) -> Vec<usize> {
+    let mut lines = Vec::new();
+    for row in &mut dataset.rows {
+        let mut changed = false;
+        text::each_mut(&mut row.content, &mut |text| {
+            for (place, kind) in find(text).into_iter().rev() {
+                text.replace_range(place, KINDS[kind].placeholder);
+                changed = true;
+            }
+        });
+        if changed {
+            lines.push(row.line);
+        }
+    }
+    lines
+}
+
+/// Where in the text, and which of [`KINDS`], in the order of the text; none overlaps another.
+fn find(text: &str) -> Vec<(Range<usize>, usize)> {
+    let mut found: Vec<(Range<usize>, usize)> = Vec::new();
+    for (index, kind) in KINDS.iter().enumerate() {
+        for place in kind.pattern.find_iter(text) {
+            let free =
+                |(taken, _): &(Range<usize>, usize)| place.end() <= taken.start || place.start() >= taken.end;
+            if (kind.holds)(place.as_str()) && found.iter().all(free) {
+                found.push((place.range(), index));
+            }
+        }
+    }
+    found.sort_by_key(|(place, _)| place.start);
+    found
+}
+
+/// The check digit of payment cards (ISO/IEC 7812-1), over 13 to 19 digits.
+fn luhn(digits: &[u32]) -> bool {
+    let doubled = |digit: u32| if digit > 4 { 2 * digit - 9 } else { 2 * digit };
+    let sum: u32 =
+        digits.iter().rev().enumerate().map(|(i, &d)| if i % 2 == 1 { doubled(d) } else { d }).sum();
+    (13..=19).contains(&digits.len()) && sum.is_multiple_of(10) && digits.iter().any(|&digit| digit > 0)
+}
+
+fn digits(text: &str) -> Vec<u32> {
+    text.chars().filter_map(|c| c.to_digit(10)).collect()
+}
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is written above")
+}
+
+fn plural(count: usize, name: &str) -> String {
+    match count {
+        1 => format!("1 {name}"),
+        _ if name.ends_with("address") => format!("{count} {name}es"),
+        _ => format!("{count} {name}s"),
+    }
+}

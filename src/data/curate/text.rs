@@ -1,0 +1,74 @@
+//! A row's words, whatever its shape.
+
+use super::super::dataset::RowContent;
+
+/// Beyond this many bytes a row tells nothing new of itself.
+const LOOKED_AT: usize = 20_000;
+const EXCERPT: usize = 160;
+
+/// All texts of a row, prompt first, a line each.
+pub fn of_row(content: &RowContent) -> String {
+    let mut joined = String::new();
+    each(content, &mut |text| {
+        if joined.len() < LOOKED_AT && !text.is_empty() {
+            if !joined.is_empty() {
+                joined.push('\n');
+            }
+            joined.push_str(&text[..text.floor_char_boundary(LOOKED_AT)]);
+        }
+    });
+    joined
+}
+
+/// Characters of all texts of a row.
+pub fn length(content: &RowContent) -> usize {
+    let mut length = 0;
+    each(content, &mut |text| length += text.chars().count());
+    length
+}
+
+/// About so many characters of `text` from somewhat before byte `at`, on one line.
+pub fn excerpt(text: &str, at: usize) -> String {
+    let start = text.floor_char_boundary(at.saturating_sub(EXCERPT / 2));
+    let shown: String = text[start..].chars().take(EXCERPT).collect();
+    let cut = start + shown.len() < text.len();
+    let line = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("{}{line}{}", if start > 0 { "… " } else { "" }, if cut { " …" } else { "" })
+}
+
+fn each(content: &RowContent, on_text: &mut impl FnMut(&str)) {
+    match content {
+        RowContent::Text(text) | RowContent::Labelled { text, .. } => on_text(text),
+        RowContent::Pair { system, prompt, completion } => {
+            system.iter().for_each(|system| on_text(system));
+            on_text(prompt);
+            on_text(completion);
+        }
+        RowContent::Chat { messages, .. } => messages.iter().for_each(|message| on_text(&message.content)),
+        RowContent::Preference { chosen, rejected } => {
+            each(chosen, on_text);
+            each(rejected, on_text);
+        }
+        RowContent::Unpaired { answer, .. } => each(answer, on_text),
+    }
+}
+
+/// Every text of a row, to be written to.
+pub fn each_mut(content: &mut RowContent, on_text: &mut impl FnMut(&mut String)) {
+    match content {
+        RowContent::Text(text) | RowContent::Labelled { text, .. } => on_text(text),
+        RowContent::Pair { system, prompt, completion } => {
+            system.iter_mut().for_each(&mut *on_text);
+            on_text(prompt);
+            on_text(completion);
+        }
+        RowContent::Chat { messages, .. } => {
+            messages.iter_mut().for_each(|message| on_text(&mut message.content));
+        }
+        RowContent::Preference { chosen, rejected } => {
+            each_mut(chosen, on_text);
+            each_mut(rejected, on_text);
+        }
+        RowContent::Unpaired { answer, .. } => each_mut(answer, on_text),
+    }
+}
