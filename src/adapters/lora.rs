@@ -1,7 +1,7 @@
 //! LoRA's parameters and their first values (<https://arxiv.org/abs/2106.09685>).
 
 use super::trainable::{Leaf, Parameter};
-use crate::models::Llama;
+use crate::models::Model;
 use crate::models::layers::linear::{Dropout, Linear, LoraPath};
 use crate::recipe::LoraRecipe;
 use rand::{Rng, SeedableRng};
@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// The parameters of an adapter, two a targeted module in checkpoint order:
 /// `<path>.lora_A.weight` `[rank, in]` and `<path>.lora_B.weight` `[out, rank]`.
-pub fn parameters(base: &Llama, recipe: &LoraRecipe) -> Vec<Parameter> {
+pub fn parameters(base: &Model, recipe: &LoraRecipe) -> Vec<Parameter> {
     let mut base = base.clone();
     let mut parameters = Vec::new();
     let mut offset = 0;
@@ -45,7 +45,7 @@ pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
 }
 
 /// Puts the low-rank paths in place, a pair of leaves each; `dropout_seed` is `None` outside training.
-pub fn attach(model: &mut Llama, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: Option<u64>) {
+pub fn attach(model: &mut Model, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: Option<u64>) {
     for (i, ((_, linear), pair)) in targets(model, recipe).into_iter().zip(leaves.chunks_exact(2)).enumerate()
     {
         let [Leaf::Matrix(lora_a), Leaf::Matrix(lora_b)] = pair else {
@@ -62,8 +62,11 @@ pub fn attach(model: &mut Llama, recipe: &LoraRecipe, leaves: &[Leaf], dropout_s
     }
 }
 
-fn targets<'a>(model: &'a mut Llama, recipe: &LoraRecipe) -> Vec<(String, &'a mut Linear)> {
+fn targets<'a>(model: &'a mut Model, recipe: &LoraRecipe) -> Vec<(String, &'a mut Linear)> {
     let mut linears = model.linears_mut();
-    linears.retain(|(path, _)| recipe.target_modules.iter().any(|module| path.ends_with(module.as_str())));
+    // As in PEFT, whole parts of the path: "output.dense" is not the end of "my_output.dense".
+    let is_named =
+        |path: &str, module: &str| path.strip_suffix(module).is_some_and(|rest| rest.ends_with('.'));
+    linears.retain(|(path, _)| recipe.target_modules.iter().any(|module| is_named(path, module)));
     linears
 }

@@ -2,7 +2,7 @@
 //! and a checkpoint each deal with a single tensor.
 
 use super::{lora, whole};
-use crate::models::{Llama, float_tensor};
+use crate::models::{Model, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};
 use burn::tensor::{Gradients, Tensor};
 
@@ -30,13 +30,15 @@ pub struct Trainable {
     pub parameters: Vec<Parameter>,
     /// Names of the rows of the `score` head, where one is trained.
     pub labels: Option<Vec<String>>,
+    /// Whether the model is an encoder, which has no output projection.
+    pub is_encoder: bool,
     /// `[total]`, outside autodiff.
     pub values: Tensor<1>,
 }
 
 impl Trainable {
     /// Fresh parameters: a zero-effect adapter, and copies of the weights that are trained whole.
-    pub fn new(base: &Llama, recipe: &Recipe) -> Trainable {
+    pub fn new(base: &Model, recipe: &Recipe) -> Trainable {
         let low_rank = match recipe.method {
             Method::Lora => lora::parameters(base, &recipe.lora),
             Method::Full | Method::LastLayer => Vec::new(),
@@ -52,7 +54,8 @@ impl Trainable {
             method: recipe.method,
             lora: recipe.lora.clone(),
             parameters: [low_rank, whole].concat(),
-            labels: base.config.labels.clone(),
+            labels: base.labels().cloned(),
+            is_encoder: base.is_encoder(),
             values: Tensor::cat(parts, 0),
         }
     }
@@ -88,7 +91,7 @@ impl Trainable {
 
     /// A copy of the base that computes with these parameters; `dropout_seed` is `None`
     /// outside training.
-    pub fn attach(&self, base: &Llama, leaves: &[Leaf], dropout_seed: Option<u64>) -> Llama {
+    pub fn attach(&self, base: &Model, leaves: &[Leaf], dropout_seed: Option<u64>) -> Model {
         let low_rank = self.parameters.iter().filter(|parameter| lora::is_part(&parameter.name)).count();
         let (whole, whole_leaves) = (&self.parameters[low_rank..], &leaves[low_rank..]);
         let mut model = whole::replace(base, self.method, whole, whole_leaves, &self.labels);
@@ -97,7 +100,7 @@ impl Trainable {
     }
 
     /// The base with the present values attached, for evaluation and generation.
-    pub fn tuned(&self, base: &Llama) -> Llama {
+    pub fn tuned(&self, base: &Model) -> Model {
         self.attach(base, &self.leaves(false), None)
     }
 

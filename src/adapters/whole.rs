@@ -1,7 +1,7 @@
 //! Weights that are trained whole: all of them, the last layer's, or a few beside an adapter.
 
 use super::trainable::{Leaf, Parameter};
-use crate::models::Llama;
+use crate::models::Model;
 use crate::models::llama::Weight;
 use crate::models::score::{self, Score};
 use crate::recipe::Method;
@@ -13,14 +13,17 @@ const HEAD: &str = "lm_head.weight";
 /// The base's weights that a method trains whole, from place `offset` of the flat buffer on, and their
 /// values in the same order, each flat.
 pub(super) fn parameters(
-    base: &Llama,
+    base: &Model,
     method: Method,
     modules_to_save: &[String],
     mut offset: usize,
 ) -> (Vec<Parameter>, Vec<Tensor<1>>) {
     let saved = |name: &str| modules_to_save.iter().any(|module| name.ends_with(&format!("{module}.weight")));
-    let judges = base.score.is_some();
-    let last_block = format!("model.layers.{}.", base.layers.len().saturating_sub(1));
+    let judges = base.score().is_some();
+    let last_block = match base {
+        Model::Llama(llama) => format!("model.layers.{}.", llama.layers.len().saturating_sub(1)),
+        Model::Bert(bert) => format!("encoder.layer.{}.", bert.layers.len().saturating_sub(1)),
+    };
     let is_trained = |name: &str| match method {
         Method::Full => true,
         Method::LastLayer if judges => name == score::WEIGHT,
@@ -50,19 +53,19 @@ pub(super) fn parameters(
 
 /// A copy of the base with these weights in the place of its own.
 pub(super) fn replace(
-    base: &Llama,
+    base: &Model,
     method: Method,
     parameters: &[Parameter],
     leaves: &[Leaf],
     labels: &Option<Vec<String>>,
-) -> Llama {
+) -> Model {
     let leaf = |name: &str| {
         let place = parameters.iter().position(|parameter| parameter.name == name)?;
         leaves.get(place)
     };
     let mut model = base.clone();
     if let (Some(Leaf::Matrix(weight)), Some(labels)) = (leaf(score::WEIGHT), labels) {
-        model = base.with_score(Score { weight: weight.clone(), labels: labels.clone() });
+        model = base.decoder().with_score(Score { weight: weight.clone(), labels: labels.clone() }).into();
     }
     // As in PEFT, the trained copy of a tied matrix goes its own way and the other use keeps the base's.
     let copied = leaf(HEAD).is_some() || leaf(EMBEDDING).is_some();
@@ -78,10 +81,14 @@ pub(super) fn replace(
 }
 
 /// A copy whose output projection is a tensor of its own, if `asked` and it is tied.
-fn untied(model: &Llama, asked: bool) -> Llama {
+fn untied(model: &Model, asked: bool) -> Model {
     let mut model = model.clone();
-    if asked && model.lm_head.is_none() && model.score.is_none() {
-        model.lm_head = Some(model.embed_tokens.clone());
+    if let Model::Llama(llama) = &mut model
+        && asked
+        && llama.lm_head.is_none()
+        && llama.score.is_none()
+    {
+        llama.lm_head = Some(llama.embed_tokens.clone());
     }
     model
 }

@@ -3,6 +3,7 @@
 //! Every order comes from ChaCha8 and integer arithmetic, so that a browser and a native build with
 //! the same seed see the same batches.
 
+use super::contrast;
 use super::encode::Example;
 use super::preference_batch::{labels, other_answers};
 use rand_chacha::ChaCha8Rng;
@@ -27,7 +28,7 @@ pub struct BatchRow {
 }
 
 /// Rows of tokens of equal length. Every vector is `[batch * seq]`, row-major.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     pub input_ids: Vec<u32>,
     /// Whether position i is to predict token i + 1, which is then of the same document.
@@ -49,6 +50,11 @@ pub struct Batch {
     pub labels: Vec<bool>,
     /// For labelled texts: the class of each, `[batch]`.
     pub classes: Vec<u32>,
+    /// For texts that are compared: how many first texts there are. What they are compared with follows, in the same
+    /// order, and then the negatives.
+    pub anchors: usize,
+    /// For scored pairs: the score of each, `[anchors]`.
+    pub scores: Vec<f32>,
 }
 
 /// Splits off about `validation_fraction` of the examples, at least one where it is above 0 and
@@ -122,9 +128,10 @@ pub fn epoch_batches(
 /// Preference data makes twice as many rows. Of pairs, the chosen answers come first and the
 /// rejected ones after them, in the same order. Of rated answers, the answers come first and then
 /// each prompt with the answer of the row before it (the first with the last's), as in TRL's
-/// `KTOTrainer`.
+/// `KTOTrainer`. Texts that are compared make two or three times as many; see [`Batch::anchors`].
 pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) -> Batch {
-    let others = other_answers(examples, rows, options);
+    let mut others = other_answers(examples, rows, options);
+    others.extend(contrast::other_texts(examples, rows));
     let of_example = |&index: &usize| (&examples[index].input_ids, &examples[index].loss_mask);
     let laid_out: Vec<Vec<(&Vec<u32>, &Vec<bool>)>> = rows
         .iter()
@@ -152,6 +159,8 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
         packed: options.packing,
         labels: labels(examples, rows),
         classes: rows.iter().flat_map(|row| &row.examples).filter_map(|&i| examples[i].class).collect(),
+        anchors: contrast::anchors(examples, rows),
+        scores: contrast::scores(examples, rows),
     };
     for (row_index, row) in laid_out.iter().enumerate() {
         let mut at = row_index * seq;
@@ -164,7 +173,7 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
 }
 
 impl Batch {
-    /// Some of the rows as a batch of their own, without labels and classes.
+    /// Some of the rows as a batch of their own, without labels, classes and scores.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> Batch {
         let places = rows.start * self.seq..rows.end * self.seq;
         let targets_mask = self.targets_mask[places.clone()].to_vec();
@@ -180,6 +189,8 @@ impl Batch {
             packed: self.packed,
             labels: Vec::new(),
             classes: Vec::new(),
+            anchors: 0,
+            scores: Vec::new(),
             targets_mask,
             document_ids,
         }
@@ -258,6 +269,7 @@ mod tests {
             truncated: false,
             preference: None,
             class: None,
+            contrast: None,
         }
     }
 

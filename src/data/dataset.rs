@@ -27,10 +27,14 @@ pub enum DataShape {
     UnpairedPreference,
     /// `{"text": "…", "label": "…"}`; a label is a word or a whole number.
     Classification,
+    /// `{"anchor": "…", "positive": "…", "negative": "…"?}`: texts that belong together, and one that does not.
+    TextPairs,
+    /// `{"sentence1": "…", "sentence2": "…", "score": 0.8}`.
+    ScoredPairs,
 }
 
 impl DataShape {
-    pub const ALL: [DataShape; 8] = [
+    pub const ALL: [DataShape; 10] = [
         DataShape::Text,
         DataShape::PromptCompletion,
         DataShape::Messages,
@@ -39,6 +43,8 @@ impl DataShape {
         DataShape::Preference,
         DataShape::UnpairedPreference,
         DataShape::Classification,
+        DataShape::TextPairs,
+        DataShape::ScoredPairs,
     ];
 
     /// What people call it.
@@ -52,6 +58,8 @@ impl DataShape {
             DataShape::Preference => "preference pairs",
             DataShape::UnpairedPreference => "rated answers",
             DataShape::Classification => "labelled texts",
+            DataShape::TextPairs => "pairs of texts",
+            DataShape::ScoredPairs => "scored pairs",
         }
     }
 
@@ -66,6 +74,8 @@ impl DataShape {
             DataShape::Preference => "chosen + rejected (+ prompt)",
             DataShape::UnpairedPreference => "prompt + completion + label (true or false)",
             DataShape::Classification => "text + label",
+            DataShape::TextPairs => "anchor + positive (+ negative)",
+            DataShape::ScoredPairs => "sentence1 + sentence2 + score",
         }
     }
 
@@ -75,6 +85,7 @@ impl DataShape {
             DataShape::Preference => &[Objective::Dpo, Objective::Orpo, Objective::Kto, Objective::Reward],
             DataShape::UnpairedPreference => &[Objective::Kto],
             DataShape::Classification => &[Objective::Classify, Objective::Text],
+            DataShape::TextPairs | DataShape::ScoredPairs => &[Objective::Contrastive],
             _ => &[Objective::Text, Objective::Sft],
         }
     }
@@ -103,7 +114,8 @@ impl Message {
 ///
 /// Name `text` (with `label` where texts have a class), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
 /// or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
-/// (with `prompt` where there is one). `system` goes with all but `text`.
+/// (with `prompt` where there is one), or `anchor` and `positive` (with `negative` where there is one), or `sentence1`,
+/// `sentence2` and `score`. `system` goes with conversations and answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
@@ -119,6 +131,12 @@ pub struct ColumnMapping {
     pub rejected: Option<String>,
     pub label: Option<String>,
     pub system: Option<String>,
+    pub anchor: Option<String>,
+    pub positive: Option<String>,
+    pub negative: Option<String>,
+    pub sentence1: Option<String>,
+    pub sentence2: Option<String>,
+    pub score: Option<String>,
 }
 
 /// The rows of one file.
@@ -178,6 +196,9 @@ pub enum RowContent {
     Unpaired { answer: Box<RowContent>, label: bool },
     /// A text and the class that it is of.
     Labelled { text: String, label: String },
+    /// Texts that are compared: an anchor, its positive and maybe a negative; or, with a score as the file writes it,
+    /// two sentences.
+    Sentences { texts: Vec<String>, score: Option<String> },
 }
 
 impl RowContent {
@@ -194,6 +215,7 @@ impl RowContent {
     pub fn is_blank(&self) -> bool {
         match self {
             RowContent::Text(text) | RowContent::Labelled { text, .. } => text.trim().is_empty(),
+            RowContent::Sentences { texts, .. } => texts.iter().any(|text| text.trim().is_empty()),
             RowContent::Pair { completion, .. } => completion.trim().is_empty(),
             RowContent::Chat { messages, prompt_messages } => {
                 let mut answers =

@@ -1,6 +1,7 @@
 //! From named values to rows of one shape: detection by column names, or by an explicit mapping.
 
 use super::classes;
+use super::contrast;
 use super::dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
 use super::formats::{Record, Records, invalid, invalid_line};
 use super::mapping::{mapped_column, mapping_shape};
@@ -81,8 +82,22 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
     }
 }
 
-/// OpenAI's names in its preference format.
-const OTHER_NAMES: [(&str, &str); 2] = [("chosen", "preferred_output"), ("rejected", "non_preferred_output")];
+/// OpenAI's names in its preference format, and those that sentence-transformers' data sets have beside the usual ones.
+const OTHER_NAMES: [(&str, &str); 13] = [
+    ("chosen", "preferred_output"),
+    ("rejected", "non_preferred_output"),
+    ("anchor", "query"),
+    ("anchor", "question"),
+    ("positive", "answer"),
+    ("positive", "passage"),
+    ("positive", "document"),
+    ("sentence1", "sentence_a"),
+    ("sentence2", "sentence_b"),
+    ("score", "similarity_score"),
+    ("score", "similarity"),
+    ("score", "label"),
+    ("negative", "hard_negative"),
+];
 
 /// Finds the columns that make a row, by their usual names or by the user's mapping.
 struct Parts<'a> {
@@ -109,6 +124,8 @@ impl Parts<'_> {
             DataShape::UnpairedPreference,
             DataShape::PromptCompletion,
             DataShape::Alpaca,
+            DataShape::TextPairs,
+            DataShape::ScoredPairs,
             DataShape::Classification,
             DataShape::Text,
         ];
@@ -125,12 +142,15 @@ impl Parts<'_> {
             DataShape::Preference => &["chosen", "rejected"],
             DataShape::UnpairedPreference => &["prompt", "completion", "label"],
             DataShape::Classification => &["text", "label"],
+            DataShape::TextPairs => &["anchor", "positive"],
+            DataShape::ScoredPairs => &["sentence1", "sentence2", "score"],
         }
     }
 
     fn uses(&self, shape: DataShape, column: &str) -> bool {
         let optional: &[&str] = match shape {
-            DataShape::Text | DataShape::Classification => &[],
+            DataShape::Text | DataShape::Classification | DataShape::ScoredPairs => &[],
+            DataShape::TextPairs => &["negative"],
             DataShape::Alpaca => &["input", "system"],
             DataShape::Preference => &["prompt", "input", "system"],
             _ => &["system"],
@@ -160,6 +180,10 @@ impl Parts<'_> {
         match shape {
             DataShape::Text => Ok(RowContent::Text(text(value("text"), "text")?)),
             DataShape::Classification => classes::labelled(value("text"), value("label")),
+            DataShape::TextPairs => contrast::pair(value("anchor"), value("positive"), value("negative")),
+            DataShape::ScoredPairs => {
+                contrast::scored(value("sentence1"), value("sentence2"), value("score"))
+            }
             DataShape::Messages => chat(system, Vec::new(), messages(value("messages"), "messages")?),
             DataShape::ShareGpt => {
                 chat(system, Vec::new(), messages(value("conversations"), "conversations")?)

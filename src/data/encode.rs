@@ -6,6 +6,7 @@
 //! | prompt and completion | a user and an assistant turn | joined as they stand, completion and end token trained |
 //! | conversation, Alpaca | rendered, the assistant's turns trained | the same in [the plain format](super::chat_template::PLAIN_TEMPLATE) |
 //! | labelled text | the text as it stands between the tokenizer's own begin and end tokens, cut on the right | the same |
+//! | texts that are compared | each as a labelled text | the same |
 //! | preference, rated answer | each answer as above, after its prompt; only the answer counts | the same |
 //!
 //! Prompt and answer are tokenised as one text, and the trained part found by byte offsets: what the model sees
@@ -13,7 +14,7 @@
 //! byte in it is trained. Rows longer than `max_seq_length` keep their beginning. Windows of a long
 //! text overlap by one token, so that each token but the first is predicted once.
 
-use super::dataset::{Dataset, Row};
+use super::dataset::{Dataset, Row, RowContent};
 use super::row::{EncodedText, Verdict, encode_row};
 use super::skipped::{self, SkippedRow};
 use super::tokenizer::Tokenizer;
@@ -31,7 +32,7 @@ pub struct EncodeOptions {
 }
 
 /// One sequence to learn from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     pub input_ids: Vec<u32>,
     /// Whether each token is a target. The first never is: nothing comes before it.
@@ -44,6 +45,37 @@ pub struct Example {
     pub preference: Option<Preference>,
     /// The class of a labelled text, once [`super::classes::number_classes`] has numbered it.
     pub class: Option<u32>,
+    /// What a contrastive objective compares this text with.
+    pub contrast: Option<Contrast>,
+}
+
+/// Texts beside an example's own, as token ids.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Contrast {
+    /// What belongs to it, and maybe what does not although it seems so.
+    Pair { positive: Vec<u32>, negative: Option<Vec<u32>> },
+    /// Another text, and how near the two are.
+    Scored { other: Vec<u32>, score: f32 },
+}
+
+impl Contrast {
+    /// The positive, or the other text of a scored pair.
+    pub fn other(&self) -> &[u32] {
+        match self {
+            Contrast::Pair { positive: other, .. } | Contrast::Scored { other, .. } => other,
+        }
+    }
+
+    pub fn negative(&self) -> Option<&[u32]> {
+        match self {
+            Contrast::Pair { negative, .. } => negative.as_deref(),
+            Contrast::Scored { .. } => None,
+        }
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        [self.other().len(), self.negative().map_or(0, <[u32]>::len)].into_iter()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +94,16 @@ pub struct Sequence {
 }
 
 impl Example {
-    /// Tokens of all its answers.
+    /// A text of which no token is a target.
+    pub fn of_text(input_ids: Vec<u32>, row: usize) -> Example {
+        let loss_mask = vec![false; input_ids.len()];
+        Example { input_ids, loss_mask, row, truncated: false, preference: None, class: None, contrast: None }
+    }
+
+    /// Tokens of all its answers, or of all texts that are compared.
     pub fn tokens(&self) -> usize {
-        self.input_ids.len() + self.rejected().map_or(0, |rejected| rejected.input_ids.len())
+        let compared: usize = self.contrast.iter().flat_map(Contrast::lengths).sum();
+        self.input_ids.len() + compared + self.rejected().map_or(0, |rejected| rejected.input_ids.len())
     }
 
     pub fn trained_tokens(&self) -> usize {
@@ -72,9 +111,11 @@ impl Example {
         count(&self.loss_mask) + self.rejected().map_or(0, |rejected| count(&rejected.loss_mask))
     }
 
-    /// Tokens of its longest answer.
+    /// Tokens of its longest answer, or of the longest text that is compared.
     pub fn longest(&self) -> usize {
-        self.input_ids.len().max(self.rejected().map_or(0, |rejected| rejected.input_ids.len()))
+        let compared = self.contrast.iter().flat_map(Contrast::lengths).max().unwrap_or(0);
+        let rejected = self.rejected().map_or(0, |rejected| rejected.input_ids.len());
+        self.input_ids.len().max(rejected).max(compared)
     }
 
     /// The answer that is liked less than this one, in preference pairs.
@@ -113,6 +154,9 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     let mut split_into_turns = false;
     for (row, Row { content, .. }) in dataset.rows.iter().enumerate() {
         match encode_row(content, tokenizer, options)? {
+            Ok(texts) if matches!(content, RowContent::Sentences { .. }) => {
+                append_compared(texts, content, row, options, &mut encoded);
+            }
             Ok(texts) => {
                 split_into_turns |= texts.len() > 1 && texts[0].verdict.is_none();
                 append_examples(texts, row, options, &mut encoded);
@@ -156,6 +200,7 @@ impl EncodedText {
             truncated: !self.in_windows && self.full_length > options.max_seq_length,
             preference: self.verdict.map(|verdict| Preference::Label(verdict == Verdict::Chosen)),
             class: None,
+            contrast: None,
         }
     }
 }
@@ -183,4 +228,24 @@ fn append_examples(texts: Vec<EncodedText>, row: usize, options: &EncodeOptions,
             encoded.examples.push(text.example(window, row, options));
         }
     }
+}
+
+/// All texts of a row as one example.
+fn append_compared(
+    texts: Vec<EncodedText>,
+    content: &RowContent,
+    row: usize,
+    options: &EncodeOptions,
+    encoded: &mut Encoded,
+) {
+    let RowContent::Sentences { score, .. } = content else { return };
+    let full_length = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
+    let mut ids = texts.into_iter().map(|text| text.tokens.ids);
+    let Some(first) = ids.next() else { return };
+    encoded.full_lengths.push(full_length);
+    encoded.examples.push(Example {
+        truncated: full_length > options.max_seq_length,
+        contrast: Contrast::new(ids.collect(), score),
+        ..Example::of_text(first, row)
+    });
 }

@@ -17,6 +17,12 @@ pub(super) fn mapped_column<'m>(mapping: &'m ColumnMapping, part: &str) -> Optio
         "rejected" => &mapping.rejected,
         "label" => &mapping.label,
         "system" => &mapping.system,
+        "anchor" => &mapping.anchor,
+        "positive" => &mapping.positive,
+        "negative" => &mapping.negative,
+        "sentence1" => &mapping.sentence1,
+        "sentence2" => &mapping.sentence2,
+        "score" => &mapping.score,
         _ => &None,
     };
     column.as_deref()
@@ -28,7 +34,7 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         value,
         expected,
     };
-    const PARTS: [&str; 11] = [
+    const PARTS: [&str; 17] = [
         "text",
         "prompt",
         "completion",
@@ -40,6 +46,12 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         "chosen",
         "rejected",
         "system",
+        "anchor",
+        "positive",
+        "negative",
+        "sentence1",
+        "sentence2",
+        "score",
     ];
     let given: Vec<&str> = PARTS.into_iter().filter(|part| mapped_column(mapping, part).is_some()).collect();
     for part in &given {
@@ -61,9 +73,11 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         ["instruction", "output"] => Ok(DataShape::Alpaca),
         ["chosen", "rejected"] | ["prompt", "chosen", "rejected"] => Ok(DataShape::Preference),
         ["prompt", "completion", "label"] => Ok(DataShape::UnpairedPreference),
+        ["anchor", "positive"] | ["anchor", "positive", "negative"] => Ok(DataShape::TextPairs),
+        ["sentence1", "sentence2", "score"] => Ok(DataShape::ScoredPairs),
         _ => Err(setting(
             if given.is_empty() { "empty".into() } else { format!("a mapping of {}", given.join(", ")) },
-            "it must map text (and label), or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected".into(),
+            "it must map text (and label), or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected, or anchor and positive (and negative), or sentence1, sentence2 and score".into(),
         )),
     }
 }

@@ -12,6 +12,7 @@
 pub mod batch;
 pub mod chat_template;
 pub mod classes;
+mod contrast;
 pub mod curate;
 pub mod dataset;
 mod detect;
@@ -35,7 +36,7 @@ pub use chat_template::ChatTemplate;
 pub use classes::ClassCount;
 pub use curate::{Change, Finding, FindingKind, Fix, FoundRow};
 pub use dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
-pub use encode::{EncodeOptions, Encoded, Example, Preference, Sequence, encode_dataset};
+pub use encode::{Contrast, EncodeOptions, Encoded, Example, Preference, Sequence, encode_dataset};
 pub use formats::{DataFile, read_dataset};
 pub use general::GeneralText;
 pub use preview::{PreviewPiece, PreviewRow, preview};

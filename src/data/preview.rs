@@ -1,5 +1,6 @@
 //! What the model will be shown, and which of it is trained.
 
+use super::contrast;
 use super::dataset::{Dataset, Row, RowContent};
 use super::encode::EncodeOptions;
 use super::row::{EncodedText, Verdict, encode_row};
@@ -17,7 +18,7 @@ pub struct PreviewRow {
     pub line: usize,
     /// What a preference row says of this answer.
     pub verdict: Option<Verdict>,
-    /// The class of a labelled text.
+    /// The class of a labelled text; of texts that are compared the part or the score.
     pub label: Option<String>,
     pub pieces: Vec<PreviewPiece>,
     /// Tokens in the pieces.
@@ -35,7 +36,7 @@ pub struct PreviewPiece {
 }
 
 /// The first rows that can be trained on, rendered, in pieces that are trained or not: `rows`
-/// previews, of which a preference pair takes two. A row that is skipped has no preview.
+/// previews, of which a preference pair takes two and texts that are compared one each. A row that is skipped has no preview.
 pub fn preview(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
@@ -48,13 +49,17 @@ pub fn preview(
             break;
         }
         if let Ok(texts) = encode_row(&beginning(content, options), tokenizer, options)? {
-            let shown = if texts.iter().all(|text| text.verdict.is_some()) { texts.len() } else { 1 };
-            let rows = texts[..shown].iter().map(|text| preview_row(index, *line, text, tokenizer, options));
-            let label = match content {
-                RowContent::Labelled { label, .. } => Some(label.clone()),
-                _ => None,
+            let roles = match content {
+                RowContent::Sentences { texts, score } => contrast::roles(texts, score),
+                RowContent::Labelled { label, .. } => vec![label.clone()],
+                _ => Vec::new(),
             };
-            previews.extend(rows.map(|row| PreviewRow { label: label.clone(), ..row }));
+            let all = roles.len() > 1 || texts.iter().all(|text| text.verdict.is_some());
+            let shown = if all { texts.len() } else { 1 };
+            let rows = texts[..shown].iter().map(|text| preview_row(index, *line, text, tokenizer, options));
+            let labelled =
+                rows.enumerate().map(|(i, row)| PreviewRow { label: roles.get(i).cloned(), ..row });
+            previews.extend(labelled);
         }
     }
     Ok(previews)

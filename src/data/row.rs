@@ -45,6 +45,16 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
         RowContent::Labelled { text, .. } if options.objective == Objective::Classify => {
             encoder.plain(text.clone())
         }
+        RowContent::Sentences { texts, .. } => {
+            let mut encoded = Vec::new();
+            for text in texts {
+                match encoder.plain(text.clone())? {
+                    Ok(texts) => encoded.extend(texts),
+                    Err(reason) => return Ok(Err(reason)),
+                }
+            }
+            Ok(Ok(encoded))
+        }
         RowContent::Text(text) | RowContent::Labelled { text, .. } => encoder.document(text.clone(), true),
         RowContent::Pair { system, prompt, completion } if tokenizer.has_chat_template() => {
             let mut messages: Vec<Message> = system.iter().map(|s| Message::new("system", s)).collect();

@@ -62,9 +62,10 @@ impl Tokenizer {
             can_cut: false,
         };
         shared.can_cut = shared.can_cut()?;
-        let bos = shared.special_id("bos_token");
+        // BERT's `[CLS]` begins a text as another model's begin token does.
+        let first = [shared.special_id("bos_token"), shared.special_id("cls_token")];
         let begins = shared.encode("", true)?.first().copied();
-        shared.prefix_id = begins.filter(|id| Some(*id) == bos);
+        shared.prefix_id = begins.filter(|id| first.contains(&Some(*id)));
         Ok(Tokenizer { shared: Arc::new(shared) })
     }
 

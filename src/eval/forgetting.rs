@@ -5,7 +5,7 @@ use crate::data::batch::BatchOptions;
 use crate::data::encode::Example;
 use crate::data::{GeneralText, Tokenizer};
 use crate::error::Result;
-use crate::models::Llama;
+use crate::models::Model;
 use crate::objectives::Loss;
 use crate::recipe::{Objective, Recipe};
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ impl Probe {
     ///
     /// # Errors
     /// A device that stops answering.
-    pub async fn loss(&self, model: &Llama) -> Result<f64> {
+    pub async fn loss(&self, model: &Model) -> Result<f64> {
         let recipe = Recipe { objective: Objective::Text, ..Recipe::default() };
         let mean = Loss::new(&recipe, model);
         let (mut sum, mut tokens) = (0.0, 0);

@@ -1,12 +1,13 @@
 //! Scores of a model on held-out rows.
 
+pub mod embeddings;
 pub mod forgetting;
 pub mod judge;
 
 use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
 use crate::data::encode::Example;
 use crate::error::{Error, Result};
-use crate::models::Llama;
+use crate::models::Model;
 use crate::objectives::{Counts, Loss};
 use crate::train::metrics::{Evaluation, Metrics};
 use burn::tensor::Tensor;
@@ -16,11 +17,14 @@ use burn::tensor::Tensor;
 /// # Errors
 /// A device that stops answering.
 pub async fn loss(
-    model: &Llama,
+    model: &Model,
     rows: &[Example],
     options: &BatchOptions,
     loss: &Loss,
 ) -> Result<Evaluation> {
+    if loss.compares_embeddings() {
+        return embeddings::evaluate(model, rows, options, loss).await;
+    }
     let loss = &loss.without_penalty();
     let batches: Vec<Batch> =
         epoch_batches(rows, options, 0, 0).iter().map(|batch| collate(rows, batch, options)).collect();
@@ -36,7 +40,7 @@ pub async fn loss(
         mean += figures[0] as f64;
         sums.resize(figures.len() - 1, 0.0);
         sums.iter_mut().zip(&figures[1..]).for_each(|(sum, &figure)| *sum += figure as f64);
-        tokens += if model.score.is_some() { batch.tokens } else { batch.supervised_tokens };
+        tokens += if model.score().is_some() { batch.tokens } else { batch.supervised_tokens };
     }
     let Metrics { preference, classification, reward, .. } = loss.metrics(&sums, &whole);
     let perplexity = loss.has_perplexity().then(|| mean.exp());
@@ -46,6 +50,7 @@ pub async fn loss(
         preference,
         classification,
         reward,
+        embedding: None,
         probe_loss: None,
         tokens,
         examples: rows.len(),

@@ -3,7 +3,7 @@
 use super::OutputFile;
 use crate::error::Result;
 use crate::eval::read;
-use crate::models::Llama;
+use crate::models::Model;
 use crate::models::llama::Weight;
 use crate::weights::safetensors;
 
@@ -11,7 +11,7 @@ use crate::weights::safetensors;
 ///
 /// # Errors
 /// A device that stops answering.
-pub async fn save(tuned: &Llama) -> Result<Vec<OutputFile>> {
+pub async fn save(tuned: &Model) -> Result<Vec<OutputFile>> {
     let mut tuned = tuned.clone();
     let mut tensors = Vec::new();
     for (name, weight) in tuned.weights_mut() {

@@ -6,8 +6,8 @@ use crate::adapters::Trainable;
 use crate::error::{Error, Result};
 use crate::eval::read;
 use crate::models::score::{self, Score};
-use crate::models::{Llama, float_tensor};
-use crate::recipe::{LINEAR_MODULES, LoraRecipe, Method, Recipe};
+use crate::models::{Model, float_tensor};
+use crate::recipe::{LoraRecipe, Method, Recipe};
 use crate::weights::safetensors;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub async fn save(trainable: &Trainable, base_model_name: &str) -> Result<Vec<Ou
 /// # Errors
 /// A missing file or tensor, a shape that does not fit the base, or an adapter kind that
 /// Loralet does not compute.
-pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
+pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
     let find = |name: &str| {
         files.iter().find(|file| file.name.rsplit('/').next() == Some(name)).ok_or_else(|| {
             Error::MissingFile { file: name.into(), remedy: "open the whole adapter folder".into() }
@@ -51,7 +51,7 @@ pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
     };
     let config: Value = serde_json::from_slice(&find(CONFIG)?.bytes)
         .map_err(|error| invalid(CONFIG, format!("it is not JSON ({error})")))?;
-    let lora = read_config(&config)?;
+    let lora = read_config(&config, base.linear_modules())?;
     let mut stored = safetensors::deserialize_f32(WEIGHTS, &find(WEIGHTS)?.bytes)?;
     let score = stored.iter().find(|(name, ..)| stored_name(name) == score::WEIGHT);
     let base = match score {
@@ -88,7 +88,13 @@ pub fn load(files: &[OutputFile], base: &Llama) -> Result<Trainable> {
 }
 
 /// The base with room for an adapter's `score` head, whose classes a `config.json` beside it may name.
-fn with_head(base: &Llama, rows: usize, config: Option<&OutputFile>) -> Result<Llama> {
+fn with_head(base: &Model, rows: usize, config: Option<&OutputFile>) -> Result<Model> {
+    let Model::Llama(base) = base else {
+        return Err(invalid(
+            WEIGHTS,
+            "it has a score head, and the model is an encoder; open the base it was trained on".into(),
+        ));
+    };
     if rows == 0 {
         return Err(invalid(WEIGHTS, format!("tensor \"{PREFIX}{}\" has no rows", score::WEIGHT)));
     }
@@ -100,7 +106,7 @@ fn with_head(base: &Llama, rows: usize, config: Option<&OutputFile>) -> Result<L
     let labels = score::label_names(&config, rows);
     let shape = [rows, base.config.hidden_size];
     let weight = float_tensor(vec![0.0; shape[0] * shape[1]], shape, &base.device());
-    Ok(base.with_score(Score { weight, labels }))
+    Ok(base.with_score(Score { weight, labels }).into())
 }
 
 fn config(trainable: &Trainable, base_model_name: &str) -> Value {
@@ -111,7 +117,7 @@ fn config(trainable: &Trainable, base_model_name: &str) -> Value {
     }
     json!({
         "peft_type": "LORA",
-        "task_type": if trainable.labels.is_some() { "SEQ_CLS" } else { "CAUSAL_LM" },
+        "task_type": task_type(trainable),
         "base_model_name_or_path": base_model_name,
         "revision": null,
         "r": lora.rank,
@@ -132,7 +138,16 @@ fn config(trainable: &Trainable, base_model_name: &str) -> Value {
     })
 }
 
-fn read_config(config: &Value) -> Result<LoraRecipe> {
+/// What PEFT is to make of the base. A sentence embedding needs no head.
+fn task_type(trainable: &Trainable) -> &'static str {
+    match &trainable.labels {
+        Some(_) => "SEQ_CLS",
+        None if trainable.is_encoder => "FEATURE_EXTRACTION",
+        None => "CAUSAL_LM",
+    }
+}
+
+fn read_config(config: &Value, modules: &[&str]) -> Result<LoraRecipe> {
     let kind = config["peft_type"].as_str().unwrap_or("(none)");
     if kind != "LORA" {
         return Err(invalid(CONFIG, format!("peft_type is \"{kind}\", supported is \"LORA\"")));
@@ -153,22 +168,20 @@ fn read_config(config: &Value) -> Result<LoraRecipe> {
     let names = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(String::from)).collect()
     };
-    let mut target_modules = names(&config["target_modules"]);
-    if config["target_modules"].as_str() == Some("all-linear") {
-        target_modules = LINEAR_MODULES.map(String::from).to_vec();
-    }
-    // PEFT also takes full paths; the last part names the module.
-    for module in &mut target_modules {
-        *module = module.rsplit('.').next().unwrap_or_default().into();
-    }
-    target_modules.sort_by_key(|module| LINEAR_MODULES.iter().position(|known| known == module));
-    target_modules.dedup();
-    if let Some(unknown) = target_modules.iter().find(|module| !LINEAR_MODULES.contains(&module.as_str())) {
+    let named = names(&config["target_modules"]);
+    let all = config["target_modules"].as_str() == Some("all-linear");
+    // PEFT also takes full paths, and the ends of ours.
+    let means = |name: &str, module: &str| {
+        name == module || name.ends_with(&format!(".{module}")) || module.ends_with(&format!(".{name}"))
+    };
+    if let Some(unknown) = named.iter().find(|name| !modules.iter().any(|module| means(name, module))) {
         return Err(invalid(
             CONFIG,
             format!("target module \"{unknown}\" is not a linear layer of this model"),
         ));
     }
+    let is_target = |module: &&&str| all || named.iter().any(|name| means(name, module));
+    let target_modules = modules.iter().filter(is_target).map(|module| module.to_string()).collect();
     Ok(LoraRecipe {
         rank,
         alpha,

@@ -1,15 +1,21 @@
 //! Model architectures. No file, network or JavaScript access here: weights arrive
 //! through a function, token ids arrive as [`Input`], hidden states go out.
 
+pub mod bert;
 pub mod head;
 pub mod layers;
 pub mod llama;
+pub mod pooling;
 pub mod score;
 
 use crate::error::{Error, Result};
+use crate::recipe::LINEAR_MODULES;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use layers::linear::Linear;
+use llama::Weight;
 use serde_json::Value;
 
+pub use bert::{Bert, BertConfig};
 pub use llama::{Llama, LlamaConfig};
 pub use score::Score;
 
@@ -32,22 +38,163 @@ pub struct Input<'a> {
 #[derive(Debug, Clone)]
 pub enum ModelConfig {
     Llama(LlamaConfig),
+    Bert(BertConfig),
 }
 
 impl ModelConfig {
-    /// Dispatches on `model_type`. A new architecture is a new arm here.
+    /// Dispatches on `model_type`. A new architecture is a new arm here and in [`Model`].
     ///
     /// # Errors
     /// An architecture that Loralet does not know, or settings it cannot run.
     pub fn from_json(config: &Value) -> Result<ModelConfig> {
         match config["model_type"].as_str() {
             Some("llama") => Ok(ModelConfig::Llama(LlamaConfig::from_json(config)?)),
+            Some("bert") => Ok(ModelConfig::Bert(BertConfig::from_json(config)?)),
             other => Err(Error::Unsupported {
                 file: "config.json".into(),
                 what: format!("model_type \"{}\"", other.unwrap_or("(none)")),
-                supported: "supported is \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama)".into(),
+                supported:
+                    "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama) and \"bert\" (all-MiniLM)"
+                        .into(),
             }),
         }
+    }
+
+    /// How many numbers the model has.
+    pub fn parameters(&self) -> usize {
+        match self {
+            ModelConfig::Llama(config) => config.parameters(),
+            ModelConfig::Bert(config) => config.parameters(),
+        }
+    }
+
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            ModelConfig::Llama(config) => config.vocab_size,
+            ModelConfig::Bert(config) => config.vocab_size,
+        }
+    }
+}
+
+/// A model of any architecture. Cloning is cheap: tensors are shared.
+#[derive(Debug, Clone)]
+pub enum Model {
+    Llama(Llama),
+    Bert(Bert),
+}
+
+impl From<Llama> for Model {
+    fn from(llama: Llama) -> Model {
+        Model::Llama(llama)
+    }
+}
+
+impl From<Bert> for Model {
+    fn from(bert: Bert) -> Model {
+        Model::Bert(bert)
+    }
+}
+
+impl Model {
+    /// # Errors
+    /// Whatever `read` reports: a missing tensor, a wrong shape.
+    pub fn load(config: ModelConfig, read: ReadWeight, device: &Device) -> Result<Model> {
+        match config {
+            ModelConfig::Llama(config) => Llama::load(config, read, device).map(Model::Llama),
+            ModelConfig::Bert(config) => Bert::load(config, read, device).map(Model::Bert),
+        }
+    }
+
+    /// The model that writes text.
+    ///
+    /// # Panics
+    /// Of an encoder, which a run's objective is checked against before it begins.
+    pub fn decoder(&self) -> &Llama {
+        match self {
+            Model::Llama(llama) => llama,
+            Model::Bert(_) => panic!("an encoder has no next token"),
+        }
+    }
+
+    pub fn is_encoder(&self) -> bool {
+        matches!(self, Model::Bert(_))
+    }
+
+    /// The final hidden states of a micro-batch.
+    ///
+    /// # Shapes
+    /// - output: `[batch * seq, hidden]`
+    pub fn forward(&self, input: &Input) -> Tensor<2> {
+        match self {
+            Model::Llama(llama) => llama.forward(input),
+            Model::Bert(bert) => bert.forward(input),
+        }
+    }
+
+    pub fn device(&self) -> Device {
+        match self {
+            Model::Llama(llama) => llama.device(),
+            Model::Bert(bert) => bert.device(),
+        }
+    }
+
+    /// Every linear layer of the blocks, with its module path.
+    pub fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        match self {
+            Model::Llama(llama) => llama.linears_mut(),
+            Model::Bert(bert) => bert.linears_mut(),
+        }
+    }
+
+    /// The names that `lora.target_modules` can have.
+    pub fn linear_modules(&self) -> &'static [&'static str] {
+        match self {
+            Model::Llama(_) => &LINEAR_MODULES,
+            Model::Bert(_) => &bert::LINEAR_MODULES,
+        }
+    }
+
+    /// Every weight, with its checkpoint name.
+    pub fn weights_mut(&mut self) -> Vec<(String, Weight<'_>)> {
+        match self {
+            Model::Llama(llama) => llama.weights_mut(),
+            Model::Bert(bert) => bert.weights_mut(),
+        }
+    }
+
+    /// How many numbers the model has.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Model::Llama(llama) => llama.config.parameters(),
+            Model::Bert(bert) => bert.config.parameters(),
+        }
+    }
+
+    pub fn max_position_embeddings(&self) -> usize {
+        match self {
+            Model::Llama(llama) => llama.config.max_position_embeddings,
+            Model::Bert(bert) => bert.config.max_position_embeddings,
+        }
+    }
+
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Model::Llama(llama) => llama.config.vocab_size,
+            Model::Bert(bert) => bert.config.vocab_size,
+        }
+    }
+
+    /// The head of a model that judges whole texts.
+    pub fn score(&self) -> Option<&Score> {
+        match self {
+            Model::Llama(llama) => llama.score.as_ref(),
+            Model::Bert(_) => None,
+        }
+    }
+
+    /// What the rows of its `score` head stand for.
+    pub fn labels(&self) -> Option<&Vec<String>> {
+        self.score().map(|score| &score.labels)
     }
 }
 

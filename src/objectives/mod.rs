@@ -1,6 +1,7 @@
 //! Losses: pure functions of (model, batch). No state, no IO, no random numbers.
 
 pub mod classify;
+pub mod contrastive;
 pub mod dpo;
 pub mod kl;
 pub mod kto;
@@ -14,9 +15,10 @@ pub mod text;
 pub use share::{Counts, Share};
 
 use crate::data::batch::Batch;
-use crate::models::{Input, Llama};
+use crate::models::{Input, Model};
 use crate::recipe::{Objective, PreferenceRecipe, Recipe};
 use crate::train::metrics::{ClassificationMetrics, Metrics, PreferenceMetrics, RewardMetrics};
+use burn::tensor::Tensor;
 
 /// The loss of a run: its objective, with the settings and the reference model that it needs.
 #[derive(Debug, Clone)]
@@ -24,21 +26,24 @@ pub struct Loss {
     objective: Objective,
     preference: PreferenceRecipe,
     /// The model as it was before training.
-    reference: Llama,
+    reference: Model,
     /// `train.kl_to_base`.
     kl_to_base: f64,
+    /// `contrastive.scale`.
+    scale: f64,
     /// The classes, where the objective is to tell them apart.
     labels: Vec<String>,
 }
 
 impl Loss {
-    pub fn new(recipe: &Recipe, base: &Llama) -> Loss {
+    pub fn new(recipe: &Recipe, base: &Model) -> Loss {
         Loss {
             objective: recipe.objective,
             preference: recipe.preference.clone(),
             reference: base.clone(),
             kl_to_base: recipe.train.kl_to_base,
-            labels: base.config.labels.clone().unwrap_or_default(),
+            scale: recipe.contrastive.scale,
+            labels: base.labels().cloned().unwrap_or_default(),
         }
     }
 
@@ -56,6 +61,7 @@ impl Loss {
                 Counts { tokens: batch.supervised_tokens, ..Counts::default() }
             }
             Objective::Classify => Counts { texts: batch.batch, ..Counts::default() },
+            Objective::Contrastive => Counts { texts: batch.anchors, ..Counts::default() },
             Objective::Dpo | Objective::Reward => {
                 Counts { chosen: pairs, rejected: pairs, ..Counts::default() }
             }
@@ -72,18 +78,20 @@ impl Loss {
     }
 
     /// The batch's share of the mean loss over several batches, whose counts together are `whole`.
-    pub fn share(&self, model: &Llama, batch: &Batch, whole: &Counts) -> Share {
+    pub fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        let decoder = || model.decoder();
         match self.objective {
             Objective::Text | Objective::Sft if self.kl_to_base > 0.0 => {
-                kl::share(model, &self.reference, batch, self.kl_to_base, whole)
+                kl::share(decoder(), self.reference.decoder(), batch, self.kl_to_base, whole)
             }
-            Objective::Text => Share::of_tokens(text::loss(model, batch), whole),
-            Objective::Sft => Share::of_tokens(sft::loss(model, batch), whole),
-            Objective::Dpo => dpo::share(model, &self.reference, batch, &self.preference, whole),
-            Objective::Orpo => orpo::share(model, batch, &self.preference, whole),
-            Objective::Kto => kto::share(model, &self.reference, batch, &self.preference, whole),
-            Objective::Classify => classify::share(model, batch, whole),
-            Objective::Reward => reward::share(model, batch, whole),
+            Objective::Text => Share::of_tokens(text::loss(decoder(), batch), whole),
+            Objective::Sft => Share::of_tokens(sft::loss(decoder(), batch), whole),
+            Objective::Dpo => dpo::share(decoder(), self.reference.decoder(), batch, &self.preference, whole),
+            Objective::Orpo => orpo::share(decoder(), batch, &self.preference, whole),
+            Objective::Kto => kto::share(decoder(), self.reference.decoder(), batch, &self.preference, whole),
+            Objective::Classify => classify::share(decoder(), batch, whole),
+            Objective::Contrastive => contrastive::share(model, batch, self.scale, whole),
+            Objective::Reward => reward::share(decoder(), batch, whole),
         }
     }
 
@@ -100,10 +108,23 @@ impl Loss {
                 let classification = ClassificationMetrics::from_counts(sums, &self.labels);
                 Metrics { classification: Some(classification), ..Metrics::default() }
             }
+            // Measured over all rows together, in `eval::embeddings`.
+            Objective::Contrastive => Metrics::default(),
             Objective::Reward => {
                 Metrics { reward: RewardMetrics::from_sums(sums, whole), ..Metrics::default() }
             }
         }
+    }
+
+    /// Of the objective `contrastive`: one batch's loss from embeddings that are there already; see
+    /// [`contrastive::loss`].
+    pub fn of_embeddings(&self, embeddings: Tensor<2>, batch: &Batch) -> Tensor<1> {
+        contrastive::loss(embeddings, batch, self.scale)
+    }
+
+    /// Whether texts are compared by their embeddings.
+    pub fn compares_embeddings(&self) -> bool {
+        self.objective == Objective::Contrastive
     }
 
     /// Whether the loss is cross-entropy of tokens alone, and so has a perplexity.

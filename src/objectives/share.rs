@@ -13,7 +13,7 @@ pub struct Counts {
     pub chosen: usize,
     /// Rejected, or disliked, answers.
     pub rejected: usize,
-    /// Labelled texts.
+    /// Labelled texts; of `contrastive` the anchors, or the first sentences of scored pairs.
     pub texts: usize,
 }
 

@@ -10,7 +10,9 @@ pub struct LoraRecipe {
     pub alpha: f64,
     /// Share of the path's inputs zeroed while training. Default 0.
     pub dropout: f64,
-    /// Linear layers that get an adapter. Default: all seven of a Llama block.
+    /// Linear layers that get an adapter, by the ends of their names. Default: all seven of a Llama block, which for a
+    /// BERT encoder mean all six of its own (`query`, `key`, `value`, `attention.output.dense`,
+    /// `intermediate.dense`, `output.dense`).
     pub target_modules: Vec<String>,
     /// Modules trained whole and saved beside the adapter: `embed_tokens`, `lm_head`. A `score` head
     /// always is. Default: none.

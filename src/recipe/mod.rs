@@ -1,9 +1,10 @@
 //! The recipe: everything a run needs to be repeated, as the user typed it.
 //!
 //! A [`Recipe`] is plain JSON whose every field has a documented default, section by section:
-//! `lora`, `train`, `preference`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
+//! `lora`, `train`, `preference`, `contrastive`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
 //! [`crate::train::Plan`] holds what it resolves to for one model and data set.
 
+mod contrastive;
 mod data;
 mod eval;
 mod json;
@@ -12,6 +13,7 @@ mod preference;
 mod train;
 mod validate;
 
+pub use contrastive::ContrastiveRecipe;
 pub use data::DataRecipe;
 pub use eval::EvalRecipe;
 pub use lora::{LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
@@ -29,6 +31,7 @@ pub struct Recipe {
     pub lora: LoraRecipe,
     pub train: TrainRecipe,
     pub preference: PreferenceRecipe,
+    pub contrastive: ContrastiveRecipe,
     pub eval: EvalRecipe,
     pub data: DataRecipe,
     pub device: DeviceChoice,
@@ -54,6 +57,8 @@ pub enum Objective {
     Classify,
     /// A reward model: a `score` head of one row that ranks the chosen answer above the rejected one.
     Reward,
+    /// Sentence embeddings: texts that belong together come near each other, others apart.
+    Contrastive,
 }
 
 impl Objective {
@@ -67,6 +72,7 @@ impl Objective {
             Objective::Kto => "kto",
             Objective::Classify => "classify",
             Objective::Reward => "reward",
+            Objective::Contrastive => "contrastive",
         }
     }
 
@@ -78,6 +84,11 @@ impl Objective {
     /// Whether it judges whole texts, with a `score` head, and writes none.
     pub fn has_score_head(self) -> bool {
         matches!(self, Objective::Classify | Objective::Reward)
+    }
+
+    /// Whether what is trained is a model that writes text.
+    pub fn writes_text(self) -> bool {
+        !self.has_score_head() && self != Objective::Contrastive
     }
 }
 
@@ -125,6 +136,7 @@ impl Default for Recipe {
             lora: LoraRecipe::default(),
             train: TrainRecipe::default(),
             preference: PreferenceRecipe::default(),
+            contrastive: ContrastiveRecipe::default(),
             eval: EvalRecipe::default(),
             data: DataRecipe::default(),
             device: DeviceChoice::Auto,

@@ -2,6 +2,7 @@
 
 use super::{LINEAR_MODULES, Objective, Recipe, SAVED_MODULES};
 use crate::error::{Error, Result};
+use crate::models::{Model, bert};
 
 impl Recipe {
     /// One sentence for the first setting that is outside its range.
@@ -14,11 +15,15 @@ impl Recipe {
         check(!lora.use_dora, "lora.use_dora", true, "false: DoRA is not available yet")?;
         check(!lora.target_modules.is_empty(), "lora.target_modules", "empty", "at least one module name")?;
         for module in &lora.target_modules {
-            if !LINEAR_MODULES.contains(&module.as_str()) {
+            if !LINEAR_MODULES.iter().chain(&bert::LINEAR_MODULES).any(|known| known == module) {
                 return Err(Error::InvalidSetting {
                     key: "lora.target_modules".into(),
                     value: format!("\"{module}\""),
-                    expected: format!("it must name one of {}", LINEAR_MODULES.join(", ")),
+                    expected: format!(
+                        "it must name one of {}, or for a BERT encoder one of {}",
+                        LINEAR_MODULES.join(", "),
+                        bert::LINEAR_MODULES.join(", ")
+                    ),
                 });
             }
         }
@@ -57,6 +62,7 @@ impl Recipe {
         self.validate_modules_to_save()?;
         self.validate_rows()?;
         self.validate_preference()?;
+        self.validate_contrastive()?;
         self.validate_forgetting()?;
         let max_rows = self.data.max_rows;
         check(
@@ -102,7 +108,7 @@ impl Recipe {
                 return named(module, format!("it must name one of {}", SAVED_MODULES.join(", ")));
             }
             let judges = self.objective.has_score_head();
-            if (module == "lm_head" && judges) || (module == "score" && !judges) {
+            if (module == "lm_head" && !self.objective.writes_text()) || (module == "score" && !judges) {
                 let objective = self.objective.name();
                 return named(
                     module,
@@ -116,7 +122,7 @@ impl Recipe {
     /// Objectives that look at a row as a whole.
     fn validate_rows(&self) -> Result<()> {
         let what = match self.objective {
-            Objective::Classify => "text",
+            Objective::Classify | Objective::Contrastive => "text",
             objective if objective.is_preference() => "answer",
             _ => return Ok(()),
         };
@@ -141,6 +147,44 @@ impl Recipe {
             "at least 2 for the objective kto: each answer is also tried on another prompt of its batch";
         let large_enough = self.objective != Objective::Kto || self.train.batch_size >= 2;
         check(large_enough, "train.batch_size", self.train.batch_size, expected)
+    }
+
+    fn validate_contrastive(&self) -> Result<()> {
+        let scale = self.contrastive.scale;
+        check(scale.is_finite() && scale > 0.0, "contrastive.scale", scale, "a number above 0")?;
+        let expected =
+            "at least 2 for the objective contrastive: a text is set against the others of its batch";
+        let large_enough = self.objective != Objective::Contrastive || self.train.batch_size >= 2;
+        check(large_enough, "train.batch_size", self.train.batch_size, expected)
+    }
+
+    /// The recipe with the names that this model's layers have: the default, all of a Llama block, means all of an
+    /// encoder's block too.
+    ///
+    /// # Errors
+    /// A name that none of the model's layers has.
+    pub fn for_model(&self, model: &Model) -> Result<Recipe> {
+        let mut recipe = self.clone();
+        let modules = model.linear_modules();
+        if self.lora.target_modules == LINEAR_MODULES {
+            recipe.lora.target_modules = modules.iter().map(|module| module.to_string()).collect();
+        }
+        let lacks = |module: &&String| !modules.contains(&module.as_str());
+        if let Some(module) = recipe.lora.target_modules.iter().find(lacks) {
+            return Err(Error::InvalidSetting {
+                key: "lora.target_modules".into(),
+                value: format!("\"{module}\""),
+                expected: format!("this model's linear layers are {}", modules.join(", ")),
+            });
+        }
+        if let (true, Some(module)) = (model.is_encoder(), recipe.lora.modules_to_save.first()) {
+            return Err(Error::InvalidSetting {
+                key: "lora.modules_to_save".into(),
+                value: format!("\"{module}\""),
+                expected: "an encoder has no such module to train whole; leave it out".into(),
+            });
+        }
+        Ok(recipe)
     }
 }
 

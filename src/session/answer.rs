@@ -4,6 +4,7 @@ use super::Session;
 use crate::data::Message;
 use crate::error::{Error, Result};
 use crate::generate::{Answer, Sampling, generate};
+use crate::models::Model;
 use serde::{Deserialize, Serialize};
 
 /// What to answer, and how.
@@ -51,6 +52,13 @@ impl Session {
         let answering = self.answering(request.adapter)?;
         let text = request.prompt.clone().unwrap_or_default();
         let said = vec![Message::new("user", text.clone())];
+        let Model::Llama(answering) = answering else {
+            return Err(Error::Prompt {
+                reason: "the model is an encoder, which writes no text; ask a language model, or compare texts by their \
+                         embeddings"
+                    .into(),
+            });
+        };
         if answering.score.is_some() {
             return self.judge(&answering, request.messages.as_deref().unwrap_or(&said)).await;
         }
@@ -72,22 +80,20 @@ impl Session {
     }
 
     /// Logits after each token of a sequence, `[seq, vocab]` row-major, for comparing with
-    /// other implementations; of a model with a `score` head its scores, `[num_labels]`.
+    /// other implementations; of a model with a `score` head its scores, `[num_labels]`, and of an encoder the
+    /// embedding, `[hidden]`.
     ///
     /// # Errors
     /// No model yet; no adapter where one is asked for; an id outside the vocabulary.
     pub async fn logits(&self, input_ids: &[u32], adapter: bool) -> Result<Vec<f32>> {
         let model = self.model()?;
-        let config = &model.base.config;
-        let fits = input_ids.len() <= config.max_position_embeddings
+        let (room, vocab_size) = (model.base.max_position_embeddings(), model.base.vocab_size());
+        let fits = input_ids.len() <= room
             && !input_ids.is_empty()
-            && input_ids.iter().all(|&id| (id as usize) < config.vocab_size);
+            && input_ids.iter().all(|&id| (id as usize) < vocab_size);
         if !fits {
             return Err(Error::Tokenizer {
-                reason: format!(
-                    "token ids must be 1 to {} ids below {}",
-                    config.max_position_embeddings, config.vocab_size
-                ),
+                reason: format!("token ids must be 1 to {room} ids below {vocab_size}"),
             });
         }
         let answering = self.answering(adapter)?;
@@ -98,6 +104,10 @@ impl Session {
             document_ids: &vec![1; input_ids.len()],
             batch: 1,
             seq: input_ids.len(),
+        };
+        let answering = match &answering {
+            Model::Llama(llama) => llama,
+            Model::Bert(_) => return crate::eval::read(answering.embeddings(&input)).await,
         };
         if answering.score.is_some() {
             return crate::eval::read(answering.scores(&input)).await;

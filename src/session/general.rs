@@ -59,7 +59,7 @@ impl Session {
 
     /// What a run with this recipe is measured by. A model with a `score` head writes nothing that it could forget.
     pub(super) fn probe_for(&self, recipe: &Recipe) -> Result<Option<Probe>> {
-        if !recipe.eval.probe || recipe.objective.has_score_head() {
+        if !recipe.eval.probe || !recipe.objective.writes_text() {
             return Ok(None);
         }
         let text = self.own_probe.as_ref().unwrap_or(&self.model()?.general.probe);
@@ -72,12 +72,12 @@ impl Session {
             return Ok(Vec::new());
         }
         let model = self.model()?;
-        let longest = model.base.config.max_position_embeddings.min(recipe.train.max_seq_length);
+        let longest = model.base.max_position_embeddings().min(recipe.train.max_seq_length);
         model.general.rows.encode(&model.tokenizer, longest)
     }
 
     fn probe(&self, text: &GeneralText) -> Result<Probe> {
         let model = self.model()?;
-        Probe::new(text, &model.tokenizer, model.base.config.max_position_embeddings)
+        Probe::new(text, &model.tokenizer, model.base.max_position_embeddings())
     }
 }

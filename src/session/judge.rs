@@ -7,7 +7,7 @@ use crate::data::{Example, Message};
 use crate::error::{Error, Result};
 use crate::eval::judge;
 use crate::generate::{Answer, StopReason};
-use crate::models::{Llama, Score};
+use crate::models::{Llama, Model, Score};
 use crate::recipe::{Objective, Recipe, TrainRecipe};
 use web_time::Instant;
 
@@ -17,10 +17,10 @@ impl Session {
     ///
     /// # Errors
     /// No model or data yet; a head that does not suit the objective; fewer than two classes.
-    pub(super) fn base_for(&self, recipe: &Recipe, labels: Option<Vec<String>>) -> Result<Llama> {
+    pub(super) fn base_for(&self, recipe: &Recipe, labels: Option<Vec<String>>) -> Result<Model> {
         let base = &self.model()?.base;
         check_head(base, recipe.objective, "the model")?;
-        if !recipe.objective.has_score_head() || base.score.is_some() {
+        if !recipe.objective.has_score_head() || base.score().is_some() {
             return Ok(base.clone());
         }
         let labels = match (recipe.objective, labels) {
@@ -28,21 +28,22 @@ impl Session {
             (_, Some(labels)) => labels,
             (_, None) => classes(self.dataset()?)?,
         };
-        Ok(base.with_score(Score::untrained(base, labels, recipe.train.seed)))
+        let base = base.decoder();
+        Ok(base.with_score(Score::untrained(base, labels, recipe.train.seed)).into())
     }
 
     /// The tuned model, if it suits the objective.
-    pub(super) fn tuned_for(&self, recipe: &Recipe) -> Result<Llama> {
+    pub(super) fn tuned_for(&self, recipe: &Recipe) -> Result<Model> {
         let tuned = self.tuned()?;
         check_head(&tuned, recipe.objective, "the adapter")?;
-        if recipe.objective.has_score_head() && tuned.score.is_none() {
+        if recipe.objective.has_score_head() && tuned.score().is_none() {
             return Err(wrong_objective(recipe.objective, "the adapter has no score head"));
         }
         Ok(tuned)
     }
 
     /// The base with the trained or loaded parameters attached.
-    pub(super) fn tuned(&self) -> Result<Llama> {
+    pub(super) fn tuned(&self) -> Result<Model> {
         Ok(self.trainable()?.tuned(&self.model()?.base))
     }
 
@@ -50,9 +51,9 @@ impl Session {
         &self,
         recipe: &Recipe,
         examples: &mut [Example],
-        model: &Llama,
+        model: &Model,
     ) -> Result<()> {
-        match (&model.config.labels, recipe.objective) {
+        match (model.labels(), recipe.objective) {
             (Some(labels), Objective::Classify) => number_classes(self.dataset()?, examples, labels),
             _ => Ok(()),
         }
@@ -60,7 +61,7 @@ impl Session {
 
     /// Which model answers. Beside a tuned model that judges, the base judges too, with the untrained
     /// head that it began with.
-    pub(super) fn answering(&self, adapter: bool) -> Result<Llama> {
+    pub(super) fn answering(&self, adapter: bool) -> Result<Model> {
         if adapter {
             return self.tuned();
         }
@@ -68,8 +69,9 @@ impl Session {
         let labels = self.trainable().ok().and_then(|Trainable { labels, .. }| labels.clone());
         Ok(match (&self.trainer, labels) {
             (Some(trainer), Some(_)) => trainer.base.clone(),
-            (None, Some(labels)) if base.score.is_none() => {
-                base.with_score(Score::untrained(base, labels, TrainRecipe::default().seed))
+            (None, Some(labels)) if base.score().is_none() => {
+                let base = base.decoder();
+                base.with_score(Score::untrained(base, labels, TrainRecipe::default().seed)).into()
             }
             _ => base.clone(),
         })
@@ -111,8 +113,17 @@ impl Session {
 }
 
 /// A head that the objective cannot use, whether of the open model or of an adapter.
-fn check_head(model: &Llama, objective: Objective, what: &str) -> Result<()> {
-    let Some(labels) = &model.config.labels else { return Ok(()) };
+fn check_head(model: &Model, objective: Objective, what: &str) -> Result<()> {
+    if model.is_encoder() && objective != Objective::Contrastive {
+        return Err(Error::InvalidSetting {
+            key: "objective".into(),
+            value: format!("\"{}\"", objective.name()),
+            expected:
+                "the model is an encoder, which writes no text; for it the objective must be contrastive"
+                    .into(),
+        });
+    }
+    let Some(labels) = model.labels() else { return Ok(()) };
     let is_reward_model = labels.len() == 1;
     match objective {
         Objective::Reward if is_reward_model => Ok(()),

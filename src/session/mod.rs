@@ -284,16 +284,14 @@ impl Session {
 
     fn new_trainer(&self, recipe: &Recipe) -> Result<Trainer> {
         let (model, dataset) = (self.model()?, self.dataset()?);
-        dataset.check_objective(recipe.objective)?;
         let base = self.base_for(recipe, None)?;
+        dataset.check_objective(recipe.objective)?;
+        let recipe = &recipe.for_model(&base)?;
         let mut encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
         self.number_classes(recipe, &mut encoded.examples, &base)?;
         if recipe.method == Method::Full {
             // Weights, two moments, gradient and the copy under way: six times the model with its base.
-            self.check_total(
-                model.base.config.parameters() as u64 * 4 * 6,
-                "full fine-tuning of this model",
-            )?;
+            self.check_total(model.base.parameters() as u64 * 4 * 6, "full fine-tuning of this model")?;
         }
         let general = self.general_for(recipe)?;
         Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?)

@@ -4,7 +4,7 @@ use super::Session;
 use super::general::GeneralFiles;
 use crate::data::Tokenizer;
 use crate::error::{Error, Result};
-use crate::models::{Llama, ModelConfig};
+use crate::models::{Bert, Llama, Model, ModelConfig};
 use crate::weights::checkpoint::{Checkpoint, SourceFormat, TokenizerFiles};
 use crate::weights::source::ByteSource;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use serde_json::Value;
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct ModelReport {
     pub name: String,
+    /// `llama`, or `bert` for an encoder.
     pub architecture: String,
     /// `gguf` or `safetensors`.
     pub source_format: String,
@@ -36,12 +37,14 @@ pub struct ModelReport {
     pub end_of_turn: Vec<String>,
     /// The classes of a sequence classifier; empty for a language model.
     pub labels: Vec<String>,
+    /// What `lora.target_modules` can name.
+    pub linear_modules: Vec<String>,
 }
 
 /// A model with what it takes to use it.
 pub(super) struct OpenModel {
     pub name: String,
-    pub base: Llama,
+    pub base: Model,
     pub config: Value,
     pub tokenizer: Tokenizer,
     pub tokenizer_files: TokenizerFiles,
@@ -62,15 +65,15 @@ impl Session {
     ) -> Result<ModelReport> {
         let general = GeneralFiles::beside_model(&files, name)?;
         let checkpoint = Checkpoint::open(files)?;
-        let ModelConfig::Llama(config) = ModelConfig::from_json(&checkpoint.config)?;
+        let config = ModelConfig::from_json(&checkpoint.config)?;
         self.check_fits(&checkpoint, config.parameters() as u64 * 4)?;
         let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?;
-        if tokenizer.vocab_size() > config.vocab_size {
+        if tokenizer.vocab_size() > config.vocab_size() {
             return Err(Error::Tokenizer {
                 reason: format!(
                     "it has {} tokens where the model has rows for {}; take the tokenizer that came with the model",
                     tokenizer.vocab_size(),
-                    config.vocab_size
+                    config.vocab_size()
                 ),
             });
         }
@@ -90,35 +93,14 @@ impl Session {
             on_progress(done.get().min(total), total);
             Ok(values)
         };
-        let base = Llama::load(config.clone(), &read, &self.device)?;
+        let base = Model::load(config, &read, &self.device)?;
         let mut end_ids = tokenizer.end_of_turn_ids();
         for id in checkpoint.eos_token_ids() {
             if !end_ids.contains(&id) {
                 end_ids.push(id);
             }
         }
-        let report = ModelReport {
-            name: name.into(),
-            architecture: "llama".into(),
-            source_format: match checkpoint.format {
-                SourceFormat::Gguf => "gguf".into(),
-                SourceFormat::Safetensors => "safetensors".into(),
-            },
-            parameters: config.parameters(),
-            hidden_size: config.hidden_size,
-            num_hidden_layers: config.num_hidden_layers,
-            num_attention_heads: config.num_attention_heads,
-            num_key_value_heads: config.num_key_value_heads,
-            intermediate_size: config.intermediate_size,
-            vocab_size: config.vocab_size,
-            max_position_embeddings: config.max_position_embeddings,
-            tied_embeddings: config.tie_word_embeddings,
-            stored_as: checkpoint.stored_as(),
-            file_bytes: checkpoint.file_bytes(),
-            has_chat_template: tokenizer.has_chat_template(),
-            end_of_turn: end_ids.iter().filter_map(|&id| tokenizer.id_to_token(id)).collect(),
-            labels: config.labels.clone().unwrap_or_default(),
-        };
+        let report = report(&base, &checkpoint, name, &tokenizer, &end_ids);
         self.reset_training();
         self.model = Some(OpenModel {
             name: name.into(),
@@ -162,6 +144,59 @@ impl Session {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+fn report(
+    base: &Model,
+    checkpoint: &Checkpoint,
+    name: &str,
+    tokenizer: &Tokenizer,
+    end_ids: &[u32],
+) -> ModelReport {
+    // What differs by architecture: heads, then layers and their widths, then whether the embeddings are tied.
+    let (architecture, heads, kv_heads, layers, hidden, inner, tied) = match base {
+        Model::Llama(Llama { config, .. }) => (
+            "llama",
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.intermediate_size,
+            config.tie_word_embeddings,
+        ),
+        Model::Bert(Bert { config, .. }) => (
+            "bert",
+            config.num_attention_heads,
+            config.num_attention_heads,
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.intermediate_size,
+            false,
+        ),
+    };
+    ModelReport {
+        name: name.into(),
+        architecture: architecture.into(),
+        source_format: match checkpoint.format {
+            SourceFormat::Gguf => "gguf".into(),
+            SourceFormat::Safetensors => "safetensors".into(),
+        },
+        parameters: base.parameters(),
+        hidden_size: hidden,
+        num_hidden_layers: layers,
+        num_attention_heads: heads,
+        num_key_value_heads: kv_heads,
+        intermediate_size: inner,
+        vocab_size: base.vocab_size(),
+        max_position_embeddings: base.max_position_embeddings(),
+        tied_embeddings: tied,
+        stored_as: checkpoint.stored_as(),
+        file_bytes: checkpoint.file_bytes(),
+        has_chat_template: tokenizer.has_chat_template(),
+        end_of_turn: end_ids.iter().filter_map(|&id| tokenizer.id_to_token(id)).collect(),
+        labels: base.labels().cloned().unwrap_or_default(),
+        linear_modules: base.linear_modules().iter().map(|module| module.to_string()).collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::early_stopping::{Best, BestEvaluation};
 use super::trainer::Trainer;
-use crate::data::encode::{Example, Preference};
+use crate::data::encode::{Contrast, Example, Preference};
 use crate::error::{Error, Result};
 use crate::eval::read;
 use crate::models::float_tensor;
@@ -123,6 +123,13 @@ fn digest(trainer: &Trainer) -> String {
         eat_all(&example.input_ids, &example.loss_mask);
         if let Some(class) = example.class {
             eat_all(&[class], &[false]);
+        }
+        if let Some(contrast) = &example.contrast {
+            let texts = [contrast.other()].into_iter().chain(contrast.negative());
+            texts.for_each(|ids| eat_all(ids, &vec![false; ids.len()]));
+            if let Contrast::Scored { score, .. } = contrast {
+                eat_all(&[score.to_bits() >> 1], &[false]);
+            }
         }
         match &example.preference {
             Some(Preference::Over(rejected)) => eat_all(&rejected.input_ids, &rejected.loss_mask),

@@ -1,6 +1,7 @@
 use crate::objectives::Counts;
 use serde::{Deserialize, Serialize};
 
+pub use super::compared::EmbeddingMetrics;
 pub use super::judged::{ClassificationMetrics, RewardMetrics};
 
 /// What one optimizer step did. One line of `metrics.jsonl`.
@@ -55,10 +56,13 @@ pub struct Evaluation {
     pub classification: Option<ClassificationMetrics>,
     /// With the objective `reward`.
     pub reward: Option<RewardMetrics>,
+    /// With the objective `contrastive`.
+    #[serde(default)]
+    pub embedding: Option<EmbeddingMetrics>,
     /// With `eval.probe`: mean token loss of the forgetting probe.
     #[serde(default)]
     pub probe_loss: Option<f64>,
-    /// Target tokens scored; tokens read, where whole texts are judged.
+    /// Target tokens scored; tokens read, where whole texts are judged or compared.
     pub tokens: usize,
     pub examples: usize,
 }

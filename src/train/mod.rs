@@ -2,6 +2,7 @@
 //! argument.
 
 pub mod checkpoint;
+mod compared;
 pub mod early_stopping;
 pub mod judged;
 pub mod metrics;
@@ -11,6 +12,6 @@ pub mod schedule;
 pub mod trainer;
 
 pub use judged::{ClassificationMetrics, RewardMetrics};
-pub use metrics::{Evaluation, PreferenceMetrics, StepReport};
+pub use metrics::{EmbeddingMetrics, Evaluation, PreferenceMetrics, StepReport};
 pub use plan::Plan;
 pub use trainer::Trainer;

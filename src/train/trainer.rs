@@ -12,14 +12,14 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::eval::forgetting::Probe;
-use crate::models::Llama;
+use crate::models::Model;
 use crate::objectives::{Counts, Loss, Share};
 use crate::recipe::Recipe;
 use burn::tensor::Tensor;
 use web_time::Instant;
 
 pub struct Trainer {
-    pub base: Llama,
+    pub base: Model,
     pub plan: Plan,
     pub trainable: Trainable,
     pub optimizer: AdamW,
@@ -45,7 +45,7 @@ impl Trainer {
     /// # Errors
     /// No rows to train on, none to stop by, or rows longer than the model's positions.
     pub fn new(
-        base: Llama,
+        base: Model,
         recipe: &Recipe,
         examples: Vec<Example>,
         general: &[Example],
@@ -59,7 +59,7 @@ impl Trainer {
             notes.push(format!("{} of the {all} rows to train on are general text", mixed_in.len()));
         }
         train.extend(mixed_in);
-        let limit = base.config.max_position_embeddings;
+        let limit = base.max_position_embeddings();
         if recipe.train.max_seq_length > limit && train.iter().any(|row| row.longest() > limit) {
             return Err(Error::InvalidSetting {
                 key: "train.max_seq_length".into(),
@@ -92,7 +92,7 @@ impl Trainer {
                 train_examples: train.len(),
                 validation_examples: validation.len(),
                 trainable_parameters: trainable.len(),
-                total_parameters: base.config.parameters(),
+                total_parameters: base.parameters(),
                 notes,
                 probe: probe.as_ref().map(|probe| probe.summary.clone()),
             },

@@ -7,7 +7,7 @@ use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::eval::read;
 use crate::models::layers::rotary::RopeScaling;
-use crate::models::{Llama, LlamaConfig, float_tensor};
+use crate::models::{Llama, LlamaConfig, Model, float_tensor};
 use crate::objectives::sft;
 use crate::recipe::{LoraRecipe, Recipe};
 use crate::train::optimizer::AdamW;
@@ -52,7 +52,7 @@ struct AdamWSettings {
 
 #[wasm_bindgen]
 pub struct Bench {
-    base: Llama,
+    base: Model,
     trainable: Trainable,
     optimizer: AdamW,
     learning_rate: f64,
@@ -83,7 +83,7 @@ impl Bench {
     pub async fn step(&mut self) -> Result<f64, JsValue> {
         let leaves = self.trainable.leaves(true);
         let model = self.trainable.attach(&self.base, &leaves, None);
-        let loss = sft::loss(&model, &self.batch) / self.batch.supervised_tokens as f64;
+        let loss = sft::loss(model.decoder(), &self.batch) / self.batch.supervised_tokens as f64;
         let mut gradients = loss.backward();
         let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
         self.trainable.values =
@@ -100,7 +100,7 @@ impl Bench {
             let bytes = tensor(&file, name, Dtype::F32, shape)?;
             Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
         };
-        let base = Llama::load(config(workload), &floats, device)?;
+        let base = Model::from(Llama::load(config(workload), &floats, device)?);
         let lora = LoraRecipe { rank: workload.lora.r, alpha: workload.lora.alpha, ..LoraRecipe::default() };
         let mut trainable = Trainable::new(&base, &Recipe { lora, ..Recipe::default() });
         let mut values = Vec::with_capacity(trainable.len());

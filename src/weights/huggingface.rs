@@ -26,6 +26,14 @@ pub(super) fn open(files: &[Box<dyn ByteSource>]) -> Result<Opened> {
     let generation_config = folder.json("generation_config.json")?.unwrap_or(Value::Null);
     let tokenizer = folder.tokenizer()?;
     let mut tensors = folder.tensors()?;
+    if config["model_type"] == "bert" {
+        // A BERT with a head names its trunk.
+        for tensor in &mut tensors {
+            if let Some(name) = tensor.name.strip_prefix("bert.") {
+                tensor.name = name.into();
+            }
+        }
+    }
     if config["tie_word_embeddings"] == true {
         tensors.retain(|tensor| tensor.name != "lm_head.weight");
     }
@@ -111,8 +119,8 @@ impl Folder<'_> {
         for &file in &shards {
             let source = self.files[file].as_ref();
             for stored in read_header(source)? {
-                // A buffer that old versions of transformers saved; it follows from the config.
-                if stored.name.ends_with("rotary_emb.inv_freq") {
+                // Buffers that old versions of transformers saved; they follow from the config.
+                if stored.name.ends_with("rotary_emb.inv_freq") || stored.name.ends_with("position_ids") {
                     continue;
                 }
                 let dtype = storage_type(base_name(source), &stored.name, stored.dtype)?;

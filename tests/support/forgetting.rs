@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use loralet::adapters::Trainable;
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, collate};
 use loralet::eval::read;
-use loralet::models::Llama;
+use loralet::models::Model;
 use loralet::objectives::{Loss, Share};
 use loralet::recipe::Recipe;
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub async fn kl_to_base(device: &Device, loss_tolerance: f64, gradient_tolerance
 /// The mean of both together, the divergence alone, and the gradient.
 async fn figures(
     loss: &Loss,
-    base: &Llama,
+    base: &Model,
     trainable: &Trainable,
     examples: &[Example],
     batch_size: usize,
@@ -92,7 +92,7 @@ fn compare_gradients(
     }
 }
 
-fn adapter(base: &Llama, recipe: &Recipe, device: &Device) -> Trainable {
+fn adapter(base: &Model, recipe: &Recipe, device: &Device) -> Trainable {
     let stored = tensors(fixture!("preference/gradients.safetensors"));
     let mut trainable = Trainable::new(base, recipe);
     let values: Vec<f32> = trainable
@@ -110,7 +110,15 @@ fn examples(fixture: &Value) -> Vec<Example> {
         let (prompt, completion) = (ids(&row["prompt"]), ids(&row["completion"]));
         let loss_mask = [vec![false; prompt.len()], vec![true; completion.len()]].concat();
         let input_ids = [prompt, completion].concat();
-        Example { input_ids, loss_mask, row: 0, truncated: false, preference: None, class: None }
+        Example {
+            input_ids,
+            loss_mask,
+            row: 0,
+            truncated: false,
+            preference: None,
+            class: None,
+            contrast: None,
+        }
     };
     fixture["rows"].as_array().unwrap().iter().map(example).collect()
 }

@@ -14,7 +14,7 @@ use loralet::adapters::Trainable;
 use loralet::data::batch::Batch;
 use loralet::eval::read;
 use loralet::export::{OutputFile, peft};
-use loralet::models::{Input, Llama, LlamaConfig, head};
+use loralet::models::{Input, Llama, LlamaConfig, Model, head};
 use loralet::objectives;
 use loralet::recipe::{LoraRecipe, Method, Recipe, SchedulerType};
 use loralet::train::optimizer::{AdamW, clip_factor};
@@ -150,7 +150,7 @@ pub async fn full_steps(device: &Device, tolerance: f64) {
     }
 }
 
-async fn follow(run: &Value, batches: &Value, base: &Llama, mut trainable: Trainable, tolerance: f64) {
+async fn follow(run: &Value, batches: &Value, base: &Model, mut trainable: Trainable, tolerance: f64) {
     let number = |key: &str| run[key].as_f64().unwrap_or_else(|| panic!("the fixture lacks {key}"));
     let mut optimizer = AdamW::new(trainable.len(), number("weight_decay"), &base.device());
     let schedule = Schedule {
@@ -187,13 +187,13 @@ async fn follow(run: &Value, batches: &Value, base: &Llama, mut trainable: Train
     );
 }
 
-async fn loss_and_gradient(base: &Llama, trainable: &Trainable, micro: &[Batch]) -> (f64, Tensor<1>) {
+async fn loss_and_gradient(base: &Model, trainable: &Trainable, micro: &[Batch]) -> (f64, Tensor<1>) {
     let supervised: usize = micro.iter().map(|batch| batch.supervised_tokens).sum();
     let leaves = trainable.leaves(true);
     let model = trainable.attach(base, &leaves, Some(0));
     let mut total = (0.0, Tensor::zeros([trainable.len()], &base.device()));
     for batch in micro {
-        let loss = objectives::sft::loss(&model, batch) / supervised as f64;
+        let loss = objectives::sft::loss(model.decoder(), batch) / supervised as f64;
         let mut gradients = loss.backward();
         let gradient = trainable.flat_gradient(&leaves, &mut gradients);
         total = (total.0 + read(loss.inner()).await.unwrap()[0] as f64, total.1 + gradient);
@@ -223,10 +223,12 @@ fn batch(recorded: &Value) -> Batch {
         packed: false,
         labels: Vec::new(),
         classes: Vec::new(),
+        anchors: 0,
+        scores: Vec::new(),
     }
 }
 
-fn random_llama(config: &[u8], tied: bool, device: &Device) -> Llama {
+fn random_llama(config: &[u8], tied: bool, device: &Device) -> Model {
     let mut config: Value = serde_json::from_slice(config).unwrap();
     config["tie_word_embeddings"] = tied.into();
     let weights = tensors(fixture!("random_llama/model.safetensors"));
@@ -235,11 +237,11 @@ fn random_llama(config: &[u8], tied: bool, device: &Device) -> Llama {
         assert_eq!(stored, shape, "{name}");
         Ok(values.clone())
     };
-    Llama::load(LlamaConfig::from_json(&config).unwrap(), &read, device).unwrap()
+    Llama::load(LlamaConfig::from_json(&config).unwrap(), &read, device).unwrap().into()
 }
 
-pub async fn logits(model: &Llama, input: &Input<'_>) -> Vec<f32> {
-    read(head::logits(model.forward(input), model.head())).await.unwrap()
+pub async fn logits(model: &Model, input: &Input<'_>) -> Vec<f32> {
+    read(head::logits(model.forward(input), model.decoder().head())).await.unwrap()
 }
 
 fn tensors(bytes: &[u8]) -> Tensors {

@@ -74,7 +74,7 @@ pub async fn first_dpo_loss(device: &Device) {
 
 struct Run {
     loss: Loss,
-    base: loralet::models::Llama,
+    base: loralet::models::Model,
     trainable: Trainable,
     examples: Vec<Example>,
 }
@@ -179,7 +179,15 @@ fn rated(fixture: &Value) -> Vec<Example> {
 
 fn example(answer: Sequence, preference: Preference) -> Example {
     let Sequence { input_ids, loss_mask } = answer;
-    Example { input_ids, loss_mask, row: 0, truncated: false, preference: Some(preference), class: None }
+    Example {
+        input_ids,
+        loss_mask,
+        row: 0,
+        truncated: false,
+        preference: Some(preference),
+        class: None,
+        contrast: None,
+    }
 }
 
 fn sequence(prompt: &Value, answer: &Value) -> Sequence {

@@ -7,7 +7,7 @@ use loralet::adapters::Trainable;
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, Preference, Sequence, collate};
 use loralet::eval::read;
 use loralet::export::{OutputFile, peft};
-use loralet::models::{Input, Llama, Score, head};
+use loralet::models::{Input, Model, Score, head};
 use loralet::objectives::{Counts, Loss, Share};
 use loralet::recipe::Recipe;
 use loralet::train::optimizer::{AdamW, clip_factor};
@@ -25,7 +25,7 @@ pub async fn classify(device: &Device, loss_tolerance: f64, tolerance: f32) {
     let run = Run::new("classify", "lora", device);
     let expected = &run.expected["classify"];
     let batch = &run.batches(usize::MAX)[0];
-    let scores = read(run.trainable.tuned(&run.base).scores(&input(batch))).await.unwrap();
+    let scores = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();
     close("scores", &scores, &numbers(&expected["logits"]), tolerance);
     for size in [usize::MAX, 3] {
         let (figures, gradient) = run.figures(&run.batches(size)).await;
@@ -39,7 +39,7 @@ pub async fn reward(device: &Device, loss_tolerance: f64, tolerance: f32) {
     let run = Run::new("reward", "lora", device);
     let expected = &run.expected["reward"];
     let batch = &run.batches(usize::MAX)[0];
-    let rewards = read(run.trainable.tuned(&run.base).scores(&input(batch))).await.unwrap();
+    let rewards = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();
     close("rewards", &rewards, &numbers(&expected["rewards"]), tolerance);
     for size in [usize::MAX, 2] {
         let batches = run.batches(size);
@@ -80,7 +80,7 @@ pub async fn steps(device: &Device, tolerance: f64) {
             run.trainable.values = optimizer.update(values, clipped, number("learning_rate"));
         }
         let batch = &run.batches(usize::MAX)[0];
-        let scores = read(run.trainable.tuned(&run.base).scores(&input(batch))).await.unwrap();
+        let scores = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();
         let expected = numbers(&settings[method]["logits_after"]);
         close(method, &scores, &expected, tolerance as f32 * 100.0);
     }
@@ -98,7 +98,7 @@ pub async fn peft_classifier(device: &Device, tolerance: f32) {
     let adapter = peft::load(&theirs, &base).unwrap();
     assert_eq!(adapter.labels.as_ref().unwrap(), &["LABEL_0", "LABEL_1", "LABEL_2"]);
     let batch = &run.batches(usize::MAX)[0];
-    let scores = read(adapter.tuned(&base).scores(&input(batch))).await.unwrap();
+    let scores = read(adapter.tuned(&base).decoder().scores(&input(batch))).await.unwrap();
     close("scores", &scores, &run.stored["adapter_classify.logits"].1, tolerance);
 
     let mut ours = peft::save(&run.trainable, "random_llama").await.unwrap();
@@ -157,7 +157,7 @@ pub async fn peft_modules_to_save(device: &Device, tolerance: f32) {
         let theirs = folder(config, weights);
         let adapter = peft::load(&theirs, &base).unwrap();
         let tuned = adapter.tuned(&base);
-        let logits = read(head::logits(tuned.forward(&input), tuned.head())).await.unwrap();
+        let logits = read(head::logits(tuned.forward(&input), tuned.decoder().head())).await.unwrap();
         let every_eighth: Vec<f32> = logits.iter().step_by(8).copied().collect();
         close(name, &every_eighth, &stored[&format!("{name}.logits")].1, tolerance);
         let saved = peft::save(&adapter, "random_llama").await.unwrap();
@@ -188,7 +188,7 @@ struct Run {
     expected: Value,
     stored: Tensors,
     loss: Loss,
-    base: Llama,
+    base: Model,
     trainable: Trainable,
     examples: Vec<Example>,
 }
@@ -213,8 +213,8 @@ impl Run {
         let (shape, values) = &stored[weight];
         let weight: Tensor<2> =
             Tensor::from_data(TensorData::new(values.clone(), [shape[0], shape[1]]), device);
-        let base = random_llama(fixture!("llama/random_llama/config.json"), false, device)
-            .with_score(Score { weight, labels });
+        let base = random_llama(fixture!("llama/random_llama/config.json"), false, device);
+        let base = Model::from(base.decoder().with_score(Score { weight, labels }));
         let mut trainable = Trainable::new(&base, &recipe);
         if method == "lora" {
             let values: Vec<f32> = trainable
@@ -305,7 +305,7 @@ fn pairs(expected: &Value) -> Vec<Example> {
 
 fn example(input_ids: Vec<u32>, preference: Option<Preference>) -> Example {
     let loss_mask = vec![false; input_ids.len()];
-    Example { input_ids, loss_mask, row: 0, truncated: false, preference, class: None }
+    Example { input_ids, loss_mask, row: 0, truncated: false, preference, class: None, contrast: None }
 }
 
 fn input(batch: &Batch) -> Input<'_> {

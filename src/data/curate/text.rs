@@ -50,6 +50,7 @@ fn each(content: &RowContent, on_text: &mut impl FnMut(&str)) {
             each(rejected, on_text);
         }
         RowContent::Unpaired { answer, .. } => each(answer, on_text),
+        RowContent::Sentences { texts, .. } => texts.iter().for_each(|text| on_text(text)),
     }
 }
 
@@ -70,5 +71,6 @@ pub fn each_mut(content: &mut RowContent, on_text: &mut impl FnMut(&mut String))
             each_mut(rejected, on_text);
         }
         RowContent::Unpaired { answer, .. } => each_mut(answer, on_text),
+        RowContent::Sentences { texts, .. } => texts.iter_mut().for_each(on_text),
     }
 }

@@ -70,7 +70,7 @@ impl Attention {
             Some(cache) => cache.extend(k, v),
             None => (k, v),
         };
-        let context = causal_attention(q, k, v, mask); // [batch, heads, seq, head_dim]
+        let context = attend(q, k, v, mask); // [batch, heads, seq, head_dim]
         let context =
             context.swap_dims(1, 2).reshape([batch * seq, self.num_attention_heads * self.head_dim]);
         self.o_proj.forward(context)
@@ -85,7 +85,7 @@ impl Attention {
 /// - k, v: `[batch, kv_heads, keys, head_dim]`
 /// - mask: `[batch, 1, seq, keys]`
 /// - output: `[batch, heads, seq, head_dim]`
-fn causal_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<4> {
+pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<4> {
     let [batch, heads, seq, head_dim] = q.dims();
     let [_, kv_heads, keys, _] = k.dims();
     let group = heads / kv_heads;
@@ -98,6 +98,9 @@ fn causal_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tens
     matmul(softmax(scores), v).reshape([batch, heads, seq, head_dim])
 }
 
+/// Padding attends to itself, so that its softmax stays finite; nothing reads the result.
+const BLOCKED: f32 = -1e9;
+
 /// The additive mask of a micro-batch: 0 where a token may look, a large negative number
 /// where it may not (later tokens, other documents, padding).
 ///
@@ -105,8 +108,6 @@ fn causal_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tens
 /// - output: `[batch, 1, seq, seq]`
 pub fn attention_mask(input: &Input, device: &Device) -> Tensor<4> {
     let (batch, seq) = (input.batch, input.seq);
-    // Padding attends to itself, so that its softmax stays finite; nothing reads the result.
-    const BLOCKED: f32 = -1e9;
     let mut mask = vec![BLOCKED; batch * seq * seq];
     for row in 0..batch {
         let documents = &input.document_ids[row * seq..(row + 1) * seq];
@@ -120,4 +121,18 @@ pub fn attention_mask(input: &Input, device: &Device) -> Tensor<4> {
         }
     }
     float_tensor(mask, [batch, 1, seq, seq], device)
+}
+
+/// The additive mask of an encoder, in which every token sees its whole text: 0 there, a large negative number for
+/// other documents and padding.
+///
+/// # Shapes
+/// - output: `[batch, 1, seq, seq]`
+pub fn padding_mask(input: &Input, device: &Device) -> Tensor<4> {
+    let seq = input.seq;
+    let allowed = |query: u32, key: u32| if query == key { 0.0 } else { BLOCKED };
+    let rows = input.document_ids.chunks(seq);
+    let mask =
+        rows.flat_map(|row| row.iter().flat_map(|&query| row.iter().map(move |&key| allowed(query, key))));
+    float_tensor(mask.collect(), [input.batch, 1, seq, seq], device)
 }

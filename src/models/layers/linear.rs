@@ -4,12 +4,14 @@ use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// `y = x·Wᵀ`, with a low-rank path beside the weight while an adapter is attached:
-/// `y = x·Wᵀ + scale · (x·Aᵀ)·Bᵀ` (<https://arxiv.org/abs/2106.09685>).
+/// `y = x·Wᵀ + b`, with a low-rank path beside the weight while an adapter is attached:
+/// `y = x·Wᵀ + b + scale · (x·Aᵀ)·Bᵀ` (<https://arxiv.org/abs/2106.09685>).
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// `[out, in]`
     pub weight: Tensor<2>,
+    /// `[out]`
+    pub bias: Option<Tensor<1>>,
     pub lora: Option<LoraPath>,
 }
 
@@ -36,17 +38,23 @@ pub struct Dropout {
 
 impl Linear {
     pub fn new(weight: Tensor<2>) -> Self {
-        Linear { weight, lora: None }
+        Linear { weight, bias: None, lora: None }
+    }
+
+    pub fn with_bias(weight: Tensor<2>, bias: Tensor<1>) -> Self {
+        Linear { weight, bias: Some(bias), lora: None }
     }
 
     /// # Shapes
     /// - x: `[tokens, in]`
     /// - output: `[tokens, out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let Some(lora) = &self.lora else {
-            return matmul(x, self.weight.clone().transpose());
+        let product = matmul(x.clone(), self.weight.clone().transpose());
+        let base = match &self.bias {
+            Some(bias) => product + bias.clone().unsqueeze(),
+            None => product,
         };
-        let base = matmul(x.clone(), self.weight.clone().transpose());
+        let Some(lora) = &self.lora else { return base };
         let x = match lora.dropout {
             Some(dropout) => dropout.apply(x),
             None => x,

@@ -1,0 +1,23 @@
+use burn::tensor::Tensor;
+
+/// Layer normalisation (<https://arxiv.org/abs/1607.06450>).
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    /// `[hidden]`
+    pub weight: Tensor<1>,
+    /// `[hidden]`
+    pub bias: Tensor<1>,
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// # Shapes
+    /// - x: `[tokens, hidden]`
+    /// - output: `[tokens, hidden]`
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let centred = x.clone() - x.mean_dim(1);
+        let variance = centred.clone().square().mean_dim(1); // [tokens, 1]
+        let normalised = centred / (variance + self.eps).sqrt();
+        normalised * self.weight.clone().unsqueeze() + self.bias.clone().unsqueeze()
+    }
+}
