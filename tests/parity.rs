@@ -81,3 +81,14 @@ fn modules_saved_by_peft_give_the_same_logits() {
 fn macro_f1_is_that_of_scikit_learn() {
     support::score::metrics();
 }
+
+#[test]
+fn embeddings_of_a_bert_are_those_of_sentence_transformers() {
+    block_on(support::embedding::embeddings(&Device::flex(), 1e-5));
+}
+
+#[test]
+fn contrastive_losses_and_gradients_are_those_of_sentence_transformers() {
+    block_on(support::embedding::losses(&Device::flex(), 1e-5, 1e-4));
+    block_on(support::embedding::batches_add_up(&Device::flex()));
+}

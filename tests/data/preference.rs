@@ -109,7 +109,7 @@ fn only_the_answers_count() {
             input_ids: rejected.input_ids.clone(),
             loss_mask: rejected.loss_mask.clone(),
             preference: None,
-            ..*chosen
+            ..chosen.clone()
         };
         let (chosen_text, chosen_all) = trained_text(&tokenizer, chosen);
         let (rejected_text, rejected_all) = trained_text(&tokenizer, &rejected);

@@ -15,7 +15,7 @@ pub struct Model {
     pub files: Vec<(String, PathBuf)>,
 }
 
-/// A `.gguf` file, a folder, or one of the two models that need no download.
+/// A `.gguf` file, a folder, or one of the models that need no download of the user's own.
 pub fn model(given: &str) -> Result<Model> {
     match given {
         "smollm2" => {
@@ -23,6 +23,7 @@ pub fn model(given: &str) -> Result<Model> {
             // The name that PEFT and transformers know the base by.
             Ok(Model { name: "HuggingFaceTB/SmolLM2-135M-Instruct".into(), files: vec![named(path)] })
         }
+        "minilm" => from_folder("sentence-transformers/all-MiniLM-L6-v2", &provision::minilm()?),
         "tiny" => from_folder("loralet/tiny", &crate::paths::www().join("public/models/tiny")),
         _ => {
             let path = Path::new(given);
@@ -34,7 +35,7 @@ pub fn model(given: &str) -> Result<Model> {
             } else {
                 Err(Failure::Input(format!(
                     "there is no model {given}: give a .gguf file, a folder with config.json, tokenizer.json and \
-                     *.safetensors, or one of the names smollm2 and tiny"
+                     *.safetensors, or one of the names smollm2, minilm and tiny"
                 )))
             }
         }

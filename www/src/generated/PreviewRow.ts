@@ -19,7 +19,7 @@ line: number,
  */
 verdict: Verdict | null, 
 /**
- * The class of a labelled text.
+ * The class of a labelled text; of texts that are compared the part or the score.
  */
 label: string | null, pieces: Array<PreviewPiece>, 
 /**

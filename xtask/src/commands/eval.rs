@@ -20,7 +20,7 @@ pub struct Eval {
     adapter: Option<PathBuf>,
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// What the loss is: text, sft, dpo, orpo, kto, classify or reward [default: the recipe's]
+    /// What the loss is: text, sft, dpo, orpo, kto, classify, reward or contrastive [default: the recipe's]
     #[arg(long)]
     objective: Option<String>,
     /// Text, or questions with answers, to measure forgetting by, in place of the built-in text

@@ -20,12 +20,13 @@ impl Fixtures {
     pub fn run(self) -> Result<()> {
         let scripts = self.scripts()?;
         let python = provision::peers()?;
-        let model = provision::default_model()?;
+        let (model, minilm) = (provision::default_model()?, provision::minilm()?);
         for script in scripts {
             let shown = paths::shown(&script);
             let mut command = Command::new(&python);
             command.arg(&script).current_dir(script.parent().unwrap_or(paths::root()));
-            let finished = process::run(&shown, command.env("LORALET_SMOLLM2", &model))?;
+            let finished =
+                process::run(&shown, command.env("LORALET_SMOLLM2", &model).env("LORALET_MINILM", &minilm))?;
             say("written", format!("{shown} ({:.1} s)", finished.elapsed.as_secs_f64()));
         }
         Ok(())

@@ -75,7 +75,7 @@ impl Device {
 /// Which model, and where it runs.
 #[derive(Args)]
 struct ModelArguments {
-    /// A .gguf file, a folder with config.json, tokenizer.json and *.safetensors, `smollm2` or `tiny`
+    /// A .gguf file, a folder with config.json, tokenizer.json and *.safetensors, `smollm2`, `minilm` or `tiny`
     #[arg(long, value_name = "FILE|FOLDER|NAME")]
     model: String,
     /// Where to compute [default: the recipe's, otherwise auto]

@@ -28,6 +28,7 @@ impl Models {
         let models = [
             ("tiny", "Tiny, a million parameters, writes simple English", tiny),
             ("smollm2", "SmolLM2-135M-Instruct", smollm2),
+            ("minilm", "all-MiniLM-L6-v2, an encoder for search", provision::minilm_dir()),
         ];
         let models =
             models.into_iter().map(|(name, label, dir)| Model { name, label, files: files_in(&dir) });

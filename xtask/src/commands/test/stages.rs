@@ -22,7 +22,7 @@ pub struct Stage {
 }
 
 pub const STAGES: &[Stage] = &[
-    Stage { name: "setup", what: "tools, browser and default model", run: setup },
+    Stage { name: "setup", what: "tools, browser and models", run: setup },
     Stage { name: "format", what: "rustfmt", run: format },
     Stage { name: "xtask", what: "tests of these commands", run: xtask },
     Stage { name: "native", what: "native tests, with parity and real models", run: native },
@@ -51,6 +51,7 @@ fn setup() -> Result<Counts> {
     provision::chromium()?;
     provision::chromedriver()?;
     provision::default_model()?;
+    provision::minilm()?;
     Ok(Counts::check(true))
 }
 
@@ -68,6 +69,7 @@ fn xtask() -> Result<Counts> {
 /// The native tests also write the TypeScript types, which the next stage looks at.
 fn native() -> Result<Counts> {
     provision::default_model()?;
+    provision::minilm()?;
     let before = generated_types();
     let mut test = provision::cargo();
     test.args(["test", "--package", "loralet", "--no-fail-fast"]).env("LORALET_REQUIRE_MODELS", "1");
