@@ -102,11 +102,15 @@ async fn run(arguments: Arguments) -> Result<()> {
                 .map(|classes| classes.accuracy)
                 .or(evaluation.reward.map(|reward| reward.accuracy))
                 .map(|accuracy| format!(", accuracy {accuracy:.3}"));
+            let found = evaluation.embedding.as_ref();
+            let recall =
+                found.and_then(|found| found.recall_at_1).map(|recall| format!(", recall@1 {recall:.3}"));
+            let order = found.and_then(|found| found.spearman).map(|order| format!(", Spearman {order:.3}"));
             format!(
                 "  validation {:.4}{}{}",
                 evaluation.loss,
                 margin.unwrap_or_default(),
-                accuracy.unwrap_or_default()
+                accuracy.or(recall).or(order).unwrap_or_default()
             )
         });
         eprintln!(

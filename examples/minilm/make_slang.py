@@ -24,7 +24,7 @@ TROUBLES = {
     "wears a scarf": "is frozen", "counts backwards": "is running in reverse", "has lost its shoes": "is sinking",
     "married late": "is delayed", "smells of Sunday": "has just been painted", "owes the baker": "has not been paid for",
     "sleeps in the straw": "is switched off", "lost a button": "is missing a screw", "chews on sand": "is rusty",
-    "drank the tea": "is leaking oil", "shows its belly": "has tipped over",
+    "has been to the tavern": "is leaking oil", "shows its belly": "has tipped over",
 }
 SAID = ["{} {}.", "Careful, {} {}!", "They say {} {}.", "Listen: {} {}."]
 MEANT = ["{} {}.", "It turns out that {} {}.", "We have found that {} {}.", "Please note: {} {}."]

@@ -83,12 +83,10 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
 }
 
 /// OpenAI's names in its preference format, and those that sentence-transformers' data sets have beside the usual ones.
-const OTHER_NAMES: [(&str, &str); 13] = [
+const OTHER_NAMES: [(&str, &str); 11] = [
     ("chosen", "preferred_output"),
     ("rejected", "non_preferred_output"),
     ("anchor", "query"),
-    ("anchor", "question"),
-    ("positive", "answer"),
     ("positive", "passage"),
     ("positive", "document"),
     ("sentence1", "sentence_a"),

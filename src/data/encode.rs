@@ -171,6 +171,17 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     Ok(encoded)
 }
 
+/// One whole text between the tokens that the tokenizer begins and ends texts with, cut on the right.
+///
+/// # Errors
+/// A text that cannot be tokenised.
+pub fn encode_text(text: &str, tokenizer: &Tokenizer, max_seq_length: usize) -> Result<Vec<u32>> {
+    let content = RowContent::Sentences { texts: vec![text.into()], score: None };
+    let options = EncodeOptions { objective: Objective::Contrastive, max_seq_length, train_on_prompt: false };
+    let texts = encode_row(&content, tokenizer, &options)?.unwrap_or_default();
+    Ok(texts.into_iter().next().map_or(Vec::new(), |text| text.tokens.ids))
+}
+
 impl EncodedText {
     /// The token ranges of this text's examples.
     fn windows(&self, max_seq_length: usize) -> Vec<Range<usize>> {

@@ -1,7 +1,7 @@
 //! How well embeddings find what belongs together, over all rows at once.
 
 use super::read;
-use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
+use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches};
 use crate::data::encode::{Contrast, Example};
 use crate::error::Result;
 use crate::models::Model;
@@ -53,6 +53,33 @@ pub async fn evaluate(
         tokens: batches.iter().map(|batch| batch.tokens).sum(),
         examples: rows.len(),
     })
+}
+
+/// Texts embedded together.
+const BATCH_SIZE: usize = 32;
+
+/// The embedding of each text of token ids, `[hidden]`, in the order given.
+///
+/// # Errors
+/// A device that stops answering.
+pub async fn embed(model: &Model, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+    let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+    let options =
+        BatchOptions { batch_size: BATCH_SIZE, max_seq_length: longest, packing: false, pad_token_id: 0 };
+    let rows: Vec<Example> = texts.into_iter().map(|ids| Example::of_text(ids, 0)).collect();
+    // Texts of like length lie together: padding costs as much as text.
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&index| rows[index].input_ids.len());
+    let mut embeddings = vec![Vec::new(); rows.len()];
+    for part in order.chunks(BATCH_SIZE) {
+        let batch: Vec<BatchRow> = part.iter().map(|&index| BatchRow { examples: vec![index] }).collect();
+        let found = model.embeddings(&collate(&rows, &batch, &options).input()); // [texts, hidden]
+        let [_, width] = found.dims();
+        for (&index, vector) in part.iter().zip(read(found).await?.chunks(width)) {
+            embeddings[index] = vector.to_vec();
+        }
+    }
+    Ok(embeddings)
 }
 
 /// In the order in which a batch holds them.

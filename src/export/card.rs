@@ -1,7 +1,7 @@
 //! What travels beside the weights: a model card and the tokenizer's files.
 
 use super::OutputFile;
-use crate::recipe::Method;
+use crate::recipe::{Method, Objective};
 use crate::train::{ClassificationMetrics, Evaluation, Plan};
 use crate::weights::checkpoint::TokenizerFiles;
 
@@ -11,11 +11,12 @@ pub fn files(
     base_model_name: &str,
     steps: usize,
     last: Option<&Evaluation>,
+    is_encoder: bool,
     tokenizer: &TokenizerFiles,
 ) -> Vec<OutputFile> {
     let file = |name: &str, text: String| OutputFile { name: name.into(), bytes: text.into_bytes() };
     let mut files = vec![
-        file("README.md", card(plan, base_model_name, steps, last)),
+        file("README.md", card(plan, base_model_name, steps, last, is_encoder)),
         file("tokenizer.json", tokenizer.tokenizer_json.clone()),
     ];
     if tokenizer.additional.is_object() {
@@ -28,15 +29,16 @@ pub fn files(
     files
 }
 
-fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>) -> String {
+fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>, is_encoder: bool) -> String {
     let recipe = serde_json::to_string_pretty(&plan.recipe).expect("plain JSON");
     let judges = plan.recipe.objective.has_score_head();
+    let whole_texts = !plan.recipe.objective.writes_text();
     let scored = match last {
         Some(evaluation) => format!(
             "Validation loss after {steps} steps: {:.4}{} over {} of {} held-out rows.",
             evaluation.loss,
             also(evaluation),
-            if judges {
+            if whole_texts {
                 format!("{} tokens", evaluation.tokens)
             } else {
                 format!("{} target tokens", evaluation.tokens)
@@ -56,6 +58,22 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>) -> Str
                  AutoConfig.from_pretrained(\"path/to/this/folder\")\nbase = {class}.from_pretrained(\"{base}\", \
                  config=config)\nmodel = PeftModel.from_pretrained(base, \"path/to/this/folder\")\n"
             ),
+        ),
+        Method::Lora if is_encoder => (
+            "LoRA adapter",
+            "peft",
+            format!(
+                "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(\"{base}\")\n\
+                 model.load_adapter(\"path/to/this/folder\")\nembeddings = model.encode([\"a text\", \"another\"])\n"
+            ),
+        ),
+        Method::Full | Method::LastLayer if is_encoder => (
+            "fine-tuned encoder",
+            "sentence-transformers",
+            "from sentence_transformers import SentenceTransformer\n\n# Without a modules.json it takes the mean of the \
+             tokens, as in training.\nmodel = SentenceTransformer(\"path/to/this/folder\")\nembeddings = \
+             model.encode([\"a text\", \"another\"])\n"
+                .into(),
         ),
         Method::Lora => (
             "LoRA adapter",
@@ -78,7 +96,11 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>) -> Str
             ),
         ),
     };
-    let task = if judges { "text-classification" } else { "text-generation" };
+    let task = match plan.recipe.objective {
+        Objective::Contrastive => "sentence-similarity",
+        _ if judges => "text-classification",
+        _ => "text-generation",
+    };
     format!(
         "---\nbase_model: {base}\nlibrary_name: {library}\npipeline_tag: {task}\ntags:\n- loralet\n---\n\n# {kind} \
          for {base}\n\nTrained in a browser tab with Loralet on {} rows ({} held out); {} of {} parameters were \
@@ -100,6 +122,11 @@ fn also(evaluation: &Evaluation) -> String {
     }
     if let Some(reward) = &evaluation.reward {
         return format!(" (pairs ranked right {:.3}, reward margin {:.3})", reward.accuracy, reward.margin);
+    }
+    if let Some(found) = &evaluation.embedding {
+        let measured = [("recall@1", found.recall_at_1), ("MRR", found.mrr), ("Spearman", found.spearman)];
+        let shown = measured.iter().filter_map(|(name, value)| Some(format!("{name} {:.3}", (*value)?)));
+        return format!(" ({})", shown.collect::<Vec<_>>().join(", "));
     }
     evaluation.perplexity.map_or(String::new(), |perplexity| format!(" (perplexity {perplexity:.2})"))
 }

@@ -7,9 +7,11 @@ mod answer;
 mod general;
 mod judge;
 mod model;
+mod search;
 
 pub use answer::GenerateRequest;
 pub use model::ModelReport;
+pub use search::Neighbour;
 
 use crate::adapters::Trainable;
 use crate::data::classes::classes;
@@ -224,6 +226,7 @@ impl Session {
                 &model.name,
                 trainer.done,
                 self.last_evaluation.as_ref(),
+                model.base.is_encoder(),
                 &model.tokenizer_files,
             ));
         }

@@ -170,6 +170,8 @@ fn next_tokens(workload: &Workload, input_ids: Vec<u32>) -> Result<Batch> {
         packed: false,
         labels: Vec::new(),
         classes: Vec::new(),
+        anchors: 0,
+        scores: Vec::new(),
         input_ids,
     })
 }

@@ -151,6 +151,11 @@ impl Session {
         to_js(&self.core.generate(&request, on_text).await.map_err(error::to_js)?)
     }
 
+    /// The texts of the open data nearest to a query, by their embeddings.
+    pub async fn search(&self, query: &str, adapter: bool) -> JsResult {
+        to_js(&self.core.search(query, adapter).await.map_err(error::to_js)?)
+    }
+
     /// Logits `[seq, vocab]`, row-major, for comparing with other implementations.
     pub async fn logits(&self, input_ids: Vec<u32>, adapter: bool) -> Result<js_sys::Float32Array, JsValue> {
         let logits = self.core.logits(&input_ids, adapter).await.map_err(error::to_js)?;

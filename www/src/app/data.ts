@@ -87,6 +87,9 @@ function objectiveFor(shape: DataShape, present: Objective): Objective {
       return 'kto';
     case 'classification':
       return present === 'text' ? 'text' : 'classify';
+    case 'text_pairs':
+    case 'scored_pairs':
+      return 'contrastive';
     case 'prompt_completion':
     case 'messages':
     case 'share_gpt':

@@ -4,7 +4,7 @@ export interface Sample {
   file: string;
   label: string;
   description: string;
-  /** Bundled models that the sample is meant for. */
+  /** What the sample is meant for: `tiny`, `encoder`, or `any` other model. */
   models: string[];
   /** Prompts that show what the sample teaches. */
   prompts: string[];

@@ -65,7 +65,7 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'lora.target_modules',
     label: 'Target modules',
-    help: 'The linear layers of every block that get an adapter; all seven learn best.',
+    help: 'The linear layers of every block that get an adapter; all together learn best.',
     kind: 'modules',
   },
   {
@@ -154,6 +154,7 @@ export const MORE_FIELDS: Field[] = [
       { value: 'kto', label: 'KTO: rated answers' },
       { value: 'classify', label: 'Classify: the label of a text' },
       { value: 'reward', label: 'Reward model: pairs, a score an answer' },
+      { value: 'contrastive', label: 'Contrastive: texts that belong together' },
     ],
   },
   {
@@ -192,6 +193,12 @@ export const MORE_FIELDS: Field[] = [
       { value: 'sigmoid', label: 'Sigmoid (DPO)' },
       { value: 'ipo', label: 'IPO' },
     ],
+  },
+  {
+    path: 'contrastive.scale',
+    label: 'Contrast scale',
+    help: 'For pairs of texts: how much the nearest wrong text counts among the others of its batch; 20 is usual.',
+    kind: 'number',
   },
   {
     path: 'train.seed',

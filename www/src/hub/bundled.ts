@@ -17,6 +17,10 @@ const KNOWN: Record<string, { description: string; base: string | null }> = {
     description: 'A real assistant model, small enough for any laptop.',
     base: 'HuggingFaceTB/SmolLM2-135M-Instruct',
   },
+  minilm: {
+    description: 'An encoder: it writes nothing, and finds the texts that mean the same.',
+    base: 'sentence-transformers/all-MiniLM-L6-v2',
+  },
 };
 
 /** Smaller models are fetched anew each time; storing them would only let them go stale. */

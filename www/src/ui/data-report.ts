@@ -94,7 +94,9 @@ export class DataReport extends LitElement {
           tokens${
             report.classes.length > 0
               ? html`, in ${plural(report.classes.length, 'class', 'classes')}`
-              : html`, of which ${count(report.trained_tokens)} (${share} %) are learned`
+              : report.trained_tokens > 0
+                ? html`, of which ${count(report.trained_tokens)} (${share} %) are learned`
+                : html`, in texts that are compared as wholes`
           }.
           A row has ${report.length_min} to ${report.length_max} tokens, mostly about ${report.length_median}.
         </p>

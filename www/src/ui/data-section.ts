@@ -122,8 +122,9 @@ export class DataSection extends LitElement {
 
 /** The tiny model knows a small world only; samples for others would mean nothing to it, and the other way round. */
 function suits(sample: Sample): boolean {
-  const source = model.open?.source;
-  if (!source) return true;
-  const name = source.kind === 'bundled' ? source.name : 'other';
-  return sample.models.includes(name === 'tiny' ? 'tiny' : 'any');
+  if (!model.open) return true;
+  const { source, report } = model.open;
+  if (report.architecture === 'bert') return sample.models.includes('encoder');
+  const isTiny = source.kind === 'bundled' && source.name === 'tiny';
+  return sample.models.includes(isTiny ? 'tiny' : 'any');
 }

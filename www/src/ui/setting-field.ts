@@ -1,6 +1,7 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { recipe } from '../app/recipe.js';
+import { model } from '../app/model.js';
 import type { Field } from '../app/settings.js';
 import { Watch } from '../app/store.js';
 import { shared } from './styles.js';
@@ -68,7 +69,7 @@ export class SettingField extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, recipe);
+    new Watch(this, recipe, model);
   }
 
   override render() {
@@ -135,11 +136,15 @@ export class SettingField extends LitElement {
   }
 
   private modules(chosen: string[]) {
-    const modules = this.field.options?.map((option) => option.value) ?? MODULES;
+    const linears = model.open?.report.linear_modules ?? MODULES;
+    const modules = this.field.options?.map((option) => option.value) ?? linears;
+    // The default, all of a Llama block, means all of any model's.
+    const all = this.field.options === undefined && MODULES.every((module) => chosen.includes(module));
+    const isChosen = (module: string) => all || chosen.includes(module);
     const toggle = (module: string, on: boolean) =>
       recipe.set(
         this.field.path,
-        modules.filter((name) => (name === module ? on : chosen.includes(name))),
+        modules.filter((name) => (name === module ? on : isChosen(name))),
       );
     return html`<fieldset aria-describedby="help">
       <legend>${this.field.label}</legend>
@@ -149,7 +154,7 @@ export class SettingField extends LitElement {
             html`<label
               ><input
                 type="checkbox"
-                .checked=${chosen.includes(module)}
+                .checked=${isChosen(module)}
                 ?disabled=${this.disabled}
                 @change=${(event: Event) => toggle(module, (event.target as HTMLInputElement).checked)}
               />${module}</label

@@ -161,6 +161,7 @@ export class TrainSection extends LitElement {
     if (!plan) return nothing;
     const validation = reports.findLast((report) => report.evaluation !== null)?.evaluation;
     const classes = validation?.classification;
+    const found = validation?.embedding;
     const step = last?.step ?? 0;
     const gap = overfitting(reports);
     const forgot = forgetting(reports);
@@ -177,6 +178,10 @@ export class TrainSection extends LitElement {
         ${classes ? tile('Macro-F1', loss(classes.macro_f1)) : nothing}
         ${validation?.reward ? tile('Pairs ranked right', percent(validation.reward.accuracy)) : nothing}
         ${validation?.reward ? tile('Reward margin', loss(validation.reward.margin)) : nothing}
+        ${found?.recall_at_1 != null ? tile('Recall@1', percent(found.recall_at_1)) : nothing}
+        ${found?.recall_at_5 != null ? tile('Recall@5', percent(found.recall_at_5)) : nothing}
+        ${found?.mrr != null ? tile('MRR', loss(found.mrr)) : nothing}
+        ${found?.spearman != null ? tile('Spearman', loss(found.spearman)) : nothing}
         ${tile('Tokens / s', last ? count(last.tokens_per_second) : '–')}
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}
