@@ -18,6 +18,7 @@ export type { GenerateRequest } from './generated/GenerateRequest.js';
 export type { LabelProbability } from './generated/LabelProbability.js';
 export type { Message } from './generated/Message.js';
 export type { ModelReport } from './generated/ModelReport.js';
+export type { Neighbour } from './generated/Neighbour.js';
 export type { Objective } from './generated/Objective.js';
 export type { Plan } from './generated/Plan.js';
 export type { PreviewPiece } from './generated/PreviewPiece.js';

@@ -54,12 +54,15 @@ export class DataPreview extends LitElement {
 
   override render() {
     const labelled = this.rows.some((row) => row.label !== null);
+    const compared = this.rows.some((row) => row.label === 'anchor' || row.label?.startsWith('score '));
     return html`<h3>The first rows, as the model sees them</h3>
       <p class="small muted">
         ${
-          labelled
-            ? html`It reads the text and learns to find its <span class="key">label</span>.`
-            : html`It learns to write what is <span class="key">highlighted</span>; the rest is only read.`
+          compared
+            ? html`It learns to bring texts that belong together near each other, and others apart.`
+            : labelled
+              ? html`It reads the text and learns to find its <span class="key">label</span>.`
+              : html`It learns to write what is <span class="key">highlighted</span>; the rest is only read.`
         }
       </p>
       <div data-test="preview">${this.rows.slice(0, SHOWN).map((row) => this.row(row))}</div>

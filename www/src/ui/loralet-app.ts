@@ -3,6 +3,7 @@ import { customElement } from 'lit/decorators.js';
 import { data } from '../app/data.js';
 import { model } from '../app/model.js';
 import { recipe } from '../app/recipe.js';
+import { comparesTexts } from '../app/search.js';
 import { Watch } from '../app/store.js';
 import { trainer } from '../app/trainer.js';
 import { training } from '../app/training.js';
@@ -12,6 +13,7 @@ import './download-section.js';
 import './model-section.js';
 import './privacy-line.js';
 import './resume-banner.js';
+import './search-panel.js';
 import './settings-section.js';
 import './theme-toggle.js';
 import './train-section.js';
@@ -32,7 +34,7 @@ const SECTIONS: Section[] = [
   { id: 'data', title: 'Data', lead: 'The examples it learns from. Formats are recognised by themselves.' },
   { id: 'settings', title: 'Settings', lead: 'Six that matter. The defaults are good ones.' },
   { id: 'train', title: 'Train', lead: 'Watch it learn. Pause, look, go on.' },
-  { id: 'compare', title: 'Compare', lead: 'The same prompt, answered before and after.' },
+  { id: 'compare', title: 'Compare', lead: 'The same prompt or query, before and after.' },
   { id: 'download', title: 'Download', lead: 'What was trained, ready for PEFT or transformers.' },
 ];
 
@@ -248,7 +250,9 @@ export class LoraletApp extends LitElement {
       case 'train':
         return html`<train-section></train-section>`;
       case 'compare':
-        return html`<compare-section></compare-section>`;
+        return comparesTexts()
+          ? html`<search-panel></search-panel>`
+          : html`<compare-section></compare-section>`;
       default:
         return html`<download-section></download-section>`;
     }

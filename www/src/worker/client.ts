@@ -10,6 +10,7 @@ import type {
   MemoryReport,
   ModelFile,
   ModelReport,
+  Neighbour,
   Plan,
   ProbeSummary,
   Recipe,
@@ -181,6 +182,11 @@ export class TrainerClient {
 
   evaluate(): Promise<Evaluation> {
     return this.call('evaluate', {});
+  }
+
+  /** The texts of the open data nearest to a query. */
+  search(query: string, adapter: boolean): Promise<Neighbour[]> {
+    return this.call('search', { query, adapter });
   }
 
   /** Loss over every row of the open data. */

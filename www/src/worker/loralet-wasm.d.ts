@@ -29,6 +29,7 @@ declare module 'loralet-wasm/loralet.js' {
     begin(recipe: t.Recipe): Promise<t.Plan>;
     step(): Promise<t.StepReport>;
     evaluate(): Promise<t.Evaluation>;
+    search(query: string, adapter: boolean): Promise<t.Neighbour[]>;
     score(recipe: t.Recipe, adapter: boolean): Promise<t.Evaluation>;
     logits(input_ids: Uint32Array, adapter: boolean): Promise<Float32Array<ArrayBuffer>>;
     save_checkpoint(): Promise<Uint8Array<ArrayBuffer>>;

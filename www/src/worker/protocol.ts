@@ -15,6 +15,7 @@ import type {
   MemoryReport,
   ModelFile,
   ModelReport,
+  Neighbour,
   Plan,
   ProbeSummary,
   Recipe,
@@ -49,6 +50,7 @@ interface Calls {
   stop: { carries: object; answers: null };
   reset_training: { carries: object; answers: null };
   evaluate: { carries: object; answers: Evaluation };
+  search: { carries: { query: string; adapter: boolean }; answers: Neighbour[] };
   score: { carries: { recipe: Recipe; adapter: boolean }; answers: Evaluation };
   logits: { carries: { inputIds: Uint32Array; adapter: boolean }; answers: Float32Array<ArrayBuffer> };
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };

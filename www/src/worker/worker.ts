@@ -109,6 +109,8 @@ async function answer(request: Request): Promise<Answered> {
       });
     case 'evaluate':
       return exclusive(async (session) => ({ value: await session.evaluate() }));
+    case 'search':
+      return exclusive(async (session) => ({ value: await session.search(request.query, request.adapter) }));
     case 'score':
       return exclusive(async (session) => ({ value: await session.score(request.recipe, request.adapter) }));
     case 'logits':

@@ -1,0 +1,45 @@
+/** One query, and the texts of the open data that the base model and the tuned one find nearest to it. */
+import type { Neighbour } from '../types.js';
+import { model } from './model.js';
+import { Store, sentence } from './store.js';
+import { trainer } from './trainer.js';
+import { training } from './training.js';
+
+class SearchStore extends Store {
+  base: Neighbour[] | null = null;
+  tuned: Neighbour[] | null = null;
+  /** The step that the adapter was at. */
+  step: number | null = null;
+  busy = false;
+  error: string | null = null;
+
+  async ask(query: string): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    this.error = null;
+    this.base = null;
+    this.tuned = null;
+    this.changed();
+    try {
+      const client = await trainer.client();
+      this.base = await client.search(query, false);
+      this.changed();
+      if (training.hasAdapter) {
+        this.step = training.last?.step ?? null;
+        this.tuned = await client.search(query, true);
+      }
+    } catch (error) {
+      this.error = sentence(error);
+    } finally {
+      this.busy = false;
+      this.changed();
+    }
+  }
+}
+
+/** Whether texts are compared here instead of answered. */
+export function comparesTexts(): boolean {
+  return model.open?.report.architecture === 'bert' || training.plan?.recipe.objective === 'contrastive';
+}
+
+export const search = new SearchStore();
