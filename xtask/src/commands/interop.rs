@@ -1,5 +1,6 @@
 //! `cargo xtask interop`: an adapter trained in the browser, opened by PEFT on the same base; with `--classify` a
-//! classifier's adapter, and one whose last layer was trained, opened by transformers.
+//! classifier's adapter, and one whose last layer was trained, opened by transformers; with `--embed` an encoder's, opened
+//! by sentence-transformers.
 
 use std::fs;
 use std::process::Command;
@@ -22,6 +23,9 @@ pub struct Interop {
     /// Train `tiny` to classify the sample of moods instead of SmolLM2 to talk
     #[arg(long)]
     classify: bool,
+    /// Train MiniLM on the sample of harbour slang, compare embeddings with sentence-transformers'
+    #[arg(long, conflicts_with = "classify")]
+    embed: bool,
 }
 
 /// SmolLM2's.
@@ -31,6 +35,9 @@ impl Interop {
     pub fn run(self) -> Result<()> {
         if self.classify {
             return self.classifiers();
+        }
+        if self.embed {
+            return self.encoders();
         }
         let model = inputs::model("smollm2")?;
         let (data, _) = super::demo::sample()?;
@@ -114,6 +121,45 @@ impl Interop {
             check.arg("--base").arg(paths::www().join("public/models/tiny"));
             check.arg("--trained").arg(out.join("adapter"));
             check.arg("--scores").arg(out.join("logits.json")).arg("--labels").arg(&labels);
+            show(&mut check)?;
+        }
+        Ok(())
+    }
+}
+
+impl Interop {
+    /// The embedding of token ids, by every way of training an encoder.
+    fn encoders(&self) -> Result<()> {
+        let model = inputs::model("minilm")?;
+        let folder = provision::minilm()?;
+        let data = inputs::file(&paths::www().join("public/samples/harbour-slang.jsonl"), "data file")?;
+        let python = provision::peers()?;
+        site::build()?;
+        for (method, rate) in [("lora", 1e-3), ("full", 1e-4), ("last_layer", 5e-4)] {
+            let out = paths::root().join("out/interop").join(format!("embed-{method}"));
+            let mut recorder = Recorder::new(&out)?;
+            remove_outputs(&out)?;
+            let recipe = json!({
+                "objective": "contrastive", "method": method,
+                "train": { "max_steps": self.steps, "batch_size": 16, "max_seq_length": 64, "learning_rate": rate },
+                "eval": { "validation_fraction": 0.0 },
+            });
+            // [CLS], words from all over the vocabulary, [SEP].
+            let words = (0..30).map(|i| 2_000 + (i * 941) % 28_000);
+            let input_ids: Vec<u32> = [101].into_iter().chain(words).chain([102]).collect();
+            Job::new(Device::Cpu.name(), &model)
+                .data(&data)
+                .recipe(recipe)
+                .outputs(&out)
+                .train(None, None, None)
+                .save_adapter()
+                .logits(&input_ids, &[])
+                .run(|event| recorder.on_event(event))?;
+            recorder.finish()?;
+            let mut check = Command::new(&python);
+            check.arg(paths::root().join("tests/interop/check_embeddings.py"));
+            check.arg("--base").arg(&folder).arg("--trained").arg(out.join("adapter"));
+            check.arg("--embedding").arg(out.join("logits.json"));
             show(&mut check)?;
         }
         Ok(())
