@@ -49,6 +49,12 @@ async fn cpu_classifiers_are_trained_as_by_pytorch() {
     support::score::steps(&Device::flex(), 1e-4).await;
 }
 
+#[wasm_bindgen_test]
+async fn cpu_embeddings_are_those_of_sentence_transformers() {
+    support::embedding::embeddings(&Device::flex(), 1e-4).await;
+    support::embedding::losses(&Device::flex(), 1e-4, 1e-3).await;
+}
+
 /// One test, since a page can set up its GPU runtime once.
 #[wasm_bindgen_test]
 async fn webgpu_follows_the_references() {
@@ -61,4 +67,6 @@ async fn webgpu_follows_the_references() {
     support::peft_adapters(&device, 1e-3).await;
     support::lora_steps(&device, 1e-3).await;
     support::score::classify(&device, 1e-3, 1e-2).await;
+    support::embedding::embeddings(&device, 1e-3).await;
+    support::embedding::losses(&device, 1e-3, 1e-2).await;
 }

@@ -37,9 +37,14 @@ class SearchStore extends Store {
   }
 }
 
+/** Whether the open model is an encoder, which writes no text. */
+export function isEncoder(): boolean {
+  return model.open?.report.architecture === 'bert';
+}
+
 /** Whether texts are compared here instead of answered. */
 export function comparesTexts(): boolean {
-  return model.open?.report.architecture === 'bert' || training.plan?.recipe.objective === 'contrastive';
+  return isEncoder() || training.plan?.recipe.objective === 'contrastive';
 }
 
 export const search = new SearchStore();

@@ -3,6 +3,7 @@ import { customElement, state } from 'lit/decorators.js';
 import { bytes } from '../app/format.js';
 import { judges } from '../app/compare.js';
 import { model } from '../app/model.js';
+import { isEncoder } from '../app/search.js';
 import { Watch, sentence } from '../app/store.js';
 import { trainer } from '../app/trainer.js';
 import { training } from '../app/training.js';
@@ -90,7 +91,9 @@ export class DownloadSection extends LitElement {
           }
         </div>
         <div>
-          <h3>Open it with ${this.whole ? 'transformers' : 'PEFT'}</h3>
+          <h3>
+            Open it with ${isEncoder() ? 'sentence-transformers' : this.whole ? 'transformers' : 'PEFT'}
+          </h3>
           <pre tabindex="0"><code>${this.snippet()}</code></pre>
         </div>
       </div>
@@ -105,6 +108,14 @@ export class DownloadSection extends LitElement {
   private snippet(): string {
     const base = model.open?.base ?? 'path/to/the/base/model';
     const auto = judges() ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM';
+    if (isEncoder()) {
+      return [
+        'from sentence_transformers import SentenceTransformer',
+        ...(this.whole
+          ? ['model = SentenceTransformer("model")  # the unpacked zip']
+          : [`model = SentenceTransformer("${base}")`, 'model.load_adapter("adapter")  # the unpacked zip']),
+      ].join('\n');
+    }
     if (this.whole) {
       return [
         `from transformers import ${auto}`,

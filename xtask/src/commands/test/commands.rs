@@ -34,6 +34,7 @@ pub fn run() -> Result<Counts> {
     resumes_to_the_same_losses(&dir, &data, &mut checks)?;
     measures_forgetting_and_mends_data(&dir, &mut checks)?;
     trains_a_classifier(&dir, &mut checks)?;
+    trains_embeddings(&dir, &mut checks)?;
     rejects_bad_input(&dir, &data, &mut checks)?;
     Ok(checks.counts)
 }
@@ -223,6 +224,33 @@ fn trains_a_classifier(dir: &Path, checks: &mut Checks) -> Result<()> {
     let accuracy = |of: &Value| of["classification"]["accuracy"].as_f64();
     let (tuned, base) = (accuracy(&result), accuracy(&result["base"]));
     checks.that("eval prints the accuracy of base and tuned", tuned > Some(0.9) && base.is_some(), &ended);
+    Ok(())
+}
+
+fn trains_embeddings(dir: &Path, checks: &mut Checks) -> Result<()> {
+    let data = text(&paths::www().join("public/samples/harbour-slang.jsonl"));
+    let out = text(&dir.join("embeddings"));
+    let model = ["--model", "minilm", "--device", "cpu", "--data", &data];
+    let settings =
+        ["objective=contrastive", "train.learning_rate=0.001", "train.max_steps=16", "train.batch_size=16"];
+    let settings: Vec<&str> = settings.into_iter().flat_map(|setting| ["--set", setting]).collect();
+    let trained = xtask(&[&["train"], &model[..], &settings, &["--out", &out]].concat())?;
+    checks.that("an encoder trains on pairs", trained.code == Some(0), &trained);
+    let ended = xtask(&[&["eval"], &model[..], &settings, &["--adapter", &out]].concat())?;
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let recall = |of: &Value| of["embedding"]["recall_at_1"].as_f64();
+    let (tuned, base) = (recall(&result), recall(&result["base"]));
+    checks.that(
+        "eval prints recall@1 of base and tuned, which is better by 0.3",
+        tuned.zip(base).is_some_and(|(tuned, base)| tuned > base + 0.3),
+        &ended,
+    );
+    let chat = xtask(&["generate", "--model", "minilm", "--device", "cpu", "--prompt", "Hello"])?;
+    checks.that(
+        "an encoder is asked for no text",
+        chat.code == Some(2) && chat.stderr.contains("an encoder, which writes no text"),
+        &chat,
+    );
     Ok(())
 }
 

@@ -151,6 +151,7 @@ fn www() -> Result<Counts> {
 fn e2e() -> Result<Counts> {
     site::build()?;
     provision::default_model()?;
+    provision::minilm()?;
     let server = Server::start(0, JobFiles::default())?;
     let mut test = Command::new("npm");
     test.args(["run", "e2e"]).current_dir(paths::www());
