@@ -170,10 +170,12 @@ fn read_config(config: &Value, modules: &[&str]) -> Result<LoraRecipe> {
     };
     let named = names(&config["target_modules"]);
     let all = config["target_modules"].as_str() == Some("all-linear");
-    // PEFT also takes full paths, and the ends of ours.
-    let means = |name: &str, module: &str| {
-        name == module || name.ends_with(&format!(".{module}")) || module.ends_with(&format!(".{name}"))
-    };
+    // PEFT also takes full paths, which name the one module with the longest end in common, and the ends of our names.
+    let is_end =
+        |end: &str, of: &str| of.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let of_path =
+        |path: &str| modules.iter().filter(|module| is_end(module, path)).max_by_key(|module| module.len());
+    let means = |name: &str, module: &str| is_end(name, module) || of_path(name) == Some(&module);
     if let Some(unknown) = named.iter().find(|name| !modules.iter().any(|module| means(name, module))) {
         return Err(invalid(
             CONFIG,

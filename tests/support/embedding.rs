@@ -45,6 +45,19 @@ pub async fn embeddings(device: &Device, tolerance: f32) {
     };
     assert_eq!(sorted(&ours[1]), sorted(&theirs[1]));
 
+    // A part of the layers, one of whose names is the end of another's; PEFT takes whole paths too.
+    let mut recipe_of_some = recipe(20.0, "lora", &base);
+    recipe_of_some.lora.target_modules = vec!["query".into(), "attention.output.dense".into()];
+    let some = Trainable::new(&base, &recipe_of_some);
+    let mut files = peft::save(&some, "random_bert").await.unwrap();
+    assert_eq!(peft::load(&files, &base).unwrap().parameters, some.parameters);
+    let mut config: Value = serde_json::from_slice(&files[0].bytes).unwrap();
+    let paths = |path: &str| (0..2).map(|layer| format!("encoder.layer.{layer}.{path}")).collect::<Vec<_>>();
+    config["target_modules"] =
+        json!([paths("attention.self.query"), paths("attention.output.dense")].concat());
+    files[0].bytes = config.to_string().into_bytes();
+    assert_eq!(peft::load(&files, &base).unwrap().parameters, some.parameters);
+
     // A fresh adapter, whose B is zero, changes nothing.
     let fresh = Trainable::new(&base, &recipe(20.0, "lora", &base));
     assert_eq!(of(&base).await, of(&fresh.tuned(&base)).await);
