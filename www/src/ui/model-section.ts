@@ -138,7 +138,11 @@ export class ModelSection extends LitElement {
       ${fact('Model', open.label)} ${fact('Parameters', short(report.parameters))}
       ${fact('Architecture', `${report.architecture}, ${report.num_hidden_layers} layers, width ${report.hidden_size}`)}
       ${fact('Vocabulary', `${count(report.vocab_size)} tokens`)} ${fact('Stored as', report.stored_as)}
-      ${fact('Chat template', report.has_chat_template ? 'yes' : 'none: use plain text data')}
+      ${
+        report.architecture === 'bert'
+          ? fact('Kind', 'encoder: it compares texts and writes none')
+          : fact('Chat template', report.has_chat_template ? 'yes' : 'none: use plain text data')
+      }
     </dl>`;
   }
 }
