@@ -1,15 +1,20 @@
 //! Operations with a kernel or a backward pass of their own. Each has, on every device that has
 //! no kernel yet, burn's stock operations as its body, and those are what its test compares it to.
 
+pub mod adamw;
 pub mod exp;
 pub mod gemm;
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 mod gpu;
+pub mod lora;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rotary;
 pub mod softmax;
 pub mod swiglu;
+
+#[cfg(target_arch = "wasm32")]
+pub use gpu::set_software_adapter;
 
 #[cfg(test)]
 mod testing;

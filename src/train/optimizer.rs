@@ -1,5 +1,6 @@
 //! AdamW (<https://arxiv.org/abs/1711.05101>) over one flat buffer, with PyTorch's numbers.
 
+use crate::kernels::adamw::{Factors, adamw};
 use burn::tensor::{Device, Tensor};
 
 pub const BETA1: f64 = 0.9;
@@ -31,25 +32,39 @@ impl AdamW {
         }
     }
 
-    /// The values after one update.
+    /// The values after one update with `gradient · factor`.
     ///
     /// # Shapes
     /// - values, gradient, output: `[total]`
-    pub fn update(&mut self, values: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
+    pub fn update(
+        &mut self,
+        values: Tensor<1>,
+        gradient: Tensor<1>,
+        factor: f64,
+        learning_rate: f64,
+    ) -> Tensor<1> {
         self.updates += 1;
         let (beta1, beta2) = (self.beta1, self.beta2);
         let correction1 = 1.0 - beta1.powi(self.updates as i32);
         let correction2 = 1.0 - beta2.powi(self.updates as i32);
-        let first = self.first_moment.clone() * beta1 + gradient.clone() * (1.0 - beta1);
-        let second = self.second_moment.clone() * beta2 + gradient.square() * (1.0 - beta2);
-        let denominator = second.clone().sqrt() / correction2.sqrt() + self.epsilon;
-        let step = first.clone() / denominator * (learning_rate / correction1);
-        (self.first_moment, self.second_moment) = (first, second);
-        let values = match self.weight_decay {
-            0.0 => values,
-            decay => values * (1.0 - learning_rate * decay),
+        let factors = Factors {
+            gradient: factor as f32,
+            beta1: beta1 as f32,
+            beta2: beta2 as f32,
+            rest1: (1.0 - beta1) as f32,
+            rest2: (1.0 - beta2) as f32,
+            kept: (1.0 - learning_rate * self.weight_decay) as f32,
+            step: (learning_rate / correction1) as f32,
+            root: (1.0 / correction2.sqrt()) as f32,
+            epsilon: self.epsilon as f32,
         };
-        values - step
+        // Nothing else holds the moments, so that they are updated in place.
+        let nothing = || Tensor::empty([0], &values.device());
+        let first = std::mem::replace(&mut self.first_moment, nothing());
+        let second = std::mem::replace(&mut self.second_moment, nothing());
+        let (values, first, second) = adamw(values, gradient, first, second, factors);
+        (self.first_moment, self.second_moment) = (first, second);
+        values
     }
 }
 

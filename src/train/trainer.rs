@@ -170,8 +170,9 @@ impl Trainer {
             });
         }
         let learning_rate = self.plan.schedule().learning_rate(self.done);
-        let gradient = gradient * clip_factor(grad_norm, train.max_grad_norm);
-        self.trainable.values = self.optimizer.update(self.trainable.values.clone(), gradient, learning_rate);
+        let factor = clip_factor(grad_norm, train.max_grad_norm);
+        let values = self.trainable.values.clone();
+        self.trainable.values = self.optimizer.update(values, gradient, factor, learning_rate);
         self.done += 1;
 
         let seconds = started.elapsed().as_secs_f64();

@@ -87,7 +87,7 @@ impl Bench {
         let mut gradients = loss.backward();
         let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
         self.trainable.values =
-            self.optimizer.update(self.trainable.values.clone(), gradient, self.learning_rate);
+            self.optimizer.update(self.trainable.values.clone(), gradient, 1.0, self.learning_rate);
         let loss = read(loss.inner()).await.map_err(error::to_js)?;
         Ok(f64::from(loss[0]))
     }

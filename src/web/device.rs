@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::eval::read;
+use crate::kernels::set_software_adapter;
 use crate::session::Limits;
 use burn::tensor::{Device, Tensor};
 use js_sys::{Object, Reflect};
@@ -14,6 +15,9 @@ use wasm_bindgen_futures::JsFuture;
 
 /// Wasm addresses reach 4 GiB; activations and the optimizer need the rest.
 const CPU_LIMIT: u64 = 3 << 30;
+
+/// Kernels that go to the GPU in one submission at most. A longer queue holds more buffers alive.
+const MOST_TASKS: usize = 512;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct DeviceReport {
@@ -84,7 +88,11 @@ async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceRepo
             gpu.name
         )));
     }
-    let options = Device::wgpu_options();
+    if gpu.is_fallback {
+        set_software_adapter();
+    }
+    // A step is submitted whole, where the default would cut it after every 32 kernels.
+    let options = Device::wgpu_options().tasks_max(MOST_TASKS);
     let (device, setup) =
         options.init_with_setup_async().await.map_err(|error| device_error(error.to_string()))?;
     setup.device.on_uncaptured_error(Arc::new(|error| {

@@ -176,8 +176,8 @@ async fn follow(run: &Value, batches: &Value, base: &Model, mut trainable: Train
                 "step {done}: {key} is {value}, the reference has {expected}"
             );
         }
-        let gradient = gradient * clip_factor(norm, number("max_grad_norm"));
-        trainable.values = optimizer.update(trainable.values, gradient, rate);
+        let factor = clip_factor(norm, number("max_grad_norm"));
+        trainable.values = optimizer.update(trainable.values, gradient, factor, rate);
     }
     let micro: Vec<Batch> = batches[0].as_array().unwrap().iter().map(batch).collect();
     let (after, _) = loss_and_gradient(base, &trainable, &micro).await;

@@ -75,9 +75,9 @@ pub async fn steps(device: &Device, tolerance: f64) {
             );
             let total = gradient.len();
             let gradient: Tensor<1> = Tensor::from_data(TensorData::new(gradient, [total]), device);
-            let clipped = gradient * clip_factor(norm, number("max_grad_norm"));
+            let factor = clip_factor(norm, number("max_grad_norm"));
             let values = run.trainable.values.clone();
-            run.trainable.values = optimizer.update(values, clipped, number("learning_rate"));
+            run.trainable.values = optimizer.update(values, gradient, factor, number("learning_rate"));
         }
         let batch = &run.batches(usize::MAX)[0];
         let scores = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();

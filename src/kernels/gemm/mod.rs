@@ -53,11 +53,22 @@ pub unsafe fn use_micro_kernel(kernel: MicroKernel) {
 /// - b: `[k, n]`
 /// - c: `[m, n]`, row by row
 pub fn gemm(a: &Matrix, b: &Matrix, c: &mut [f32]) {
+    product(a, b, c, false);
+}
+
+/// `c += a·b`, with shapes as for [`gemm`].
+pub fn gemm_add(a: &Matrix, b: &Matrix, c: &mut [f32]) {
+    product(a, b, c, true);
+}
+
+fn product(a: &Matrix, b: &Matrix, c: &mut [f32], accumulate: bool) {
     let kernel = FASTER.get().copied().unwrap_or(micro_kernel);
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(b.rows == k && c.len() == m * n, "[{m}, {k}] · [{}, {n}] into {} values", b.rows, c.len());
     if k == 0 {
-        c.fill(0.0);
+        if !accumulate {
+            c.fill(0.0);
+        }
         return;
     }
     let blocks = k.div_ceil(LONGEST_K);
@@ -67,6 +78,7 @@ pub fn gemm(a: &Matrix, b: &Matrix, c: &mut [f32]) {
     let mut b_panel = vec![0.0; longest * NR];
     let mut edge = vec![0.0; most_rows * NR];
     for first_k in (0..k).step_by(longest) {
+        let add = accumulate || first_k > 0;
         let depth = longest.min(k - first_k);
         for first_row in (0..m).step_by(most_rows) {
             let rows = most_rows.min(m - first_row);
@@ -90,7 +102,7 @@ pub fn gemm(a: &Matrix, b: &Matrix, c: &mut [f32]) {
                         c.as_mut_ptr(),
                         n,
                         inside,
-                        u32::from(first_k > 0),
+                        u32::from(add),
                     );
                     let a = a_panels.as_ptr().add(inside * MR * depth);
                     kernel(depth, a, b_panel.as_ptr(), edge.as_mut_ptr(), NR, outside, 0);
@@ -98,7 +110,7 @@ pub fn gemm(a: &Matrix, b: &Matrix, c: &mut [f32]) {
                 for row in inside * MR..rows {
                     let line = &mut c[row * n..][..columns];
                     for (value, sum) in line.iter_mut().zip(&edge[(row - inside * MR) * NR..]) {
-                        *value = if first_k > 0 { *value + sum } else { *sum };
+                        *value = if add { *value + sum } else { *sum };
                     }
                 }
             }
@@ -133,6 +145,9 @@ pub fn self_test() -> Result<(), String> {
             let (a, b) = (matrix(&a_values, 3, m, k, a_turned), matrix(&b_values, 5, k, n, b_turned));
             let mut c = vec![f32::NAN; m * n];
             gemm(&a, &b, &mut c);
+            // Added once more, each sum is twice its product, which halving makes exact again.
+            gemm_add(&a, &b, &mut c);
+            c.iter_mut().for_each(|value| *value *= 0.5);
             for (i, &got) in c.iter().enumerate() {
                 let (row, column) = (i / n, i % n);
                 let product = |j: usize| f64::from(at(&a, row, j)) * f64::from(at(&b, j, column));

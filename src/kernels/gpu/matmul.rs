@@ -1,47 +1,36 @@
 //! Matrix products with register-blocked tiles. Workgroup memory is not used: software adapters
 //! are slower with it, and the caches of real ones serve the tiles' neighbours.
 
-use super::{Four, GpuTensor, MOST_GROUPS, UNITS, buffer, empty};
+use super::{Four, GpuTensor, MOST_GROUPS, UNITS, buffer, empty, in_software};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use burn::tensor::{DType, Shape};
 use cubecl::prelude::*;
 
-/// `lhs·rhs`, or `None` where the sizes are no whole fours.
+/// `scale·(lhs·rhs)`, or `None` where the sizes are no whole fours.
 ///
 /// # Shapes
 /// - lhs: `[..., m, k]`, rhs: `[..., k, n]`, of up to four dimensions, transposed or not
 /// - output: `[..., m, n]`
-pub fn product(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
-    let (left, right) = (Side::of(lhs)?, Side::of(rhs)?);
-    let mut shape = lhs.shape().to_vec();
+pub fn product(lhs: &GpuTensor, rhs: &GpuTensor, scale: f32) -> Option<GpuTensor> {
+    let (factors, mut shape) = (Factors::of(lhs, rhs)?, lhs.shape().to_vec());
     let rank = shape.len();
-    let (m, k, n) = (shape[rank - 2], shape[rank - 1], rhs.shape()[rank - 1]);
-    shape[rank - 1] = n;
-    // What is read in fours along k has to end with a whole one.
-    let along_k = !left.turned || right.turned;
-    if n % 4 != 0 || (left.turned && m % 4 != 0) || (along_k && k % 4 != 0) || m * n * k == 0 {
-        return None;
-    }
+    shape[rank - 1] = factors.n;
     let batches: usize = shape[..rank - 2].iter().product();
     let inner_batch = if rank > 3 { shape[1] } else { 1 };
-    let units = |tile: usize| m.div_ceil(tile) * n.div_ceil(tile);
-    // Small products are spread over more units.
-    let tile = if units(8) * batches < 512 { 4 } else { 8 };
-    let groups = units(tile).div_ceil(UNITS as usize);
-    if groups > MOST_GROUPS || batches > MOST_GROUPS {
-        return None;
-    }
+    let (tile, count) = tiles(factors.m, factors.n, batches)?;
     let output = empty(Shape::from(shape), lhs);
+    let Factors { left, right, m, n, k } = factors;
     // SAFETY: the kernel reads within the sizes and strides that both tensors have.
     unsafe {
         product_kernel::launch_unchecked(
             &lhs.client,
-            CubeCount::Static(groups as u32, 1, batches as u32),
+            count,
             CubeDim::new_1d(UNITS),
             buffer(lhs),
             buffer(rhs),
             buffer(&output),
+            scale,
             m as u32,
             n as u32,
             k as u32,
@@ -55,10 +44,84 @@ pub fn product(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
             left.turned,
             right.turned,
             tile,
+        );
+    }
+    Some(output)
+}
+
+/// `a·b + c·d`, or `None` where the sizes are no whole fours or the second factors lie unlike the first.
+///
+/// # Shapes
+/// - a: `[m, k]`, b: `[k, n]`, c: `[m, r]`, d: `[r, n]`
+/// - output: `[m, n]`
+pub fn sum_of_products([a, b]: [&GpuTensor; 2], [c, d]: [&GpuTensor; 2]) -> Option<GpuTensor> {
+    let (first, second) = (Factors::of(a, b)?, Factors::of(c, d)?);
+    let alike = first.left.turned == second.left.turned && first.right.turned == second.right.turned;
+    if !alike || a.shape().num_dims() != 2 {
+        return None;
+    }
+    let (tile, count) = tiles(first.m, first.n, 1)?;
+    let output = empty(Shape::new([first.m, first.n]), a);
+    // SAFETY: the kernel reads within the sizes and strides that the tensors have.
+    unsafe {
+        sum_kernel::launch_unchecked(
+            &a.client,
+            count,
+            CubeDim::new_1d(UNITS),
+            buffer(a),
+            buffer(b),
+            buffer(c),
+            buffer(d),
+            buffer(&output),
+            first.m as u32,
+            first.n as u32,
+            first.k as u32,
+            second.k as u32,
+            first.left.line,
+            first.right.line,
+            second.left.line,
+            second.right.line,
+            first.left.turned,
+            first.right.turned,
             tile,
         );
     }
     Some(output)
+}
+
+/// The side of a unit's tile, and how many workgroups it takes; `None` beyond the limits.
+fn tiles(m: usize, n: usize, batches: usize) -> Option<(usize, CubeCount)> {
+    let units = |tile: usize| m.div_ceil(tile) * n.div_ceil(tile);
+    // Small products are spread over more units; a software adapter has few to feed.
+    let (sides, wanted): (&[usize], usize) = if in_software() { (&[16, 8], 64) } else { (&[8], 512) };
+    let wide_enough = |tile: usize| tile <= m.min(n).max(8) && units(tile) * batches >= wanted;
+    let tile = sides.iter().copied().find(|&tile| wide_enough(tile)).unwrap_or(4);
+    let groups = units(tile).div_ceil(UNITS as usize);
+    (groups <= MOST_GROUPS && batches <= MOST_GROUPS)
+        .then_some((tile, CubeCount::Static(groups as u32, 1, batches as u32)))
+}
+
+/// Two factors that the kernels take.
+struct Factors {
+    left: Side,
+    right: Side,
+    m: usize,
+    n: usize,
+    k: usize,
+}
+
+impl Factors {
+    fn of(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<Factors> {
+        let (left, right) = (Side::of(lhs)?, Side::of(rhs)?);
+        let rank = lhs.shape().num_dims();
+        let (m, k, n) = (lhs.shape()[rank - 2], lhs.shape()[rank - 1], rhs.shape()[rank - 1]);
+        // What is read in fours along k has to end with a whole one.
+        let along_k = !left.turned || right.turned;
+        if n % 4 != 0 || (left.turned && m % 4 != 0) || (along_k && k % 4 != 0) || m * n * k == 0 {
+            return None;
+        }
+        Some(Factors { left, right, m, n, k })
+    }
 }
 
 /// How the matrices of one factor lie in memory; distances in fours.
@@ -95,15 +158,15 @@ impl Side {
     }
 }
 
-/// Each unit computes a tile of `tile_m` × `tile_n` sums in registers. `lhs` is `[m, k]` or, turned,
-/// lies in memory as `[k, m]`; `rhs` is `[k, n]` or, turned, `[n, k]`. Lines and batches are given by
-/// how many fours lie between them.
+/// Each unit computes a tile of `tile` × `tile` sums in registers. Lines and batches are given by how many fours lie
+/// between them.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn product_kernel(
     lhs: &[Four],
     rhs: &[Four],
     output: &mut [Four],
+    scale: f32,
     m: u32,
     n: u32,
     k: u32,
@@ -116,71 +179,155 @@ fn product_kernel(
     rhs_outer: u32,
     #[comptime] lhs_turned: bool,
     #[comptime] rhs_turned: bool,
-    #[comptime] tile_m: usize,
-    #[comptime] tile_n: usize,
+    #[comptime] tile: usize,
 ) {
-    let vectors_n = comptime!(tile_n / 4);
-    let vectors_m = comptime!(tile_m / 4);
-    let n4 = n / 4;
-    let column_tiles = n4.div_ceil(vectors_n as u32);
-    let unit = ABSOLUTE_POS_X;
-    let row = unit / column_tiles * tile_m as u32;
-    let column = unit % column_tiles * vectors_n as u32;
+    let column_tiles = n.div_ceil(tile as u32);
+    let row = ABSOLUTE_POS_X / column_tiles * tile as u32;
+    let column = ABSOLUTE_POS_X % column_tiles * comptime!(tile as u32 / 4);
     if row < m {
         let batch = CUBE_POS_Z;
         let lhs_start = batch / inner_batch * lhs_outer + batch % inner_batch * lhs_inner;
         let rhs_start = batch / inner_batch * rhs_outer + batch % inner_batch * rhs_inner;
-        let mut sums = Array::<Four>::new(comptime!(tile_m * vectors_n));
-        #[unroll]
-        for i in 0..tile_m * vectors_n {
-            sums[i] = Four::new(0.0f32);
-        }
-        // Lines beyond the edge read the last one again; their sums are not stored.
-        let mut lhs_at = Array::<u32>::new(tile_m);
-        #[unroll]
-        for i in 0..if comptime!(lhs_turned) { vectors_m } else { tile_m } {
-            let wanted = if comptime!(lhs_turned) { row / 4 + i as u32 } else { row + i as u32 };
-            let last = if comptime!(lhs_turned) { m / 4 - 1 } else { m - 1 };
-            let line = select(wanted < last, wanted, last);
-            lhs_at[i] = lhs_start + if comptime!(lhs_turned) { line } else { line * lhs_line };
-        }
-        let mut rhs_at = Array::<u32>::new(tile_n);
-        #[unroll]
-        for j in 0..if comptime!(rhs_turned) { tile_n } else { vectors_n } {
-            let wanted = if comptime!(rhs_turned) { column * 4 + j as u32 } else { column + j as u32 };
-            let last = if comptime!(rhs_turned) { n - 1 } else { n4 - 1 };
-            let line = select(wanted < last, wanted, last);
-            rhs_at[j] = rhs_start + if comptime!(rhs_turned) { line * rhs_line } else { line };
-        }
-        let depth = comptime!(if lhs_turned && !rhs_turned { 1usize } else { 4usize });
-        let mut a = Array::<Four>::new(comptime!(if lhs_turned { vectors_m * depth } else { tile_m }));
-        let mut b = Array::<Four>::new(comptime!(if rhs_turned { tile_n } else { 1usize }));
-        for step in 0..k / depth as u32 {
-            if comptime!(lhs_turned) {
-                #[unroll]
-                for c in 0..depth {
-                    #[unroll]
-                    for i in 0..vectors_m {
-                        a[c * vectors_m + i] =
-                            lhs[(lhs_at[i] + (step * depth as u32 + c as u32) * lhs_line) as usize];
-                    }
-                }
-            } else {
-                #[unroll]
-                for i in 0..tile_m {
-                    a[i] = lhs[(lhs_at[i] + step) as usize];
-                }
-            }
-            if comptime!(rhs_turned) {
-                #[unroll]
-                for j in 0..tile_n {
-                    b[j] = rhs[(rhs_at[j] + step) as usize];
-                }
-            }
+        let mut sums = zeros(tile);
+        add_product(
+            &mut sums, lhs, rhs, row, column, m, n, k, lhs_start, lhs_line, rhs_start, rhs_line, lhs_turned,
+            rhs_turned, tile,
+        );
+        store(&sums, output, scale, batch * m * (n / 4), row, column, m, n, tile);
+    }
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
+fn sum_kernel(
+    a: &[Four],
+    b: &[Four],
+    c: &[Four],
+    d: &[Four],
+    output: &mut [Four],
+    m: u32,
+    n: u32,
+    k: u32,
+    rank: u32,
+    a_line: u32,
+    b_line: u32,
+    c_line: u32,
+    d_line: u32,
+    #[comptime] lhs_turned: bool,
+    #[comptime] rhs_turned: bool,
+    #[comptime] tile: usize,
+) {
+    let column_tiles = n.div_ceil(tile as u32);
+    let row = ABSOLUTE_POS_X / column_tiles * tile as u32;
+    let column = ABSOLUTE_POS_X % column_tiles * comptime!(tile as u32 / 4);
+    if row < m {
+        let mut sums = zeros(tile);
+        add_product(
+            &mut sums, a, b, row, column, m, n, k, 0u32, a_line, 0u32, b_line, lhs_turned, rhs_turned, tile,
+        );
+        add_product(
+            &mut sums, c, d, row, column, m, n, rank, 0u32, c_line, 0u32, d_line, lhs_turned, rhs_turned,
+            tile,
+        );
+        store(&sums, output, 1.0f32, 0u32, row, column, m, n, tile);
+    }
+}
+
+/// A tile of sums, each row's in fours.
+#[cube]
+fn zeros(#[comptime] tile: usize) -> Array<Four> {
+    let mut sums = Array::<Four>::new(comptime!(tile * tile / 4));
+    #[unroll]
+    for i in 0..tile * tile / 4 {
+        sums[i] = Four::new(0.0f32);
+    }
+    sums
+}
+
+/// Adds a tile of `lhs·rhs`. `lhs` is `[m, k]` or, turned, lies in memory as `[k, m]`; `rhs` is `[k, n]` or, turned,
+/// `[n, k]`. `row` counts numbers, `column` fours.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
+fn add_product(
+    sums: &mut Array<Four>,
+    lhs: &[Four],
+    rhs: &[Four],
+    row: u32,
+    column: u32,
+    m: u32,
+    n: u32,
+    k: u32,
+    lhs_start: u32,
+    lhs_line: u32,
+    rhs_start: u32,
+    rhs_line: u32,
+    #[comptime] lhs_turned: bool,
+    #[comptime] rhs_turned: bool,
+    #[comptime] tile: usize,
+) {
+    let fours = comptime!(tile / 4);
+    let n4 = n / 4;
+    // Lines beyond the edge read the last one again; their sums are not stored.
+    let mut lhs_at = Array::<u32>::new(tile);
+    #[unroll]
+    for i in 0..if comptime!(lhs_turned) { fours } else { tile } {
+        let wanted = if comptime!(lhs_turned) { row / 4 + i as u32 } else { row + i as u32 };
+        let last = if comptime!(lhs_turned) { m / 4 - 1 } else { m - 1 };
+        let line = select(wanted < last, wanted, last);
+        lhs_at[i] = lhs_start + if comptime!(lhs_turned) { line } else { line * lhs_line };
+    }
+    let mut rhs_at = Array::<u32>::new(tile);
+    #[unroll]
+    for j in 0..if comptime!(rhs_turned) { tile } else { fours } {
+        let wanted = if comptime!(rhs_turned) { column * 4 + j as u32 } else { column + j as u32 };
+        let last = if comptime!(rhs_turned) { n - 1 } else { n4 - 1 };
+        let line = select(wanted < last, wanted, last);
+        rhs_at[j] = rhs_start + if comptime!(rhs_turned) { line * rhs_line } else { line };
+    }
+    let depth = comptime!(if lhs_turned && !rhs_turned { 1usize } else { 4usize });
+    let mut a = Array::<Four>::new(comptime!(if lhs_turned { fours * depth } else { tile }));
+    let mut b = Array::<Four>::new(comptime!(if rhs_turned { tile } else { 1usize }));
+    for step in 0..k / depth as u32 {
+        if comptime!(lhs_turned) {
             #[unroll]
             for c in 0..depth {
                 #[unroll]
-                for j in 0..vectors_n {
+                for i in 0..fours {
+                    a[c * fours + i] =
+                        lhs[(lhs_at[i] + (step * depth as u32 + c as u32) * lhs_line) as usize];
+                }
+            }
+        } else {
+            #[unroll]
+            for i in 0..tile {
+                a[i] = lhs[(lhs_at[i] + step) as usize];
+            }
+        }
+        if comptime!(rhs_turned) {
+            #[unroll]
+            for j in 0..tile {
+                b[j] = rhs[(rhs_at[j] + step) as usize];
+            }
+        }
+        if comptime!(rhs_turned && !lhs_turned) {
+            // Both lie along k: each sum grows by a dot product.
+            #[unroll]
+            for i in 0..tile {
+                #[unroll]
+                for j in 0..fours {
+                    let mut four = Four::empty();
+                    #[unroll]
+                    for l in 0..4 {
+                        four.insert(l, a[i].dot(b[j * 4 + l]));
+                    }
+                    sums[i * fours + j] += four;
+                }
+            }
+        } else {
+            #[unroll]
+            for c in 0..depth {
+                #[unroll]
+                for j in 0..fours {
                     let mut four = Four::empty();
                     if comptime!(rhs_turned) {
                         #[unroll]
@@ -191,26 +338,43 @@ fn product_kernel(
                         four = rhs[(rhs_at[j] + (step * depth as u32 + c as u32) * rhs_line) as usize];
                     }
                     #[unroll]
-                    for i in 0..tile_m {
+                    for i in 0..tile {
                         let value = if comptime!(lhs_turned) {
-                            a[c * vectors_m + i / 4].extract(i % 4)
+                            a[c * fours + i / 4].extract(i % 4)
                         } else {
                             a[i].extract(c)
                         };
-                        sums[i * vectors_n + j] += Four::new(value) * four;
+                        sums[i * fours + j] += Four::new(value) * four;
                     }
                 }
             }
         }
-        let output_start = batch * m * n4;
+    }
+}
+
+/// Writes a tile's part that lies within the matrix.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
+fn store(
+    sums: &Array<Four>,
+    output: &mut [Four],
+    scale: f32,
+    start: u32,
+    row: u32,
+    column: u32,
+    m: u32,
+    n: u32,
+    #[comptime] tile: usize,
+) {
+    let fours = comptime!(tile / 4);
+    let n4 = n / 4;
+    #[unroll]
+    for i in 0..tile {
         #[unroll]
-        for i in 0..tile_m {
-            #[unroll]
-            for j in 0..vectors_n {
-                if row + (i as u32) < m && column + (j as u32) < n4 {
-                    output[(output_start + (row + i as u32) * n4 + column + j as u32) as usize] =
-                        sums[i * vectors_n + j];
-                }
+        for j in 0..fours {
+            if row + (i as u32) < m && column + (j as u32) < n4 {
+                output[(start + (row + i as u32) * n4 + column + j as u32) as usize] =
+                    sums[i * fours + j] * Four::new(scale);
             }
         }
     }

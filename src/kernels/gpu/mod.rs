@@ -1,6 +1,7 @@
 //! The GPU's kernels, written once in CubeCL for WebGPU, Vulkan, Metal and DX12. They keep to
 //! WebGPU's default limits and need no optional feature: no subgroups, no f16.
 
+pub mod adamw;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rotary;
@@ -13,6 +14,7 @@ use burn::backend::{TensorMetadata, Wgpu};
 use burn::cubecl;
 use burn::tensor::{DType, FloatDType, Shape};
 use cubecl::prelude::{BufferArg, Const, CubeCount, CubeDim, Vector};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub type GpuTensor = FloatTensor<Wgpu>;
 /// What memory is read and written in.
@@ -22,6 +24,18 @@ type Four = Vector<f32, Const<4>>;
 const UNITS: u32 = 64;
 /// The most workgroups along one axis (<https://www.w3.org/TR/webgpu/#limits>).
 const MOST_GROUPS: usize = 65_535;
+
+/// Whether the adapter computes on the CPU: few units at a time, and each with many registers.
+static IN_SOFTWARE: AtomicBool = AtomicBool::new(false);
+
+/// Tells the kernels that the adapter is a software one. What they compute does not change.
+pub fn set_software_adapter() {
+    IN_SOFTWARE.store(true, Ordering::Relaxed);
+}
+
+fn in_software() -> bool {
+    IN_SOFTWARE.load(Ordering::Relaxed)
+}
 
 /// Whether the values lie in order and their last dimension is a whole number of fours.
 fn in_fours(x: &GpuTensor) -> bool {

@@ -1,4 +1,4 @@
-use crate::kernels::matmul::matmul;
+use crate::kernels::{lora::lora_linear, matmul::matmul};
 use crate::models::float_tensor;
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
@@ -49,19 +49,22 @@ impl Linear {
     /// - x: `[tokens, in]`
     /// - output: `[tokens, out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let product = matmul(x.clone(), self.weight.clone().transpose());
-        let base = match &self.bias {
+        let weight = self.weight.clone();
+        let product = match &self.lora {
+            None => matmul(x, weight.transpose()),
+            Some(LoraPath { lora_a, lora_b, scale, dropout: None }) if !is_trained(&weight) => {
+                lora_linear(x, weight, lora_a.clone(), lora_b.clone(), *scale)
+            }
+            Some(LoraPath { lora_a, lora_b, scale, dropout }) => {
+                let dropped = dropout.map_or(x.clone(), |dropout| dropout.apply(x.clone()));
+                let low = matmul(dropped, lora_a.clone().transpose()); // [tokens, rank]
+                matmul(x, weight.transpose()) + matmul(low * *scale, lora_b.clone().transpose())
+            }
+        };
+        match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
             None => product,
-        };
-        let Some(lora) = &self.lora else { return base };
-        let x = match lora.dropout {
-            Some(dropout) => dropout.apply(x),
-            None => x,
-        };
-        let low = matmul(x, lora.lora_a.clone().transpose()); // [tokens, rank]
-        let path = matmul(low * lora.scale, lora.lora_b.clone().transpose());
-        base + path
+        }
     }
 
     /// `[out, in]`
@@ -72,6 +75,10 @@ impl Linear {
     pub fn device(&self) -> Device {
         self.weight.device()
     }
+}
+
+fn is_trained(weight: &Tensor<2>) -> bool {
+    weight.is_autodiff() && weight.is_tracked()
 }
 
 impl Dropout {
