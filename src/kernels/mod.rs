@@ -2,6 +2,7 @@
 //! no kernel yet, burn's stock operations as its body, and those are what its test compares it to.
 
 pub mod adamw;
+pub mod attention;
 pub mod exp;
 pub mod gemm;
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]

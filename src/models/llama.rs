@@ -1,6 +1,6 @@
 //! The Llama family: SmolLM, SmolLM2, Llama 3.x, TinyLlama.
 
-use super::layers::attention::{Attention, KeyValueCache, attention_mask};
+use super::layers::attention::{Attention, KeyValueCache, first_keys};
 use super::layers::linear::Linear;
 use super::layers::rms_norm::RmsNorm;
 use super::layers::rotary::{RopeScaling, RotaryEmbedding};
@@ -144,12 +144,11 @@ impl Llama {
     /// - output: `[batch * seq, hidden]`
     pub fn forward(&self, input: &Input) -> Tensor<2> {
         let device = self.embed_tokens.device().inner();
-        let rotation = self.rotary.rotation(input.position_ids, input.batch, input.seq, &device);
-        let mask = attention_mask(input, &device);
+        let rotation = self.rotary.rotation(input.position_ids, &device);
+        let first_keys = first_keys(input, &device);
         let mut x = self.embed(input.input_ids);
         for layer in &self.layers {
-            x = layer
-                .forward(x, |attention, x| attention.forward(x, input.batch, &rotation, Some(&mask), None));
+            x = layer.forward(x, |attention, x| attention.forward(x, input.seq, &rotation, &first_keys));
         }
         self.norm.forward(x)
     }
@@ -163,7 +162,7 @@ impl Llama {
         let device = self.embed_tokens.device();
         let (past, seq) = (caches[0].len(), input_ids.len());
         let positions: Vec<u32> = (past..past + seq).map(|position| position as u32).collect();
-        let rotation = self.rotary.rotation(&positions, 1, seq, &device);
+        let rotation = self.rotary.rotation(&positions, &device);
         let mask = (seq > 1).then(|| {
             let blocked = |i: usize| if i % (past + seq) > past + i / (past + seq) { -1e9 } else { 0.0 };
             let mask: Vec<f32> = (0..seq * (past + seq)).map(blocked).collect();
@@ -171,8 +170,7 @@ impl Llama {
         });
         let mut x = self.embed(input_ids);
         for (layer, cache) in self.layers.iter().zip(caches) {
-            x = layer
-                .forward(x, |attention, x| attention.forward(x, 1, &rotation, mask.as_ref(), Some(cache)));
+            x = layer.forward(x, |attention, x| attention.forward_cached(x, &rotation, mask.as_ref(), cache));
         }
         self.norm.forward(x)
     }

@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
 use loralet::eval::read;
 use loralet::kernels::{
-    lora::lora_linear, matmul::matmul, rms_norm::rms_norm, rotary::rotate, softmax::softmax, swiglu::swiglu,
+    attention::causal_attention, attention::plain_attention, lora::lora_linear, matmul::matmul,
+    rms_norm::rms_norm, rotary::rotate, softmax::softmax, swiglu::swiglu,
 };
 
 /// One case: what it computes from leaves of these shapes, by our kernels or by stock operations.
@@ -76,6 +77,12 @@ const CASES: &[Case] = &[
     Case { name: "softmax of odd rows", shapes: &[&[2, 3, 5, 7]], compute: rows },
     Case { name: "RMSNorm", shapes: &[&[1, 2, 6, 200], &[1, 1, 1, 200]], compute: normed },
     Case { name: "RMSNorm of odd rows", shapes: &[&[1, 2, 6, 13], &[1, 1, 1, 13]], compute: normed },
+    Case { name: "attention", shapes: &[&[2, 21, 6, 8], &[2, 21, 2, 8], &[2, 21, 2, 8]], compute: attended },
+    Case {
+        name: "attention of odd heads",
+        shapes: &[&[1, 5, 3, 7], &[1, 5, 1, 7], &[1, 5, 1, 7]],
+        compute: attended,
+    },
     Case { name: "RoPE", shapes: &[&[2, 5, 3, 16]], compute: turned },
     Case { name: "RoPE of small heads", shapes: &[&[2, 5, 3, 4]], compute: turned },
 ];
@@ -115,16 +122,39 @@ fn normed(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
 }
 
 fn turned(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
-    let [batch, seq, _, head_dim] = leaves[0].dims();
-    let (x, half) = (leaves[0].clone().swap_dims(1, 2), head_dim / 2);
+    let [batch, seq, heads, head_dim] = leaves[0].dims();
+    let (tokens, half) = (batch * seq, head_dim / 2);
+    let x = leaves[0].clone().reshape([tokens, heads, head_dim]);
     let device = leaves[0].device().inner();
-    let (cos, sin) = (values(&[batch, 1, seq, half], 7, &device), values(&[batch, 1, seq, half], 8, &device));
-    if ours {
-        return rotate(x, cos, sin, 0.7);
-    }
-    let (first, second) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-    let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
-    Tensor::cat(vec![turned_first, second * cos + first * sin], 3) * 0.7
+    let angles = |seed| values(&[1, 1, tokens, half], seed, &device).reshape([tokens, half]);
+    let (cos, sin): (Tensor<2>, Tensor<2>) = (angles(7), angles(8));
+    let y = if ours {
+        rotate(x, cos, sin, 0.7)
+    } else {
+        let (cos, sin) = (cos.unsqueeze_dim::<3>(1), sin.unsqueeze_dim::<3>(1));
+        let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
+        let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
+        Tensor::cat(vec![turned_first, second * cos + first * sin], 2) * 0.7
+    };
+    y.reshape([batch, seq, heads, head_dim])
+}
+
+/// Rows of two documents, in which the second starts at the third token.
+fn attended(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
+    let [batch, seq, heads, head_dim] = leaves[0].dims();
+    let [q, k, v] = [0, 1, 2].map(|i| {
+        let [_, _, heads, _] = leaves[i].dims();
+        leaves[i].clone().reshape([batch * seq, heads, head_dim])
+    });
+    let first_keys: Vec<usize> = (0..batch * seq).map(|i| if i % seq < 2 { 0 } else { 2 }).collect();
+    let y = if ours {
+        let values: Vec<f32> = first_keys.iter().map(|&first| first as f32).collect();
+        let first_keys = Tensor::from_floats(values.as_slice(), &q.device().inner());
+        causal_attention(q * 3.0, k, v, first_keys, seq)
+    } else {
+        plain_attention(q * 3.0, k, v, &first_keys, seq)
+    };
+    y.reshape([batch, seq, heads, head_dim])
 }
 
 /// # Panics

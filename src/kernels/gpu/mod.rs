@@ -2,6 +2,7 @@
 //! WebGPU's default limits and need no optional feature: no subgroups, no f16.
 
 pub mod adamw;
+pub mod attention;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rotary;

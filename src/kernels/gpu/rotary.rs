@@ -1,18 +1,16 @@
-//! Rotary position embedding in one dispatch, from heads that need not lie in order.
+//! Rotary position embedding in one dispatch.
 
 use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
-use burn::tensor::DType;
 use cubecl::prelude::*;
 
 /// Turns by the angle, or back for a `direction` of -1, and scales; `None` where half a head is no
-/// whole fours.
+/// whole fours or the values do not lie in order.
 ///
 /// # Shapes
-/// - x: `[batch, heads, seq, head_dim]`, any order but within a head
-/// - cos, sin: `[batch, 1, seq, head_dim / 2]`
-/// - output: as x, in order
+/// - x, output: `[tokens, heads, head_dim]`
+/// - cos, sin: `[tokens, 1, head_dim / 2]`
 pub fn rotate(
     x: &GpuTensor,
     cos: &GpuTensor,
@@ -20,16 +18,14 @@ pub fn rotate(
     scale: f32,
     direction: f32,
 ) -> Option<GpuTensor> {
-    let (shape, strides) = (x.shape(), x.meta.strides());
-    let (heads, seq, half) = (shape[1], shape[2], shape[3] / 2);
-    let whole = shape[3] % 8 == 0 && strides[3] == 1 && strides.iter().take(3).all(|stride| stride % 4 == 0);
-    if x.dtype != DType::F32 || !whole || !in_fours(cos) || !in_fours(sin) {
+    let shape = x.shape();
+    let (heads, half) = (shape[1], shape[2] / 2);
+    if half % 4 != 0 || ![x, cos, sin].into_iter().all(in_fours) {
         return None;
     }
     let units = shape.num_elements() / 8;
     let (count, dim) = spread(units)?;
     let output = empty(shape, x);
-    let fours = |dim: usize| (strides[dim] / 4) as u32;
     // SAFETY: the kernel reads within the sizes and strides that the tensors have.
     unsafe {
         rotate_kernel::launch_unchecked(
@@ -42,11 +38,7 @@ pub fn rotate(
             buffer(&output),
             units as u32,
             heads as u32,
-            seq as u32,
             (half / 4) as u32,
-            fours(0),
-            fours(1),
-            fours(2),
             scale,
             direction,
         );
@@ -63,11 +55,7 @@ fn rotate_kernel(
     output: &mut [Four],
     units: u32,
     heads: u32,
-    seq: u32,
     half: u32,
-    batch_line: u32,
-    head_line: u32,
-    seq_line: u32,
     scale: f32,
     direction: f32,
 ) {
@@ -75,17 +63,13 @@ fn rotate_kernel(
     if unit < units {
         let i = unit % half;
         let line = unit / half;
-        let position = line % seq;
-        let batch = line / seq / heads;
-        let head = line / seq % heads;
-        let from = batch * batch_line + head * head_line + position * seq_line + i;
-        let angle = (batch * seq + position) * half + i;
+        let from = line * half * 2 + i;
+        let angle = line / heads * half + i;
         let first = x[from as usize];
         let second = x[(from + half) as usize];
         let cosine = cos[angle as usize] * Four::new(scale);
         let sine = sin[angle as usize] * Four::new(scale * direction);
-        let to = line * half * 2 + i;
-        output[to as usize] = first * cosine - second * sine;
-        output[(to + half) as usize] = second * cosine + first * sine;
+        output[from as usize] = first * cosine - second * sine;
+        output[(from + half) as usize] = second * cosine + first * sine;
     }
 }

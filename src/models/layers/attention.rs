@@ -1,6 +1,6 @@
 use super::linear::Linear;
 use super::rotary::Rotation;
-use crate::kernels::{matmul::matmul, softmax::softmax};
+use crate::kernels::{attention::causal_attention, matmul::matmul, softmax::softmax};
 use crate::models::{Input, float_tensor};
 use burn::tensor::{Device, Tensor};
 
@@ -47,34 +47,71 @@ impl KeyValueCache {
 impl Attention {
     /// # Shapes
     /// - x: `[batch * seq, hidden]`
-    /// - mask: `[batch, 1, seq, past + seq]`, added to the scores; `None` when every key may be seen
+    /// - first_keys: `[batch * seq]`, as [`first_keys`] gives them
     /// - output: `[batch * seq, hidden]`
     pub fn forward(
         &self,
         x: Tensor<2>,
-        batch: usize,
+        seq: usize,
+        rotation: &Rotation,
+        first_keys: &Tensor<1>,
+    ) -> Tensor<2> {
+        let [q, k, v] = self.project(x, rotation);
+        self.output(causal_attention(q, k, v, first_keys.clone(), seq))
+    }
+
+    /// Continues one sequence whose earlier keys and values are in the cache.
+    ///
+    /// # Shapes
+    /// - x, output: `[seq, hidden]`
+    /// - mask: `[1, 1, seq, past + seq]`, added to the scores; `None` when every key may be seen
+    pub fn forward_cached(
+        &self,
+        x: Tensor<2>,
         rotation: &Rotation,
         mask: Option<&Tensor<4>>,
-        cache: Option<&mut KeyValueCache>,
+        cache: &mut KeyValueCache,
     ) -> Tensor<2> {
-        let seq = x.dims()[0] / batch;
-        let heads = |x: Tensor<2>, count: usize| {
-            x.reshape([batch, seq, count, self.head_dim]).swap_dims(1, 2) // [batch, heads, seq, head_dim]
-        };
+        let heads = |x: Tensor<3>| x.swap_dims(0, 1).unsqueeze_dim::<4>(0); // [1, heads, seq, head_dim]
+        let [q, k, v] = self.project(x, rotation).map(heads);
+        let (k, v) = cache.extend(k, v);
+        let context = attend(q, k, v, mask).squeeze_dim::<3>(0);
+        self.output(context.swap_dims(0, 1))
+    }
+
+    /// Queries, scaled, keys and values, each `[tokens, heads, head_dim]`.
+    fn project(&self, x: Tensor<2>, rotation: &Rotation) -> [Tensor<3>; 3] {
+        let tokens = x.dims()[0];
+        let heads = |x: Tensor<2>, count: usize| x.reshape([tokens, count, self.head_dim]);
         let q = heads(self.q_proj.forward(x.clone()), self.num_attention_heads);
         let k = heads(self.k_proj.forward(x.clone()), self.num_key_value_heads);
         let v = heads(self.v_proj.forward(x), self.num_key_value_heads);
-        let q = rotation.apply(q, (self.head_dim as f64).powf(-0.5));
-        let k = rotation.apply(k, 1.0);
-        let (k, v) = match cache {
-            Some(cache) => cache.extend(k, v),
-            None => (k, v),
-        };
-        let context = attend(q, k, v, mask); // [batch, heads, seq, head_dim]
-        let context =
-            context.swap_dims(1, 2).reshape([batch * seq, self.num_attention_heads * self.head_dim]);
-        self.o_proj.forward(context)
+        [rotation.apply(q, (self.head_dim as f64).powf(-0.5)), rotation.apply(k, 1.0), v]
     }
+
+    fn output(&self, context: Tensor<3>) -> Tensor<2> {
+        let tokens = context.dims()[0];
+        self.o_proj.forward(context.reshape([tokens, self.num_attention_heads * self.head_dim]))
+    }
+}
+
+/// Where in its row each token's document starts: tokens attend from there up to themselves. Padding counts as a
+/// document, so that its softmax stays finite; nothing reads the result.
+///
+/// # Shapes
+/// - output: `[batch * seq]`
+pub fn first_keys(input: &Input, device: &Device) -> Tensor<1> {
+    let mut first_keys = Vec::with_capacity(input.document_ids.len());
+    for row in input.document_ids.chunks(input.seq.max(1)) {
+        let mut first = 0;
+        for position in 0..row.len() {
+            if row[position] != row[first] {
+                first = position;
+            }
+            first_keys.push(first as f32);
+        }
+    }
+    float_tensor(first_keys, [input.document_ids.len()], device)
 }
 
 /// Softmax(q·kᵀ + mask)·v. The query heads of one group are stacked along the sequence,
@@ -100,28 +137,6 @@ pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>
 
 /// Padding attends to itself, so that its softmax stays finite; nothing reads the result.
 const BLOCKED: f32 = -1e9;
-
-/// The additive mask of a micro-batch: 0 where a token may look, a large negative number
-/// where it may not (later tokens, other documents, padding).
-///
-/// # Shapes
-/// - output: `[batch, 1, seq, seq]`
-pub fn attention_mask(input: &Input, device: &Device) -> Tensor<4> {
-    let (batch, seq) = (input.batch, input.seq);
-    let mut mask = vec![BLOCKED; batch * seq * seq];
-    for row in 0..batch {
-        let documents = &input.document_ids[row * seq..(row + 1) * seq];
-        for (query, &document) in documents.iter().enumerate() {
-            let line = &mut mask[(row * seq + query) * seq..][..=query];
-            for (allowed, &other) in line.iter_mut().zip(documents) {
-                if other == document {
-                    *allowed = 0.0;
-                }
-            }
-        }
-    }
-    float_tensor(mask, [batch, 1, seq, seq], device)
-}
 
 /// The additive mask of an encoder, in which every token sees its whole text: 0 there, a large negative number for
 /// other documents and padding.

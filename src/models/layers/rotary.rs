@@ -28,11 +28,11 @@ pub struct RotaryEmbedding {
     inverse_frequencies: Vec<f64>,
 }
 
-/// Cosines and sines of one micro-batch, each `[batch, 1, seq, head_dim / 2]`.
+/// Cosines and sines of one micro-batch, each `[tokens, head_dim / 2]`.
 #[derive(Debug, Clone)]
 pub struct Rotation {
-    cos: Tensor<4>,
-    sin: Tensor<4>,
+    cos: Tensor<2>,
+    sin: Tensor<2>,
 }
 
 impl RotaryEmbedding {
@@ -45,9 +45,9 @@ impl RotaryEmbedding {
         RotaryEmbedding { inverse_frequencies }
     }
 
-    /// The rotation of each position of a `[batch, seq]` block.
-    pub fn rotation(&self, position_ids: &[u32], batch: usize, seq: usize, device: &Device) -> Rotation {
-        let half = self.inverse_frequencies.len();
+    /// The rotation of each token.
+    pub fn rotation(&self, position_ids: &[u32], device: &Device) -> Rotation {
+        let shape = [position_ids.len(), self.inverse_frequencies.len()];
         let angles = || {
             position_ids
                 .iter()
@@ -55,18 +55,15 @@ impl RotaryEmbedding {
         };
         let cos = angles().map(|angle| angle.cos() as f32).collect();
         let sin = angles().map(|angle| angle.sin() as f32).collect();
-        Rotation {
-            cos: float_tensor(cos, [batch, 1, seq, half], device),
-            sin: float_tensor(sin, [batch, 1, seq, half], device),
-        }
+        Rotation { cos: float_tensor(cos, shape, device), sin: float_tensor(sin, shape, device) }
     }
 }
 
 impl Rotation {
     /// # Shapes
-    /// - x: `[batch, heads, seq, head_dim]`
+    /// - x: `[tokens, heads, head_dim]`
     /// - output: the same, times `scale`
-    pub fn apply(&self, x: Tensor<4>, scale: f64) -> Tensor<4> {
+    pub fn apply(&self, x: Tensor<3>, scale: f64) -> Tensor<3> {
         rotate(x, self.cos.clone(), self.sin.clone(), scale)
     }
 }
