@@ -7,6 +7,7 @@ use super::formats::{Record, Records, invalid, invalid_line};
 use super::mapping::{mapped_column, mapping_shape};
 use super::messages::{chat, is_blank, messages, prompt_completion, text};
 use super::preference;
+use super::task;
 use crate::error::Result;
 use serde_json::{Map, Value};
 
@@ -82,8 +83,9 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
     }
 }
 
-/// OpenAI's names in its preference format, and those that sentence-transformers' data sets have beside the usual ones.
-const OTHER_NAMES: [(&str, &str); 11] = [
+/// OpenAI's names in its preference format, and those that data sets for sentence-transformers and for GRPO have beside the
+/// usual ones.
+const OTHER_NAMES: [(&str, &str); 13] = [
     ("chosen", "preferred_output"),
     ("rejected", "non_preferred_output"),
     ("anchor", "query"),
@@ -95,6 +97,8 @@ const OTHER_NAMES: [(&str, &str); 11] = [
     ("score", "similarity"),
     ("score", "label"),
     ("negative", "hard_negative"),
+    ("answer", "solution"),
+    ("answer", "ground_truth"),
 ];
 
 /// Finds the columns that make a row, by their usual names or by the user's mapping.
@@ -126,6 +130,7 @@ impl Parts<'_> {
             DataShape::ScoredPairs,
             DataShape::Classification,
             DataShape::Text,
+            DataShape::Prompts,
         ];
         order.into_iter().find(|shape| Self::needed(*shape).iter().all(|part| has(part)) && is_rated(*shape))
     }
@@ -142,6 +147,7 @@ impl Parts<'_> {
             DataShape::Classification => &["text", "label"],
             DataShape::TextPairs => &["anchor", "positive"],
             DataShape::ScoredPairs => &["sentence1", "sentence2", "score"],
+            DataShape::Prompts => &["prompt"],
         }
     }
 
@@ -149,6 +155,7 @@ impl Parts<'_> {
         let optional: &[&str] = match shape {
             DataShape::Text | DataShape::Classification | DataShape::ScoredPairs => &[],
             DataShape::TextPairs => &["negative"],
+            DataShape::Prompts => &["answer", "system"],
             DataShape::Alpaca => &["input", "system"],
             DataShape::Preference => &["prompt", "input", "system"],
             _ => &["system"],
@@ -182,6 +189,7 @@ impl Parts<'_> {
             DataShape::ScoredPairs => {
                 contrast::scored(value("sentence1"), value("sentence2"), value("score"))
             }
+            DataShape::Prompts => task::task(system, value("prompt"), value("answer")),
             DataShape::Messages => chat(system, Vec::new(), messages(value("messages"), "messages")?),
             DataShape::ShareGpt => {
                 chat(system, Vec::new(), messages(value("conversations"), "conversations")?)

@@ -131,6 +131,10 @@ fn digest(trainer: &Trainer) -> String {
                 eat_all(&[score.to_bits() >> 1], &[false]);
             }
         }
+        if let Some(answer) = example.task.as_ref().and_then(|task| task.answer.as_ref()) {
+            let bytes: Vec<u32> = answer.bytes().map(u32::from).collect();
+            eat_all(&bytes, &vec![false; bytes.len()]);
+        }
         match &example.preference {
             Some(Preference::Over(rejected)) => eat_all(&rejected.input_ids, &rejected.loss_mask),
             Some(Preference::Label(liked)) => eat(*liked as u32),

@@ -74,6 +74,10 @@ pub struct Metrics {
     pub classification: Option<ClassificationMetrics>,
     pub reward: Option<RewardMetrics>,
     pub kl_to_base: Option<f64>,
+    /// Of `grpo`: mean of an estimate of KL(tuned ‖ base) over the answers' tokens, in nats.
+    pub kl: Option<f64>,
+    /// Of `grpo`: share of the answers' tokens that are clipped.
+    pub clip_ratio: Option<f64>,
 }
 
 /// How far the model tells chosen (or liked) answers from rejected (or disliked) ones.

@@ -183,7 +183,7 @@ impl Trainer {
             evaluation.probe_loss = probe_loss;
         }
         let restored_step = self.keep_the_best(evaluation.as_ref());
-        let Metrics { preference, classification, reward, kl_to_base } =
+        let Metrics { preference, classification, reward, kl_to_base, .. } =
             self.loss.metrics(&read[2..], &whole);
         // Training and held-out loss are to be compared, so the penalty is reported beside the loss.
         let loss = loss - train.kl_to_base * kl_to_base.unwrap_or(0.0);
