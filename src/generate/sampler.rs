@@ -30,7 +30,13 @@ pub struct Sampler {
 
 impl Sampler {
     pub fn new(sampling: Sampling) -> Self {
-        let random = ChaCha8Rng::seed_from_u64(sampling.seed);
+        Sampler::on_stream(sampling, 0)
+    }
+
+    /// One of many samplers with the same seed, each with random numbers of its own.
+    pub fn on_stream(sampling: Sampling, stream: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(sampling.seed);
+        random.set_stream(stream);
         Sampler { sampling, random }
     }
 

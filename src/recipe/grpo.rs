@@ -54,6 +54,13 @@ pub enum RewardKind {
     RewardModel,
 }
 
+impl super::Recipe {
+    /// Optimizer steps on the same micro-batches: more than one only with the objective `grpo`.
+    pub fn iterations(&self) -> usize {
+        if self.objective == super::Objective::Grpo { self.grpo.num_iterations } else { 1 }
+    }
+}
+
 impl Default for GrpoRecipe {
     fn default() -> Self {
         GrpoRecipe {

@@ -1,7 +1,7 @@
 use super::linear::Linear;
 use super::rotary::Rotation;
 use crate::kernels::{matmul::matmul, softmax::softmax};
-use crate::models::{Input, float_tensor};
+use crate::models::{Input, float_tensor, int_tensor};
 use burn::tensor::{Device, Tensor};
 
 /// Grouped-query self-attention (<https://arxiv.org/abs/2305.13245>).
@@ -30,6 +30,14 @@ impl KeyValueCache {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Keeps these sequences, in this order; one named twice is there twice.
+    pub fn select(&mut self, sequences: &[u32]) {
+        self.keys_values = self.keys_values.take().map(|(keys, values)| {
+            let sequences = int_tensor(sequences, &keys.device());
+            (keys.select(0, sequences.clone()), values.select(0, sequences))
+        });
     }
 
     fn extend(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
