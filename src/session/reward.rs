@@ -3,7 +3,7 @@
 use super::Session;
 use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::export::{OutputFile, peft};
+use crate::export::{self, OutputFile, peft};
 use crate::models::Llama;
 use crate::recipe::{Objective, Recipe, RewardKind};
 use crate::rewards::Reward;
@@ -11,12 +11,16 @@ use crate::train::rollout::Rollouts;
 
 impl Session {
     /// Opens the adapter of a reward model, one trained with the objective `reward` on the open model; `grpo.reward`
-    /// "reward_model" asks it from the next run on.
+    /// "reward_model" asks it from the next run on. The files are those of an adapter's folder, or one zip of them.
     ///
     /// # Errors
     /// No model yet; a missing file or tensor; an adapter of another model, or one that is no reward model.
     pub fn open_reward_model(&mut self, files: &[OutputFile]) -> Result<()> {
-        let loaded = peft::load(files, &self.model()?.base)?;
+        let base = &self.model()?.base;
+        let loaded = match files {
+            [zip] if zip.name.ends_with(".zip") => peft::load(&export::unzip(&zip.name, &zip.bytes)?, base)?,
+            files => peft::load(files, base)?,
+        };
         if loaded.labels.as_ref().is_none_or(|labels| labels.len() != 1) {
             return Err(Error::InvalidAdapter {
                 file: "adapter_model.safetensors".into(),

@@ -80,7 +80,10 @@ export class DataSection extends LitElement {
         data.open
           ? html`<data-report .report=${data.open.summary.report} ?disabled=${disabled}></data-report>
               ${this.objective(data.open.summary.report, disabled)}
-              <data-preview .rows=${data.open.summary.preview}></data-preview>`
+              <data-preview
+                .rows=${data.open.summary.preview}
+                ?asked=${recipe.loaded && recipe.value.objective === 'grpo'}
+              ></data-preview>`
           : nothing
       }
     `;
