@@ -46,6 +46,14 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
             None => unknown.push(record),
         }
     }
+    // A prompt alone is a row of its own kind only where all rows are; among others its answer is missing.
+    if found.len() > 1
+        && let Some(place) = found.iter().position(|(shape, _)| *shape == DataShape::Prompts)
+    {
+        let (_, lines) = found.remove(place);
+        unknown.extend(records.records.iter().filter(|record| lines.binary_search(&record.line).is_ok()));
+        unknown.sort_by_key(|record| record.line);
+    }
     match (found.as_slice(), unknown.first()) {
         ([], None) => Err(invalid(file, "has only empty rows; it needs at least one example")),
         ([], Some(_)) => Err(invalid(file, unknown_columns(&records.columns))),

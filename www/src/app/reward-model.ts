@@ -13,7 +13,10 @@ class RewardModelStore extends Store {
       name: file.name,
       bytes: new Uint8Array(await file.arrayBuffer()),
     }));
-    await this.use(files.length === 1 ? (files[0]?.name ?? '') : 'an adapter folder', await Promise.all(read));
+    await this.use(
+      files.length === 1 ? (files[0]?.name ?? '') : 'an adapter folder',
+      await Promise.all(read),
+    );
   }
 
   /** The one that has just been trained. */

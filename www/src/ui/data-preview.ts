@@ -63,10 +63,10 @@ export class DataPreview extends LitElement {
           this.asked
             ? html`It answers each prompt several times, and learns from what its answers earn.`
             : compared
-            ? html`It learns to bring texts that belong together near each other, and others apart.`
-            : labelled
-              ? html`It reads the text and learns to find its <span class="key">label</span>.`
-              : html`It learns to write what is <span class="key">highlighted</span>; the rest is only read.`
+              ? html`It learns to bring texts that belong together near each other, and others apart.`
+              : labelled
+                ? html`It reads the text and learns to find its <span class="key">label</span>.`
+                : html`It learns to write what is <span class="key">highlighted</span>; the rest is only read.`
         }
       </p>
       <div data-test="preview">${this.rows.slice(0, SHOWN).map((row) => this.row(row))}</div>
