@@ -66,6 +66,7 @@ impl Recorder {
                 let (rows, tokens) = (&data["rows"], &data["tokens"]);
                 let classes = data["classes"].as_array().map_or(0, Vec::len);
                 let learned = match classes {
+                    0 if data["shape"] == "prompts" => "answered by the model itself".into(),
                     0 if data["trained_tokens"] == 0 => "compared as whole texts".into(),
                     0 => format!("{} of them trained", data["trained_tokens"]),
                     _ => format!("{classes} classes"),
