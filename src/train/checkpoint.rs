@@ -25,7 +25,7 @@ pub struct Header {
     pub best: Option<BestEvaluation>,
     /// With `grpo.num_iterations` above 1: answers that are still to be learned from.
     #[serde(default)]
-    pub groups: Option<Vec<Vec<Group>>>,
+    pub groups: Option<Vec<Group>>,
 }
 
 const KEY: &str = "loralet";

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub struct Rollouts {
     pub recipe: GrpoRecipe,
     max_seq_length: usize,
+    batch_size: usize,
     seed: u64,
     tokenizer: Tokenizer,
     stop_ids: Vec<u32>,
@@ -48,6 +49,7 @@ impl Rollouts {
         Rollouts {
             recipe: recipe.grpo.clone(),
             max_seq_length: recipe.train.max_seq_length,
+            batch_size: recipe.train.batch_size,
             seed: recipe.train.seed,
             tokenizer: tokenizer.clone(),
             stop_ids: stop_ids.to_vec(),
@@ -55,30 +57,19 @@ impl Rollouts {
         }
     }
 
-    /// The rewarded answers to the prompts of one step's micro-batches; `place` is how many prompts the run has seen before.
+    /// The rewarded answers to the prompts of one step; `place` is how many prompts the run has seen before.
     ///
     /// # Errors
     /// A device that stops answering; an answer that cannot be rewarded.
-    pub async fn groups(
-        &self,
-        model: &Model,
-        prompts: &[Vec<&Example>],
-        place: usize,
-    ) -> Result<Vec<Vec<Group>>> {
-        let mut step = Vec::new();
-        let mut place = place;
-        for prompts in prompts {
-            let mut groups = Vec::new();
-            for prompt in prompts {
-                groups.push(self.group(model, prompt, self.stream(TRAINING_STREAMS, place)).await?);
-                place += 1;
-            }
-            if self.recipe.num_iterations > 1 {
-                self.remember(model, &mut groups).await?;
-            }
-            step.push(groups);
+    pub async fn groups(&self, model: &Model, prompts: &[&Example], place: usize) -> Result<Vec<Group>> {
+        let mut groups = Vec::new();
+        for (prompt, place) in prompts.iter().zip(place..) {
+            groups.push(self.group(model, prompt, self.stream(TRAINING_STREAMS, place)).await?);
         }
-        Ok(step)
+        if self.recipe.num_iterations > 1 {
+            self.remember(model, &mut groups).await?;
+        }
+        Ok(groups)
     }
 
     /// Scores of a model by answers that it samples to held-out prompts, each time by the same random numbers.
@@ -90,7 +81,7 @@ impl Rollouts {
         for (place, row) in rows.iter().enumerate() {
             groups.push(self.group(model, row, self.stream(EVALUATION_STREAMS, place)).await?);
         }
-        let metrics = metrics(groups.iter());
+        let metrics = metrics(&groups);
         Ok(Evaluation {
             loss: -metrics.reward,
             perplexity: None,
@@ -136,10 +127,13 @@ impl Rollouts {
         })
     }
 
-    /// Notes how likely the answers of a micro-batch were when they were sampled.
+    /// Notes how likely the answers were when they were sampled.
     async fn remember(&self, model: &Model, groups: &mut [Group]) -> Result<()> {
-        let log_probs = fixed_token_log_probs(model.decoder(), &batch(groups), self.recipe.temperature);
-        let mut log_probs = read(log_probs).await?;
+        let mut log_probs = Vec::new();
+        for batch in batches(groups, self.batch_size) {
+            let found = fixed_token_log_probs(model.decoder(), &batch, self.recipe.temperature);
+            log_probs.extend(read(found).await?);
+        }
         for group in groups {
             let rest = log_probs.split_off(group.completions.iter().map(Vec::len).sum());
             group.old_log_probs = std::mem::replace(&mut log_probs, rest);
@@ -153,44 +147,50 @@ impl Rollouts {
     }
 }
 
-/// The answers of some groups as one micro-batch, with their advantages.
-pub fn batch(groups: &[Group]) -> Batch {
-    let mut examples = Vec::new();
-    for Group { prompt, completions, .. } in groups {
+/// The answers of some groups with their advantages, in micro-batches of `batch_size` answers.
+pub fn batches(groups: &[Group], batch_size: usize) -> Vec<Batch> {
+    let (mut examples, mut advantages) = (Vec::new(), Vec::new());
+    for Group { prompt, completions, rewards, .. } in groups {
+        advantages.extend(grpo::advantages(rewards).into_iter().map(|advantage| advantage as f32));
         for completion in completions {
             let loss_mask = [vec![false; prompt.len()], vec![true; completion.len()]].concat();
             let input_ids = [prompt.as_slice(), completion].concat();
             examples.push(Example { loss_mask, ..Example::of_text(input_ids, 0) });
         }
     }
-    let rows: Vec<BatchRow> = (0..examples.len()).map(|index| BatchRow { examples: vec![index] }).collect();
+    let mut old_log_probs = groups.iter().flat_map(|group| &group.old_log_probs).copied();
     let options = BatchOptions {
-        batch_size: rows.len(),
+        batch_size,
         max_seq_length: examples.iter().map(|example| example.input_ids.len()).max().unwrap_or(0),
         packing: false,
         pad_token_id: 0,
     };
-    let mut batch = collate(&examples, &rows, &options);
-    let advantages = groups.iter().flat_map(|group| grpo::advantages(&group.rewards));
-    batch.advantages = advantages.map(|advantage| advantage as f32).collect();
-    batch.old_log_probs = groups.iter().flat_map(|group| group.old_log_probs.clone()).collect();
-    batch
+    let answers: Vec<BatchRow> =
+        (0..examples.len()).map(|index| BatchRow { examples: vec![index] }).collect();
+    let of_rows = |rows: &[BatchRow]| {
+        let mut batch = collate(&examples, rows, &options);
+        batch.advantages = rows.iter().map(|row| advantages[row.examples[0]]).collect();
+        batch.old_log_probs = old_log_probs.by_ref().take(batch.supervised_tokens).collect();
+        batch
+    };
+    answers.chunks(batch_size).map(of_rows).collect()
 }
 
 /// What the answers of some groups earned.
-pub fn metrics<'a>(groups: impl Iterator<Item = &'a Group> + Clone) -> RolloutMetrics {
-    let rewards: Vec<f64> = groups.clone().flat_map(|group| group.rewards.clone()).collect();
+pub fn metrics(groups: &[Group]) -> RolloutMetrics {
+    let rewards: Vec<f64> = groups.iter().flat_map(|group| group.rewards.clone()).collect();
     let answers = rewards.len().max(1) as f64;
     let mean = rewards.iter().sum::<f64>() / answers;
     let squares: f64 = rewards.iter().map(|reward| (reward - mean).powi(2)).sum();
     let is_even =
         |group: &&Group| group.rewards.iter().all(|reward| (reward - group.rewards[0]).abs() < 1e-8);
-    let tokens: usize = groups.clone().flat_map(|group| &group.completions).map(Vec::len).sum();
-    let cut = groups.clone().flat_map(|group| &group.ended).filter(|&&ended| !ended).count();
+    let even = groups.iter().filter(is_even).count();
+    let tokens: usize = groups.iter().flat_map(|group| &group.completions).map(Vec::len).sum();
+    let cut = groups.iter().flat_map(|group| &group.ended).filter(|&&ended| !ended).count();
     RolloutMetrics {
         reward: mean,
         reward_std: (squares / (answers - 1.0).max(1.0)).sqrt(),
-        frac_reward_zero_std: groups.clone().filter(is_even).count() as f64 / groups.count().max(1) as f64,
+        frac_reward_zero_std: even as f64 / groups.len().max(1) as f64,
         completion_length: tokens as f64 / answers,
         truncated: cut as f64 / answers,
         kl: None,

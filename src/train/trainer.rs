@@ -30,8 +30,8 @@ pub struct Trainer {
     pub done: usize,
     /// With `eval.early_stopping_patience`, once there was an evaluation.
     pub best: Option<Best>,
-    /// With the objective `grpo`: the latest answers, by micro-batch.
-    pub groups: Option<Vec<Vec<Group>>>,
+    /// With the objective `grpo`: the latest answers.
+    pub groups: Option<Vec<Group>>,
     /// With the objective `grpo`.
     rollouts: Option<Rollouts>,
     /// With `eval.probe`.
@@ -193,11 +193,8 @@ impl Trainer {
         let restored_step = self.keep_the_best(evaluation.as_ref());
         let Metrics { preference, classification, reward, kl_to_base, kl, clip_ratio } =
             self.loss.metrics(&read[2..], &whole);
-        let rollout = self.groups.as_ref().map(|groups| RolloutMetrics {
-            kl,
-            clip_ratio,
-            ..rollout::metrics(groups.iter().flatten())
-        });
+        let rollout =
+            self.groups.as_ref().map(|groups| RolloutMetrics { kl, clip_ratio, ..rollout::metrics(groups) });
         // Training and held-out loss are to be compared, so the penalty is reported beside the loss.
         let loss = loss - train.kl_to_base * kl_to_base.unwrap_or(0.0);
         Ok(StepReport {
@@ -275,14 +272,13 @@ impl Trainer {
             return Ok(rows.iter().map(|rows| collate(&self.train, rows, &self.options)).collect());
         };
         if self.groups.is_none() || self.done.is_multiple_of(self.plan.recipe.iterations()) {
-            let prompts = |rows: &Vec<BatchRow>| {
-                rows.iter().flat_map(|row| &row.examples).map(|&index| &self.train[index]).collect()
-            };
-            let prompts: Vec<Vec<&Example>> = rows.iter().map(prompts).collect();
+            let prompts = rows.iter().flatten().flat_map(|row| &row.examples);
+            let prompts: Vec<&Example> = prompts.map(|&index| &self.train[index]).collect();
             let model = self.trainable.tuned(&self.base);
             self.groups = Some(rollouts.groups(&model, &prompts, first).await?);
         }
-        Ok(self.groups.iter().flatten().map(|groups| rollout::batch(groups)).collect())
+        let groups = self.groups.as_deref().unwrap_or_default();
+        Ok(rollout::batches(groups, self.plan.recipe.train.batch_size))
     }
 
     /// The rows of the next step's micro-batches, and how many rows the run has seen before. The position in the data follows

@@ -35,7 +35,10 @@ describe('answers of its own', () => {
     );
     assert.equal(await page.locator('select[name=objective]').inputValue(), 'grpo');
     assert.equal(await page.locator('select[name="grpo.reward"]').inputValue(), 'length');
-    assert.match(await page.locator('data-preview p').first().innerText(), /It answers each prompt several times/);
+    assert.match(
+      await page.locator('data-preview p').first().innerText(),
+      /It answers each prompt several times/,
+    );
   });
 
   test('a setting that cannot be is explained where it stands', async () => {
