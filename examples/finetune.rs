@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example finetune -- --model <file.gguf | folder> --data <file> \
-//!     [--recipe <json file>] [--set train.max_steps=20 …] [--device cpu|vulkan] [--resume <checkpoint>] [--probe <file>] --out <dir>
+//!     [--recipe <json file>] [--set train.max_steps=20 …] [--device cpu|vulkan] [--resume <checkpoint>] [--probe <file>] [--reward-model <dir>] --out <dir>
 //! cargo run --release --example finetune -- --model … [--adapter <dir>] --prompt TEXT
 //! ```
 
@@ -25,6 +25,7 @@ struct Arguments {
     adapter: Option<PathBuf>,
     resume: Option<PathBuf>,
     probe: Option<PathBuf>,
+    reward_model: Option<PathBuf>,
     prompt: Option<String>,
     raw: bool,
     max_new_tokens: Option<usize>,
@@ -32,7 +33,7 @@ struct Arguments {
 }
 
 const USAGE: &str = "finetune --model <file.gguf | folder> (--data <file> --out <dir> [--recipe <json file>] [--set key=value …] \
-                     [--resume <checkpoint>] [--probe <file>] | --prompt TEXT [--adapter <dir>] [--raw] [--max-new-tokens N]) [--device cpu|vulkan]";
+                     [--resume <checkpoint>] [--probe <file>] [--reward-model <dir>] | --prompt TEXT [--adapter <dir>] [--raw] [--max-new-tokens N]) [--device cpu|vulkan]";
 
 fn main() {
     let done = arguments().and_then(|arguments| pollster::block_on(run(arguments)));
@@ -76,6 +77,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     if let Some(probe) = &arguments.probe {
         session.open_probe(&probe.to_string_lossy(), &read(probe)?)?;
     }
+    if let Some(folder) = &arguments.reward_model {
+        session.open_reward_model(&read_folder(folder)?)?;
+    }
     let plan = match &arguments.resume {
         Some(checkpoint) => session.resume(&read(checkpoint)?)?,
         None => session.begin(&recipe)?,
@@ -113,6 +117,12 @@ async fn run(arguments: Arguments) -> Result<()> {
                 accuracy.or(recall).or(order).unwrap_or_default()
             )
         });
+        if let Some(rollout) = &step.rollout {
+            eprint!(
+                "reward {:.3} ± {:.3}, {:.0} tokens  ",
+                rollout.reward, rollout.reward_std, rollout.completion_length
+            );
+        }
         eprintln!(
             "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}{probe}",
             step.step,
@@ -146,6 +156,7 @@ fn arguments() -> Result<Arguments> {
             "--device" => arguments.device = Some(value),
             "--adapter" => arguments.adapter = Some(value.into()),
             "--resume" => arguments.resume = Some(value.into()),
+            "--reward-model" => arguments.reward_model = Some(value.into()),
             "--probe" => arguments.probe = Some(value.into()),
             "--prompt" => arguments.prompt = Some(value),
             "--max-new-tokens" => arguments.max_new_tokens = value.parse().ok(),

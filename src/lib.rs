@@ -15,6 +15,7 @@ pub mod kernels;
 pub mod models;
 pub mod objectives;
 pub mod recipe;
+pub mod rewards;
 pub mod session;
 pub mod train;
 #[cfg(target_arch = "wasm32")]

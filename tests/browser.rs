@@ -43,6 +43,11 @@ async fn cpu_preference_losses_are_those_of_trl() {
 }
 
 #[wasm_bindgen_test]
+async fn cpu_grpo_losses_are_those_of_trl() {
+    support::grpo::losses(&Device::flex(), 1e-4, 1e-3).await;
+}
+
+#[wasm_bindgen_test]
 async fn cpu_classifiers_are_trained_as_by_pytorch() {
     support::score::classify(&Device::flex(), 1e-4, 1e-3).await;
     support::score::reward(&Device::flex(), 1e-4, 1e-3).await;

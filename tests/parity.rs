@@ -48,6 +48,11 @@ fn preference_losses_and_gradients_are_those_of_trl() {
 }
 
 #[test]
+fn grpo_advantages_losses_and_gradients_are_those_of_trl() {
+    block_on(support::grpo::losses(&Device::flex(), 1e-5, 1e-4));
+}
+
+#[test]
 fn the_first_dpo_loss_is_ln_2() {
     block_on(support::preference::first_dpo_loss(&Device::flex()));
 }

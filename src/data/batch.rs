@@ -55,6 +55,11 @@ pub struct Batch {
     pub anchors: usize,
     /// For scored pairs: the score of each, `[anchors]`.
     pub scores: Vec<f32>,
+    /// For sampled answers: how much better each is than the other answers to its prompt, `[batch]`.
+    pub advantages: Vec<f32>,
+    /// For sampled answers that are learned from several times: the log-probability of each target token when they were
+    /// sampled, `[supervised_tokens]`, row after row.
+    pub old_log_probs: Vec<f32>,
 }
 
 /// Splits off about `validation_fraction` of the examples, at least one where it is above 0 and
@@ -161,6 +166,8 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
         classes: rows.iter().flat_map(|row| &row.examples).filter_map(|&i| examples[i].class).collect(),
         anchors: contrast::anchors(examples, rows),
         scores: contrast::scores(examples, rows),
+        advantages: Vec::new(),
+        old_log_probs: Vec::new(),
     };
     for (row_index, row) in laid_out.iter().enumerate() {
         let mut at = row_index * seq;
@@ -173,7 +180,7 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
 }
 
 impl Batch {
-    /// Some of the rows as a batch of their own, without labels, classes and scores.
+    /// Some of the rows as a batch of their own, without labels, classes, scores and advantages.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> Batch {
         let places = rows.start * self.seq..rows.end * self.seq;
         let targets_mask = self.targets_mask[places.clone()].to_vec();
@@ -191,6 +198,8 @@ impl Batch {
             classes: Vec::new(),
             anchors: 0,
             scores: Vec::new(),
+            advantages: Vec::new(),
+            old_log_probs: Vec::new(),
             targets_mask,
             document_ids,
         }
@@ -270,6 +279,7 @@ mod tests {
             preference: None,
             class: None,
             contrast: None,
+            task: None,
         }
     }
 

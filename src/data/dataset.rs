@@ -1,5 +1,6 @@
 //! What a data file holds once it is read: rows of one shape.
 
+use super::task::Task;
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
 use serde::{Deserialize, Serialize};
@@ -31,10 +32,13 @@ pub enum DataShape {
     TextPairs,
     /// `{"sentence1": "…", "sentence2": "…", "score": 0.8}`.
     ScoredPairs,
+    /// `{"prompt": "…", "answer": "…"?}`: what the model is to answer, and what a right answer says; `prompt` may be a list of
+    /// messages.
+    Prompts,
 }
 
 impl DataShape {
-    pub const ALL: [DataShape; 10] = [
+    pub const ALL: [DataShape; 11] = [
         DataShape::Text,
         DataShape::PromptCompletion,
         DataShape::Messages,
@@ -45,6 +49,7 @@ impl DataShape {
         DataShape::Classification,
         DataShape::TextPairs,
         DataShape::ScoredPairs,
+        DataShape::Prompts,
     ];
 
     /// What people call it.
@@ -60,6 +65,7 @@ impl DataShape {
             DataShape::Classification => "labelled texts",
             DataShape::TextPairs => "pairs of texts",
             DataShape::ScoredPairs => "scored pairs",
+            DataShape::Prompts => "prompts",
         }
     }
 
@@ -76,6 +82,7 @@ impl DataShape {
             DataShape::Classification => "text + label",
             DataShape::TextPairs => "anchor + positive (+ negative)",
             DataShape::ScoredPairs => "sentence1 + sentence2 + score",
+            DataShape::Prompts => "prompt (+ answer)",
         }
     }
 
@@ -86,7 +93,9 @@ impl DataShape {
             DataShape::UnpairedPreference => &[Objective::Kto],
             DataShape::Classification => &[Objective::Classify, Objective::Text],
             DataShape::TextPairs | DataShape::ScoredPairs => &[Objective::Contrastive],
-            _ => &[Objective::Text, Objective::Sft],
+            DataShape::Prompts => &[Objective::Grpo],
+            DataShape::Text => &[Objective::Text, Objective::Sft],
+            _ => &[Objective::Text, Objective::Sft, Objective::Grpo],
         }
     }
 }
@@ -112,7 +121,7 @@ impl Message {
 
 /// Which column of the file plays which part, for files whose columns have other names.
 ///
-/// Name `text` (with `label` where texts have a class), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
+/// Name `text` (with `label` where texts have a class), or `prompt` (with `answer` where there is one), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
 /// or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
 /// (with `prompt` where there is one), or `anchor` and `positive` (with `negative` where there is one), or `sentence1`,
 /// `sentence2` and `score`. `system` goes with conversations and answers.
@@ -137,6 +146,7 @@ pub struct ColumnMapping {
     pub sentence1: Option<String>,
     pub sentence2: Option<String>,
     pub score: Option<String>,
+    pub answer: Option<String>,
 }
 
 /// The rows of one file.
@@ -199,6 +209,8 @@ pub enum RowContent {
     /// Texts that are compared: an anchor, its positive and maybe a negative; or, with a score as the file writes it,
     /// two sentences.
     Sentences { texts: Vec<String>, score: Option<String> },
+    /// What the model is to answer itself.
+    Prompt(Task),
 }
 
 impl RowContent {
@@ -216,6 +228,7 @@ impl RowContent {
         match self {
             RowContent::Text(text) | RowContent::Labelled { text, .. } => text.trim().is_empty(),
             RowContent::Sentences { texts, .. } => texts.iter().any(|text| text.trim().is_empty()),
+            RowContent::Prompt(task) => task.prompt.iter().all(|message| message.content.trim().is_empty()),
             RowContent::Pair { completion, .. } => completion.trim().is_empty(),
             RowContent::Chat { messages, prompt_messages } => {
                 let mut answers =

@@ -7,6 +7,7 @@ use super::formats::{Record, Records, invalid, invalid_line};
 use super::mapping::{mapped_column, mapping_shape};
 use super::messages::{chat, is_blank, messages, prompt_completion, text};
 use super::preference;
+use super::task;
 use crate::error::Result;
 use serde_json::{Map, Value};
 
@@ -45,6 +46,14 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
             None => unknown.push(record),
         }
     }
+    // A prompt alone is a row of its own kind only where all rows are; among others its answer is missing.
+    if found.len() > 1
+        && let Some(place) = found.iter().position(|(shape, _)| *shape == DataShape::Prompts)
+    {
+        let (_, lines) = found.remove(place);
+        unknown.extend(records.records.iter().filter(|record| lines.binary_search(&record.line).is_ok()));
+        unknown.sort_by_key(|record| record.line);
+    }
     match (found.as_slice(), unknown.first()) {
         ([], None) => Err(invalid(file, "has only empty rows; it needs at least one example")),
         ([], Some(_)) => Err(invalid(file, unknown_columns(&records.columns))),
@@ -82,8 +91,9 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
     }
 }
 
-/// OpenAI's names in its preference format, and those that sentence-transformers' data sets have beside the usual ones.
-const OTHER_NAMES: [(&str, &str); 11] = [
+/// OpenAI's names in its preference format, and those that data sets for sentence-transformers and for GRPO have beside the
+/// usual ones.
+const OTHER_NAMES: [(&str, &str); 13] = [
     ("chosen", "preferred_output"),
     ("rejected", "non_preferred_output"),
     ("anchor", "query"),
@@ -95,6 +105,8 @@ const OTHER_NAMES: [(&str, &str); 11] = [
     ("score", "similarity"),
     ("score", "label"),
     ("negative", "hard_negative"),
+    ("answer", "solution"),
+    ("answer", "ground_truth"),
 ];
 
 /// Finds the columns that make a row, by their usual names or by the user's mapping.
@@ -126,6 +138,7 @@ impl Parts<'_> {
             DataShape::ScoredPairs,
             DataShape::Classification,
             DataShape::Text,
+            DataShape::Prompts,
         ];
         order.into_iter().find(|shape| Self::needed(*shape).iter().all(|part| has(part)) && is_rated(*shape))
     }
@@ -142,6 +155,7 @@ impl Parts<'_> {
             DataShape::Classification => &["text", "label"],
             DataShape::TextPairs => &["anchor", "positive"],
             DataShape::ScoredPairs => &["sentence1", "sentence2", "score"],
+            DataShape::Prompts => &["prompt"],
         }
     }
 
@@ -149,6 +163,7 @@ impl Parts<'_> {
         let optional: &[&str] = match shape {
             DataShape::Text | DataShape::Classification | DataShape::ScoredPairs => &[],
             DataShape::TextPairs => &["negative"],
+            DataShape::Prompts => &["answer", "system"],
             DataShape::Alpaca => &["input", "system"],
             DataShape::Preference => &["prompt", "input", "system"],
             _ => &["system"],
@@ -182,6 +197,7 @@ impl Parts<'_> {
             DataShape::ScoredPairs => {
                 contrast::scored(value("sentence1"), value("sentence2"), value("score"))
             }
+            DataShape::Prompts => task::task(system, value("prompt"), value("answer")),
             DataShape::Messages => chat(system, Vec::new(), messages(value("messages"), "messages")?),
             DataShape::ShareGpt => {
                 chat(system, Vec::new(), messages(value("conversations"), "conversations")?)

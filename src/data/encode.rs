@@ -7,6 +7,7 @@
 //! | conversation, Alpaca | rendered, the assistant's turns trained | the same in [the plain format](super::chat_template::PLAIN_TEMPLATE) |
 //! | labelled text | the text as it stands between the tokenizer's own begin and end tokens, cut on the right | the same |
 //! | texts that are compared | each as a labelled text | the same |
+//! | prompt that the model answers itself | the conversation up to where the answer begins, nothing trained | the same in the plain format |
 //! | preference, rated answer | each answer as above, after its prompt; only the answer counts | the same |
 //!
 //! Prompt and answer are tokenised as one text, and the trained part found by byte offsets: what the model sees
@@ -17,6 +18,7 @@
 use super::dataset::{Dataset, Row, RowContent};
 use super::row::{EncodedText, Verdict, encode_row};
 use super::skipped::{self, SkippedRow};
+use super::task::Task;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
@@ -47,6 +49,8 @@ pub struct Example {
     pub class: Option<u32>,
     /// What a contrastive objective compares this text with.
     pub contrast: Option<Contrast>,
+    /// For the objective `grpo`: what these tokens ask for.
+    pub task: Option<Task>,
 }
 
 /// Texts beside an example's own, as token ids.
@@ -97,7 +101,16 @@ impl Example {
     /// A text of which no token is a target.
     pub fn of_text(input_ids: Vec<u32>, row: usize) -> Example {
         let loss_mask = vec![false; input_ids.len()];
-        Example { input_ids, loss_mask, row, truncated: false, preference: None, class: None, contrast: None }
+        Example {
+            input_ids,
+            loss_mask,
+            row,
+            truncated: false,
+            preference: None,
+            class: None,
+            contrast: None,
+            task: None,
+        }
     }
 
     /// Tokens of all its answers, or of all texts that are compared.
@@ -157,6 +170,13 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
             Ok(texts) if matches!(content, RowContent::Sentences { .. }) => {
                 append_compared(texts, content, row, options, &mut encoded);
             }
+            Ok(texts) if Task::of(content, options.objective).is_some() => {
+                for text in texts {
+                    encoded.full_lengths.push(text.full_length);
+                    let task = Task::of(content, options.objective);
+                    encoded.examples.push(Example { task, ..Example::of_text(text.tokens.ids, row) });
+                }
+            }
             Ok(texts) => {
                 split_into_turns |= texts.len() > 1 && texts[0].verdict.is_none();
                 append_examples(texts, row, options, &mut encoded);
@@ -212,6 +232,7 @@ impl EncodedText {
             preference: self.verdict.map(|verdict| Preference::Label(verdict == Verdict::Chosen)),
             class: None,
             contrast: None,
+            task: None,
         }
     }
 }

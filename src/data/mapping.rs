@@ -23,6 +23,7 @@ pub(super) fn mapped_column<'m>(mapping: &'m ColumnMapping, part: &str) -> Optio
         "sentence1" => &mapping.sentence1,
         "sentence2" => &mapping.sentence2,
         "score" => &mapping.score,
+        "answer" => &mapping.answer,
         _ => &None,
     };
     column.as_deref()
@@ -34,7 +35,7 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         value,
         expected,
     };
-    const PARTS: [&str; 17] = [
+    const PARTS: [&str; 18] = [
         "text",
         "prompt",
         "completion",
@@ -52,6 +53,7 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         "sentence1",
         "sentence2",
         "score",
+        "answer",
     ];
     let given: Vec<&str> = PARTS.into_iter().filter(|part| mapped_column(mapping, part).is_some()).collect();
     for part in &given {
@@ -68,6 +70,7 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
     match main.as_slice() {
         ["text"] => Ok(DataShape::Text),
         ["text", "label"] => Ok(DataShape::Classification),
+        ["prompt"] | ["prompt", "answer"] => Ok(DataShape::Prompts),
         ["prompt", "completion"] => Ok(DataShape::PromptCompletion),
         ["messages"] => Ok(DataShape::Messages),
         ["instruction", "output"] => Ok(DataShape::Alpaca),
@@ -77,7 +80,7 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         ["sentence1", "sentence2", "score"] => Ok(DataShape::ScoredPairs),
         _ => Err(setting(
             if given.is_empty() { "empty".into() } else { format!("a mapping of {}", given.join(", ")) },
-            "it must map text (and label), or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected, or anchor and positive (and negative), or sentence1, sentence2 and score".into(),
+            "it must map text (and label), or prompt (and answer), or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected, or anchor and positive (and negative), or sentence1, sentence2 and score".into(),
         )),
     }
 }

@@ -29,6 +29,7 @@ mod python;
 pub mod report;
 mod row;
 mod skipped;
+pub mod task;
 pub mod tokenizer;
 
 pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
@@ -43,4 +44,5 @@ pub use preview::{PreviewPiece, PreviewRow, preview};
 pub use report::{DataReport, LengthBin, RowList, report};
 pub use row::Verdict;
 pub use skipped::{SkipReason, SkippedRow};
+pub use task::Task;
 pub use tokenizer::Tokenizer;

@@ -4,6 +4,7 @@ use super::dataset::{Message, RowContent};
 use super::encode::EncodeOptions;
 use super::mask::{mark, turn};
 use super::skipped::SkipReason;
+use super::task::Task;
 use super::tokenizer::{Tokenizer, Tokens};
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
@@ -41,6 +42,9 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
     }
     let all = options.objective == Objective::Text || options.train_on_prompt;
     let encoder = RowEncoder { tokenizer, options, all };
+    if let Some(task) = Task::of(content, options.objective) {
+        return encoder.prompt(&task.prompt);
+    }
     match content {
         RowContent::Labelled { text, .. } if options.objective == Objective::Classify => {
             encoder.plain(text.clone())
@@ -76,6 +80,7 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
         RowContent::Preference { chosen, rejected } => {
             encode_answers(&[(chosen, Verdict::Chosen), (rejected, Verdict::Rejected)], tokenizer, options)
         }
+        RowContent::Prompt(Task { prompt, .. }) => encoder.prompt(prompt),
         RowContent::Unpaired { answer, label } => {
             let verdict = if *label { Verdict::Chosen } else { Verdict::Rejected };
             encode_answers(&[(answer, verdict)], tokenizer, options)
@@ -221,6 +226,22 @@ impl RowEncoder<'_> {
             }
         }
         Ok(some_trained(texts))
+    }
+
+    /// A conversation up to where the assistant's answer begins. It is not cut: a model that is to answer must see it all.
+    fn prompt(&self, messages: &[Message]) -> RowResult {
+        let template = self.tokenizer.template();
+        let text = match template.render(&template.fold_system(messages), true) {
+            Ok(text) => text,
+            Err(error) => return refused(error),
+        };
+        let (tokens, full_length) = self.chat_tokens(&text)?;
+        // An answer needs room for one token at least.
+        if full_length >= self.options.max_seq_length {
+            return Ok(Err(SkipReason::PromptTooLong { tokens: full_length }));
+        }
+        let trained = vec![false; tokens.ids.len()];
+        Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: false, verdict: None }]))
     }
 
     fn chat_tokens(&self, text: &str) -> Result<(Tokens, usize)> {

@@ -49,6 +49,7 @@ pub async fn evaluate(
         classification: None,
         reward: None,
         embedding: Some(if scored { ranking(rows, &embedded) } else { search(rows, &embedded) }),
+        rollout: None,
         probe_loss: None,
         tokens: batches.iter().map(|batch| batch.tokens).sum(),
         examples: rows.len(),

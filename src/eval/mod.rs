@@ -51,6 +51,7 @@ pub async fn loss(
         classification,
         reward,
         embedding: None,
+        rollout: None,
         probe_loss: None,
         tokens,
         examples: rows.len(),

@@ -111,6 +111,9 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>, is_enc
 
 /// What was measured beside the loss, in parentheses.
 fn also(evaluation: &Evaluation) -> String {
+    if let Some(rollout) = &evaluation.rollout {
+        return format!(" (mean reward of sampled answers {:.3})", rollout.reward);
+    }
     if let Some(preference) = &evaluation.preference {
         return format!(" (reward margin {:.3})", preference.rewards_margin);
     }

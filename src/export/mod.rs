@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::models::score::with_labels;
 use crate::recipe::Method;
 use serde_json::Value;
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 
 /// A file ready to be written.
 #[derive(Debug, Clone)]
@@ -36,6 +36,30 @@ pub fn model_config(trainable: &Trainable, base_config: &Value, pad_token_id: u3
     }
     let bytes = serde_json::to_vec_pretty(&config).expect("plain JSON");
     Some(OutputFile { name: "config.json".into(), bytes })
+}
+
+/// The files of an uncompressed zip archive, as [`zip`] writes it.
+///
+/// # Errors
+/// Bytes that are no such archive.
+pub fn unzip(name: &str, bytes: &[u8]) -> Result<Vec<OutputFile>> {
+    let failed = |error: &dyn std::fmt::Display| crate::Error::InvalidAdapter {
+        file: name.into(),
+        reason: format!("cannot be unpacked ({error}); give the zip that Loralet wrote, or the files in it"),
+    };
+    let mut archive = ::zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| failed(&error))?;
+    let mut files = Vec::new();
+    for place in 0..archive.len() {
+        let mut entry = archive.by_index(place).map_err(|error| failed(&error))?;
+        if entry.is_dir() {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+        let name = entry.name().map_err(|error| failed(&error))?.into_owned();
+        files.push(OutputFile { name, bytes });
+    }
+    Ok(files)
 }
 
 /// The files as one uncompressed zip archive.

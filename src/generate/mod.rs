@@ -1,5 +1,6 @@
 //! Answers: token by token, with a key/value cache.
 
+pub mod group;
 pub mod sampler;
 pub mod stream;
 

@@ -30,7 +30,13 @@ pub struct Sampler {
 
 impl Sampler {
     pub fn new(sampling: Sampling) -> Self {
-        let random = ChaCha8Rng::seed_from_u64(sampling.seed);
+        Sampler::on_stream(sampling, 0)
+    }
+
+    /// One of many samplers with the same seed, each with random numbers of its own.
+    pub fn on_stream(sampling: Sampling, stream: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(sampling.seed);
+        random.set_stream(stream);
         Sampler { sampling, random }
     }
 
@@ -48,9 +54,12 @@ impl Sampler {
         }
         let mut ranked: Vec<(u32, f64)> =
             logits.iter().enumerate().map(|(id, &logit)| (id as u32, logit as f64)).collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        ranked.truncate(self.sampling.top_k.unwrap_or(usize::MAX).max(1));
-        let top = ranked[0].1;
+        // A vocabulary of 49k takes longer to sort than to sum.
+        if self.sampling.top_k.is_some() || self.sampling.top_p.is_some() {
+            ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            ranked.truncate(self.sampling.top_k.unwrap_or(usize::MAX).max(1));
+        }
+        let top = ranked.iter().fold(f64::NEG_INFINITY, |top, (_, logit)| top.max(*logit));
         for (_, weight) in &mut ranked {
             *weight = ((*weight - top) / self.sampling.temperature).exp();
         }
@@ -73,7 +82,7 @@ impl Sampler {
                 return *id;
             }
         }
-        ranked[0].0
+        likeliest()
     }
 }
 

@@ -69,7 +69,7 @@ pub async fn generate(
     let limit = max_new_tokens.min(room - prompt.len());
     let mut stopped = StopReason::Length;
     while ids.len() < limit {
-        let hidden = model.forward_cached(&next, &mut caches); // [seq, hidden]
+        let hidden = model.forward_cached(&next, 1, &mut caches); // [seq, hidden]
         let last = hidden.narrow(0, next.len() - 1, 1);
         let id = sampler.choose(&read(head::logits(last, model.head())).await?);
         if stop_ids.contains(&id) {

@@ -153,15 +153,16 @@ impl Llama {
         self.norm.forward(x)
     }
 
-    /// Continues one sequence, whose earlier tokens are in `caches` (one a layer).
+    /// Continues sequences of the same length, whose earlier tokens are in `caches` (one a layer).
     ///
     /// # Shapes
-    /// - input_ids: `[seq]`
-    /// - output: `[seq, hidden]`
-    pub fn forward_cached(&self, input_ids: &[u32], caches: &mut [KeyValueCache]) -> Tensor<2> {
+    /// - input_ids: `[batch * seq]`
+    /// - output: `[batch * seq, hidden]`
+    pub fn forward_cached(&self, input_ids: &[u32], batch: usize, caches: &mut [KeyValueCache]) -> Tensor<2> {
         let device = self.embed_tokens.device();
-        let (past, seq) = (caches[0].len(), input_ids.len());
-        let positions: Vec<u32> = (past..past + seq).map(|position| position as u32).collect();
+        let (past, seq) = (caches[0].len(), input_ids.len() / batch);
+        let positions: Vec<u32> =
+            (0..batch).flat_map(|_| past..past + seq).map(|position| position as u32).collect();
         let rotation = self.rotary.rotation(&positions, &device);
         let mask = (seq > 1).then(|| {
             let blocked = |i: usize| if i % (past + seq) > past + i / (past + seq) { -1e9 } else { 0.0 };
@@ -170,7 +171,9 @@ impl Llama {
         });
         let mut x = self.embed(input_ids);
         for (layer, cache) in self.layers.iter().zip(caches) {
-            x = layer.forward(x, |attention, x| attention.forward_cached(x, &rotation, mask.as_ref(), cache));
+            x = layer.forward(x, |attention, x| {
+                attention.forward_cached(x, batch, &rotation, mask.as_ref(), cache)
+            });
         }
         self.norm.forward(x)
     }

@@ -31,6 +31,27 @@ pub fn reference_log_probs(reference: &Llama, batch: &Batch, of_model: &Tensor<1
     row_log_probs(&reference, batch).inner()
 }
 
+/// The log-probability of each target token when tokens are sampled at `temperature`, row after row.
+///
+/// # Shapes
+/// - output: `[supervised_tokens]`
+pub fn token_log_probs(model: &Llama, batch: &Batch, temperature: f64) -> Tensor<1> {
+    let positions: Vec<usize> = (0..batch.targets.len()).filter(|&i| batch.targets_mask[i]).collect();
+    let targets: Vec<u32> = positions.iter().map(|&i| batch.targets[i]).collect();
+    let positions: Vec<u32> = positions.iter().map(|&i| i as u32).collect();
+    let hidden = model.forward(&batch.input()); // [batch * seq, hidden]
+    let hidden = hidden.select(0, int_tensor(&positions, &model.device())) / temperature;
+    -token_losses(hidden, model.head(), &targets)
+}
+
+/// [`token_log_probs`] without gradients, by the operations that training uses: those of a model that has not moved are
+/// exactly its own.
+pub fn fixed_token_log_probs(model: &Llama, batch: &Batch, temperature: f64) -> Tensor<1> {
+    let mut model = model.clone();
+    model.embed_tokens = model.embed_tokens.autodiff();
+    token_log_probs(&model, batch, temperature).inner()
+}
+
 /// How many target tokens each row has, `[batch]`.
 pub fn row_lengths(batch: &Batch) -> Vec<usize> {
     let count = |row: &[bool]| row.iter().filter(|&&mask| mask).count();

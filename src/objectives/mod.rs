@@ -3,9 +3,10 @@
 pub mod classify;
 pub mod contrastive;
 pub mod dpo;
+pub mod grpo;
 pub mod kl;
 pub mod kto;
-mod log_probs;
+pub(crate) mod log_probs;
 pub mod orpo;
 pub mod reward;
 pub mod sft;
@@ -16,7 +17,7 @@ pub use share::{Counts, Share};
 
 use crate::data::batch::Batch;
 use crate::models::{Input, Model};
-use crate::recipe::{Objective, PreferenceRecipe, Recipe};
+use crate::recipe::{GrpoRecipe, Objective, PreferenceRecipe, Recipe};
 use crate::train::metrics::{ClassificationMetrics, Metrics, PreferenceMetrics, RewardMetrics};
 use burn::tensor::Tensor;
 
@@ -25,6 +26,7 @@ use burn::tensor::Tensor;
 pub struct Loss {
     objective: Objective,
     preference: PreferenceRecipe,
+    grpo: GrpoRecipe,
     /// The model as it was before training.
     reference: Model,
     /// `train.kl_to_base`.
@@ -40,6 +42,7 @@ impl Loss {
         Loss {
             objective: recipe.objective,
             preference: recipe.preference.clone(),
+            grpo: recipe.grpo.clone(),
             reference: base.clone(),
             kl_to_base: recipe.train.kl_to_base,
             scale: recipe.contrastive.scale,
@@ -61,6 +64,9 @@ impl Loss {
                 Counts { tokens: batch.supervised_tokens, ..Counts::default() }
             }
             Objective::Classify => Counts { texts: batch.batch, ..Counts::default() },
+            Objective::Grpo => {
+                Counts { tokens: batch.supervised_tokens, texts: batch.batch, ..Counts::default() }
+            }
             Objective::Contrastive => Counts { texts: batch.anchors, ..Counts::default() },
             Objective::Dpo | Objective::Reward => {
                 Counts { chosen: pairs, rejected: pairs, ..Counts::default() }
@@ -89,6 +95,7 @@ impl Loss {
             Objective::Dpo => dpo::share(decoder(), self.reference.decoder(), batch, &self.preference, whole),
             Objective::Orpo => orpo::share(decoder(), batch, &self.preference, whole),
             Objective::Kto => kto::share(decoder(), self.reference.decoder(), batch, &self.preference, whole),
+            Objective::Grpo => grpo::share(decoder(), self.reference.decoder(), batch, &self.grpo, whole),
             Objective::Classify => classify::share(decoder(), batch, whole),
             Objective::Contrastive => contrastive::share(model, batch, self.scale, whole),
             Objective::Reward => reward::share(decoder(), batch, whole),
@@ -107,6 +114,14 @@ impl Loss {
             Objective::Classify => {
                 let classification = ClassificationMetrics::from_counts(sums, &self.labels);
                 Metrics { classification: Some(classification), ..Metrics::default() }
+            }
+            Objective::Grpo => {
+                let mean = |sum: &f64| sum / whole.tokens.max(1) as f64;
+                Metrics {
+                    kl: sums.first().map(mean),
+                    clip_ratio: sums.get(1).map(mean),
+                    ..Metrics::default()
+                }
             }
             // Measured over all rows together, in `eval::embeddings`.
             Objective::Contrastive => Metrics::default(),

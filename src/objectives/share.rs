@@ -13,7 +13,7 @@ pub struct Counts {
     pub chosen: usize,
     /// Rejected, or disliked, answers.
     pub rejected: usize,
-    /// Labelled texts; of `contrastive` the anchors, or the first sentences of scored pairs.
+    /// Labelled texts; of `grpo` the sampled answers; of `contrastive` the anchors, or the first sentences of scored pairs.
     pub texts: usize,
 }
 
@@ -23,7 +23,7 @@ pub struct Share {
     /// `[1]`, with gradients.
     pub loss: Tensor<1>,
     /// Sums over the batch, without gradients, as the objective's metrics read them
-    /// ([`super::Loss::metrics`]): for DPO, ORPO `[6]` and KTO `[4]` over answers.
+    /// ([`super::Loss::metrics`]): for DPO, ORPO `[6]` and KTO `[4]` over answers, for GRPO `[2]` over tokens.
     pub figures: Option<Tensor<1>>,
 }
 

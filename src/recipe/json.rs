@@ -180,6 +180,15 @@ mod tests {
         );
         assert!(saved("classify", "lm_head").contains("the objective classify has no lm_head to train"));
         assert!(saved("sft", "score").contains("the objective sft has no score to train"));
+        let grpo = |key: &str, value: Value| message(json!({ "objective": "grpo", "grpo": { key: value } }));
+        assert!(
+            grpo("num_generations", json!(1)).contains("grpo.num_generations is 1, but it must be from 2")
+        );
+        assert!(grpo("temperature", json!(0)).contains("grpo.temperature is 0"));
+        assert!(grpo("epsilon", json!(1)).contains("grpo.epsilon is 1"));
+        assert!(grpo("num_iterations", json!(0)).contains("grpo.num_iterations is 0"));
+        assert!(grpo("reward", json!("praise")).contains("grpo.reward is \"praise\""));
+        assert!(grpo("reward", json!("regex")).contains("grpo.pattern is null, but the reward regex needs"));
         assert!(message(json!({ "train": 3 })).contains("train is 3"));
         assert!(message(json!([])).contains("JSON object"));
     }

@@ -1,12 +1,13 @@
 //! The recipe: everything a run needs to be repeated, as the user typed it.
 //!
 //! A [`Recipe`] is plain JSON whose every field has a documented default, section by section:
-//! `lora`, `train`, `preference`, `contrastive`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
+//! `lora`, `train`, `preference`, `grpo`, `contrastive`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
 //! [`crate::train::Plan`] holds what it resolves to for one model and data set.
 
 mod contrastive;
 mod data;
 mod eval;
+mod grpo;
 mod json;
 mod lora;
 mod preference;
@@ -16,6 +17,7 @@ mod validate;
 pub use contrastive::ContrastiveRecipe;
 pub use data::DataRecipe;
 pub use eval::EvalRecipe;
+pub use grpo::{GrpoLossType, GrpoRecipe, RewardKind};
 pub use lora::{LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
 pub use preference::{DpoLossType, PreferenceRecipe};
 pub use train::{SchedulerType, TrainRecipe};
@@ -31,6 +33,7 @@ pub struct Recipe {
     pub lora: LoraRecipe,
     pub train: TrainRecipe,
     pub preference: PreferenceRecipe,
+    pub grpo: GrpoRecipe,
     pub contrastive: ContrastiveRecipe,
     pub eval: EvalRecipe,
     pub data: DataRecipe,
@@ -53,6 +56,9 @@ pub enum Objective {
     Orpo,
     /// Kahneman-Tversky optimisation on rated answers (<https://arxiv.org/abs/2402.01306>).
     Kto,
+    /// Group relative policy optimisation on answers that the model samples itself, by a reward
+    /// (<https://arxiv.org/abs/2402.03300>).
+    Grpo,
     /// Sequence classification: a `score` head on the last token tells which class a text is of.
     Classify,
     /// A reward model: a `score` head of one row that ranks the chosen answer above the rejected one.
@@ -70,6 +76,7 @@ impl Objective {
             Objective::Dpo => "dpo",
             Objective::Orpo => "orpo",
             Objective::Kto => "kto",
+            Objective::Grpo => "grpo",
             Objective::Classify => "classify",
             Objective::Reward => "reward",
             Objective::Contrastive => "contrastive",
@@ -136,6 +143,7 @@ impl Default for Recipe {
             lora: LoraRecipe::default(),
             train: TrainRecipe::default(),
             preference: PreferenceRecipe::default(),
+            grpo: GrpoRecipe::default(),
             contrastive: ContrastiveRecipe::default(),
             eval: EvalRecipe::default(),
             data: DataRecipe::default(),

@@ -10,7 +10,8 @@ pub struct TrainRecipe {
     pub epochs: f64,
     /// Optimizer steps; overrides `epochs` when set.
     pub max_steps: Option<usize>,
-    /// Rows in a micro-batch. Default 4.
+    /// Rows in a micro-batch; of `grpo` the prompts, to which answers are sampled, and the answers learned from at a time.
+    /// Default 4.
     pub batch_size: usize,
     /// Micro-batches to an optimizer step. Default 1.
     pub gradient_accumulation_steps: usize,

@@ -1,8 +1,9 @@
 //! Which values a setting may have.
 
-use super::{LINEAR_MODULES, Objective, Recipe, SAVED_MODULES};
+use super::{LINEAR_MODULES, Objective, Recipe, RewardKind, SAVED_MODULES};
 use crate::error::{Error, Result};
 use crate::models::{Model, bert};
+use crate::rewards;
 
 impl Recipe {
     /// One sentence for the first setting that is outside its range.
@@ -62,6 +63,7 @@ impl Recipe {
         self.validate_modules_to_save()?;
         self.validate_rows()?;
         self.validate_preference()?;
+        self.validate_grpo()?;
         self.validate_contrastive()?;
         self.validate_forgetting()?;
         let max_rows = self.data.max_rows;
@@ -123,6 +125,7 @@ impl Recipe {
     fn validate_rows(&self) -> Result<()> {
         let what = match self.objective {
             Objective::Classify | Objective::Contrastive => "text",
+            Objective::Grpo => "answer",
             objective if objective.is_preference() => "answer",
             _ => return Ok(()),
         };
@@ -147,6 +150,27 @@ impl Recipe {
             "at least 2 for the objective kto: each answer is also tried on another prompt of its batch";
         let large_enough = self.objective != Objective::Kto || self.train.batch_size >= 2;
         check(large_enough, "train.batch_size", self.train.batch_size, expected)
+    }
+
+    fn validate_grpo(&self) -> Result<()> {
+        let grpo = &self.grpo;
+        let expected = "from 2 to 256: answers to a prompt are compared with each other";
+        let generations = grpo.num_generations;
+        check((2..=256).contains(&generations), "grpo.num_generations", generations, expected)?;
+        check(grpo.max_completion_length >= 1, "grpo.max_completion_length", 0, "at least 1 token")?;
+        let temperature = grpo.temperature;
+        let expected = "above 0 and at most 10: answers that are all the same teach nothing";
+        check(temperature > 0.0 && temperature <= 10.0, "grpo.temperature", temperature, expected)?;
+        check(grpo.beta.is_finite() && grpo.beta >= 0.0, "grpo.beta", grpo.beta, "0 (off) or more")?;
+        let inside = grpo.epsilon > 0.0 && grpo.epsilon < 1.0;
+        check(inside, "grpo.epsilon", grpo.epsilon, "above 0 and below 1")?;
+        let iterations = grpo.num_iterations;
+        check((1..=100).contains(&iterations), "grpo.num_iterations", iterations, "from 1 to 100")?;
+        check(grpo.target_length >= 1, "grpo.target_length", 0, "at least 1 word")?;
+        if self.objective == Objective::Grpo && grpo.reward == RewardKind::Regex {
+            rewards::regex::pattern(grpo.pattern.as_deref())?;
+        }
+        Ok(())
     }
 
     fn validate_contrastive(&self) -> Result<()> {

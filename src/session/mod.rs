@@ -7,6 +7,7 @@ mod answer;
 mod general;
 mod judge;
 mod model;
+mod reward;
 mod search;
 
 pub use answer::GenerateRequest;
@@ -39,6 +40,8 @@ pub struct Session {
     file: Option<Dataset>,
     /// The same with `data.fix` and `data.max_rows` of the latest recipe.
     dataset: Option<Curated>,
+    /// What `grpo.reward` "reward_model" asks.
+    reward_model: Option<Trainable>,
     /// The user's own text to measure forgetting by.
     own_probe: Option<GeneralText>,
     trainer: Option<Trainer>,
@@ -79,6 +82,7 @@ impl Session {
             model: None,
             file: None,
             dataset: None,
+            reward_model: None,
             own_probe: None,
             trainer: None,
             loaded: None,
@@ -175,7 +179,10 @@ impl Session {
         // The reference is the base, also beside a head of the tuned model.
         let reference = if recipe.objective.has_score_head() { tuned.clone() } else { model.base.clone() };
         let loss = Loss::new(recipe, &reference);
-        let mut evaluation = crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await?;
+        let mut evaluation = match self.rollouts_for(recipe, &encoded.examples)? {
+            Some(rollouts) => rollouts.evaluate(&tuned, &encoded.examples).await?,
+            None => crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await?,
+        };
         if let Some(probe) = self.probe_for(recipe)? {
             evaluation.probe_loss = Some(probe.loss(&tuned).await?);
         }
@@ -297,7 +304,8 @@ impl Session {
             self.check_total(model.base.parameters() as u64 * 4 * 6, "full fine-tuning of this model")?;
         }
         let general = self.general_for(recipe)?;
-        Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?)
+        let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
+        Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)
     }
 }
 

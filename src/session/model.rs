@@ -102,6 +102,7 @@ impl Session {
         }
         let report = report(&base, &checkpoint, name, &tokenizer, &end_ids);
         self.reset_training();
+        self.reward_model = None;
         self.model = Some(OpenModel {
             name: name.into(),
             base,

@@ -2,6 +2,7 @@
 //! carries the recipe, so that a checkpoint alone says what it belongs to.
 
 use super::early_stopping::{Best, BestEvaluation};
+use super::rollout::Group;
 use super::trainer::Trainer;
 use crate::data::encode::{Contrast, Example, Preference};
 use crate::error::{Error, Result};
@@ -22,6 +23,9 @@ pub struct Header {
     /// With early stopping, once there was an evaluation.
     #[serde(default)]
     pub best: Option<BestEvaluation>,
+    /// With `grpo.num_iterations` above 1: answers that are still to be learned from.
+    #[serde(default)]
+    pub groups: Option<Vec<Group>>,
 }
 
 const KEY: &str = "loralet";
@@ -35,6 +39,7 @@ pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         optimizer_updates: trainer.optimizer.updates,
         data_digest: digest(trainer),
         best: trainer.best.as_ref().map(|best| best.record.clone()),
+        groups: trainer.groups.clone().filter(|_| trainer.plan.recipe.iterations() > 1),
     };
     let header = serde_json::to_string(&header).expect("a header is plain JSON");
     let total = trainer.trainable.len();
@@ -107,6 +112,7 @@ pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     trainer.optimizer.second_moment = float_tensor(second, [total], &device);
     trainer.optimizer.updates = header.optimizer_updates;
     trainer.done = header.done;
+    trainer.groups = header.groups;
     Ok(())
 }
 
@@ -130,6 +136,10 @@ fn digest(trainer: &Trainer) -> String {
             if let Contrast::Scored { score, .. } = contrast {
                 eat_all(&[score.to_bits() >> 1], &[false]);
             }
+        }
+        if let Some(answer) = example.task.as_ref().and_then(|task| task.answer.as_ref()) {
+            let bytes: Vec<u32> = answer.bytes().map(u32::from).collect();
+            eat_all(&bytes, &vec![false; bytes.len()]);
         }
         match &example.preference {
             Some(Preference::Over(rejected)) => eat_all(&rejected.input_ids, &rejected.loss_mask),

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::compared::EmbeddingMetrics;
 pub use super::judged::{ClassificationMetrics, RewardMetrics};
+pub use super::rolled::RolloutMetrics;
 
 /// What one optimizer step did. One line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct StepReport {
     pub accuracy: Option<f64>,
     /// With the objective `reward`.
     pub reward: Option<RewardMetrics>,
+    /// With the objective `grpo`.
+    #[serde(default)]
+    pub rollout: Option<RolloutMetrics>,
     /// With `train.kl_to_base`: mean KL(base ‖ tuned) over the step's target tokens, in nats; `loss` is without it.
     pub kl_to_base: Option<f64>,
     pub learning_rate: f64,
@@ -46,7 +50,8 @@ pub struct StepReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct Evaluation {
-    /// The objective's mean loss; of `text` and `sft`, cross-entropy over target tokens, in nats.
+    /// The objective's mean loss; of `text` and `sft`, cross-entropy over target tokens, in nats; of `grpo` the mean reward
+    /// with its sign turned, so that lower is better here too.
     pub loss: f64,
     /// exp(loss), where the loss is cross-entropy alone.
     pub perplexity: Option<f64>,
@@ -59,10 +64,13 @@ pub struct Evaluation {
     /// With the objective `contrastive`.
     #[serde(default)]
     pub embedding: Option<EmbeddingMetrics>,
+    /// With the objective `grpo`: of answers sampled to the held-out prompts.
+    #[serde(default)]
+    pub rollout: Option<RolloutMetrics>,
     /// With `eval.probe`: mean token loss of the forgetting probe.
     #[serde(default)]
     pub probe_loss: Option<f64>,
-    /// Target tokens scored; tokens read, where whole texts are judged or compared.
+    /// Target tokens scored, or sampled; tokens read, where whole texts are judged or compared.
     pub tokens: usize,
     pub examples: usize,
 }
@@ -74,6 +82,10 @@ pub struct Metrics {
     pub classification: Option<ClassificationMetrics>,
     pub reward: Option<RewardMetrics>,
     pub kl_to_base: Option<f64>,
+    /// Of `grpo`: mean of an estimate of KL(tuned ‖ base) over the answers' tokens, in nats.
+    pub kl: Option<f64>,
+    /// Of `grpo`: share of the answers' tokens that are clipped.
+    pub clip_ratio: Option<f64>,
 }
 
 /// How far the model tells chosen (or liked) answers from rejected (or disliked) ones.

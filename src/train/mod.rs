@@ -8,10 +8,12 @@ pub mod judged;
 pub mod metrics;
 pub mod optimizer;
 pub mod plan;
+mod rolled;
+pub mod rollout;
 pub mod schedule;
 pub mod trainer;
 
 pub use judged::{ClassificationMetrics, RewardMetrics};
-pub use metrics::{EmbeddingMetrics, Evaluation, PreferenceMetrics, StepReport};
+pub use metrics::{EmbeddingMetrics, Evaluation, PreferenceMetrics, RolloutMetrics, StepReport};
 pub use plan::Plan;
 pub use trainer::Trainer;

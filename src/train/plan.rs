@@ -45,7 +45,7 @@ impl Plan {
             });
         }
         let accumulation = recipe.train.gradient_accumulation_steps;
-        let steps_per_epoch = sizes.micro_batches_per_epoch.div_ceil(accumulation);
+        let steps_per_epoch = sizes.micro_batches_per_epoch.div_ceil(accumulation) * recipe.iterations();
         let by_epochs = (recipe.train.epochs * steps_per_epoch as f64).ceil() as usize;
         let total_steps = recipe.train.max_steps.unwrap_or(by_epochs).max(1);
         Ok(Plan {

@@ -2,9 +2,10 @@
 //! an evaluation; whoever calls [`Trainer::step`] owns pausing, stopping and saving.
 
 use super::early_stopping::Best;
-use super::metrics::{Evaluation, Metrics, StepReport};
+use super::metrics::{Evaluation, Metrics, RolloutMetrics, StepReport};
 use super::optimizer::{AdamW, clip_factor};
 use super::plan::{Plan, Sizes};
+use super::rollout::{self, Group, Rollouts};
 use crate::adapters::Trainable;
 use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 use crate::data::classes::only_held_out;
@@ -29,6 +30,10 @@ pub struct Trainer {
     pub done: usize,
     /// With `eval.early_stopping_patience`, once there was an evaluation.
     pub best: Option<Best>,
+    /// With the objective `grpo`: the latest answers.
+    pub groups: Option<Vec<Group>>,
+    /// With the objective `grpo`.
+    rollouts: Option<Rollouts>,
     /// With `eval.probe`.
     probe: Option<Probe>,
     /// The probe's loss before training, once it is measured.
@@ -40,7 +45,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// `general` is what `data.general_fraction` mixes in.
+    /// `general` is what `data.general_fraction` mixes in, `rollouts` what the objective `grpo` samples by.
     ///
     /// # Errors
     /// No rows to train on, none to stop by, or rows longer than the model's positions.
@@ -50,6 +55,7 @@ impl Trainer {
         examples: Vec<Example>,
         general: &[Example],
         probe: Option<Probe>,
+        rollouts: Option<Rollouts>,
     ) -> Result<Trainer> {
         let (mut train, validation) = split(examples, recipe.eval.validation_fraction, recipe.train.seed);
         let mixed_in = mixed_in(general, train.len(), recipe.data.general_fraction);
@@ -103,6 +109,8 @@ impl Trainer {
             order: (0, order),
             done: 0,
             best: None,
+            groups: None,
+            rollouts,
             probe,
             base_probe_loss: None,
             base,
@@ -129,7 +137,7 @@ impl Trainer {
         let first_measure = self.measure_base_probe().await?;
         let started = Instant::now();
         let train = self.plan.recipe.train.clone();
-        let batches = self.next_batches();
+        let batches = self.next_batches().await?;
         let whole: Counts = batches.iter().map(|batch| self.loss.counts(batch)).sum();
         let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
         let leaves = self.trainable.leaves(true);
@@ -183,8 +191,10 @@ impl Trainer {
             evaluation.probe_loss = probe_loss;
         }
         let restored_step = self.keep_the_best(evaluation.as_ref());
-        let Metrics { preference, classification, reward, kl_to_base } =
+        let Metrics { preference, classification, reward, kl_to_base, kl, clip_ratio } =
             self.loss.metrics(&read[2..], &whole);
+        let rollout =
+            self.groups.as_ref().map(|groups| RolloutMetrics { kl, clip_ratio, ..rollout::metrics(groups) });
         // Training and held-out loss are to be compared, so the penalty is reported beside the loss.
         let loss = loss - train.kl_to_base * kl_to_base.unwrap_or(0.0);
         Ok(StepReport {
@@ -195,6 +205,7 @@ impl Trainer {
             preference,
             accuracy: classification.map(|classification| classification.accuracy),
             reward,
+            rollout,
             kl_to_base,
             learning_rate,
             grad_norm,
@@ -215,7 +226,10 @@ impl Trainer {
             return Ok(None);
         }
         let model = self.trainable.tuned(&self.base);
-        eval::loss(&model, &self.validation, &self.options, &self.loss).await.map(Some)
+        match &self.rollouts {
+            Some(rollouts) => rollouts.evaluate(&model, &self.validation).await.map(Some),
+            None => eval::loss(&model, &self.validation, &self.options, &self.loss).await.map(Some),
+        }
     }
 
     /// Mean token loss of the forgetting probe, of the tuned model; `None` without `eval.probe`.
@@ -250,19 +264,37 @@ impl Trainer {
         Some(best.record.step)
     }
 
-    /// The micro-batches of the next step. The position in the data follows from the
-    /// number of steps done, so a resumed run sees the same rows.
-    fn next_batches(&mut self) -> Vec<Batch> {
-        let accumulation = self.plan.recipe.train.gradient_accumulation_steps;
-        let epoch = self.done / self.plan.steps_per_epoch;
-        if self.order.0 != epoch {
-            self.order =
-                (epoch, epoch_batches(&self.train, &self.options, self.plan.recipe.train.seed, epoch));
+    /// The micro-batches of the next step: rows of the data, or of answers that are sampled to them now, or were sampled for
+    /// an earlier step.
+    async fn next_batches(&mut self) -> Result<Vec<Batch>> {
+        let (rows, first) = self.next_rows();
+        let Some(rollouts) = &self.rollouts else {
+            return Ok(rows.iter().map(|rows| collate(&self.train, rows, &self.options)).collect());
+        };
+        if self.groups.is_none() || self.done.is_multiple_of(self.plan.recipe.iterations()) {
+            let prompts = rows.iter().flatten().flat_map(|row| &row.examples);
+            let prompts: Vec<&Example> = prompts.map(|&index| &self.train[index]).collect();
+            let model = self.trainable.tuned(&self.base);
+            self.groups = Some(rollouts.groups(&model, &prompts, first).await?);
         }
-        let first = (self.done % self.plan.steps_per_epoch) * accumulation;
+        let groups = self.groups.as_deref().unwrap_or_default();
+        Ok(rollout::batches(groups, self.plan.recipe.train.batch_size))
+    }
+
+    /// The rows of the next step's micro-batches, and how many rows the run has seen before. The position in the data follows
+    /// from the number of steps done, so a resumed run sees the same rows.
+    fn next_rows(&mut self) -> (Vec<Vec<BatchRow>>, usize) {
+        let Recipe { train, .. } = &self.plan.recipe;
+        let iterations = self.plan.recipe.iterations();
+        let (place, places) = (self.done / iterations, self.plan.steps_per_epoch / iterations);
+        let (epoch, first) = (place / places, place % places * train.gradient_accumulation_steps);
+        if self.order.0 != epoch {
+            self.order = (epoch, epoch_batches(&self.train, &self.options, train.seed, epoch));
+        }
         let order = &self.order.1;
-        let last = (first + accumulation).min(order.len());
-        order[first.min(last)..last].iter().map(|rows| collate(&self.train, rows, &self.options)).collect()
+        let last = (first + train.gradient_accumulation_steps).min(order.len());
+        let rows = order[first.min(last)..last].to_vec();
+        (rows, epoch * self.train.len() + first * train.batch_size)
     }
 }
 

@@ -172,6 +172,8 @@ fn next_tokens(workload: &Workload, input_ids: Vec<u32>) -> Result<Batch> {
         classes: Vec::new(),
         anchors: 0,
         scores: Vec::new(),
+        advantages: Vec::new(),
+        old_log_probs: Vec::new(),
         input_ids,
     })
 }

@@ -125,12 +125,16 @@ impl Session {
 
     /// `files`: `{ name, bytes }[]`
     pub async fn load_adapter(&mut self, files: Array) -> Result<(), JsValue> {
-        let mut read = Vec::new();
-        for file in files.iter() {
-            let name = get(&file, "name")?.as_string().unwrap_or_default();
-            read.push(OutputFile { name, bytes: Uint8Array::new(&get(&file, "bytes")?).to_vec() });
-        }
-        self.core.load_adapter(&read).map_err(error::to_js)
+        self.core.load_adapter(&output_files(&files)?).map_err(error::to_js)
+    }
+
+    /// `files`: `{ name, bytes }[]` of an adapter that `grpo.reward` "reward_model" asks, or one zip of them.
+    pub fn open_reward_model(&mut self, files: Array) -> Result<(), JsValue> {
+        self.core.open_reward_model(&output_files(&files)?).map_err(error::to_js)
+    }
+
+    pub fn close_reward_model(&mut self) {
+        self.core.close_reward_model();
     }
 
     pub fn has_adapter(&self) -> bool {
@@ -183,6 +187,14 @@ impl Session {
             None => Ok(()),
         }
     }
+}
+
+fn output_files(files: &Array) -> Result<Vec<OutputFile>, JsValue> {
+    let read = |file: JsValue| -> Result<OutputFile, JsValue> {
+        let name = get(&file, "name")?.as_string().unwrap_or_default();
+        Ok(OutputFile { name, bytes: Uint8Array::new(&get(&file, "bytes")?).to_vec() })
+    };
+    files.iter().map(read).collect()
 }
 
 fn get(object: &JsValue, key: &str) -> JsResult {

@@ -123,10 +123,10 @@ fn columns_are_mapped_by_hand() {
         wrong(missing),
         "recipe: data.mapping is {\"text\": \"body\"}, but the file's columns are question, answer, who, text"
     );
-    let half = ColumnMapping { prompt: Some("question".into()), ..Default::default() };
+    let half = ColumnMapping { completion: Some("answer".into()), ..Default::default() };
     assert!(
         wrong(half)
-            .contains("a mapping of prompt, but it must map text (and label), or prompt and completion")
+            .contains("a mapping of completion, but it must map text (and label), or prompt (and answer), or prompt and completion")
     );
     assert!(wrong(ColumnMapping::default()).contains("data.mapping is empty"));
 }

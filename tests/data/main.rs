@@ -7,6 +7,7 @@
 //! - `classification`: texts with labels.
 //! - `curation`: what is found in a file, and the fixes.
 //! - `preference`: rows with chosen and rejected answers, or with rated ones.
+//! - `prompts`: rows that the model answers itself.
 
 use loralet::data::*;
 use loralet::recipe::Objective;
@@ -19,6 +20,7 @@ mod encoding;
 mod files;
 mod masks;
 mod preference;
+mod prompts;
 mod templates;
 mod tokens;
 

@@ -146,7 +146,7 @@ fn the_objective_must_suit_the_rows() {
          kto or reward"
     );
     assert!(said(rated, Objective::Dpo).ends_with("for which it must be kto"));
-    assert!(said(chat, Objective::Dpo).ends_with("for which it must be text or sft"));
+    assert!(said(chat, Objective::Dpo).ends_with("for which it must be text or sft or grpo"));
     for (line, objective) in
         [(pairs, Objective::Dpo), (pairs, Objective::Kto), (rated, Objective::Kto), (chat, Objective::Sft)]
     {

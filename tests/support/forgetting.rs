@@ -118,6 +118,7 @@ fn examples(fixture: &Value) -> Vec<Example> {
             preference: None,
             class: None,
             contrast: None,
+            task: None,
         }
     };
     fixture["rows"].as_array().unwrap().iter().map(example).collect()

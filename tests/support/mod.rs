@@ -6,6 +6,7 @@
 
 pub mod embedding;
 pub mod forgetting;
+pub mod grpo;
 pub mod kernels;
 pub mod preference;
 pub mod score;
@@ -226,6 +227,8 @@ fn batch(recorded: &Value) -> Batch {
         classes: Vec::new(),
         anchors: 0,
         scores: Vec::new(),
+        advantages: Vec::new(),
+        old_log_probs: Vec::new(),
     }
 }
 

@@ -187,6 +187,7 @@ fn example(answer: Sequence, preference: Preference) -> Example {
         preference: Some(preference),
         class: None,
         contrast: None,
+        task: None,
     }
 }
 

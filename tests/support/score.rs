@@ -306,7 +306,16 @@ fn pairs(expected: &Value) -> Vec<Example> {
 
 fn example(input_ids: Vec<u32>, preference: Option<Preference>) -> Example {
     let loss_mask = vec![false; input_ids.len()];
-    Example { input_ids, loss_mask, row: 0, truncated: false, preference, class: None, contrast: None }
+    Example {
+        input_ids,
+        loss_mask,
+        row: 0,
+        truncated: false,
+        preference,
+        class: None,
+        contrast: None,
+        task: None,
+    }
 }
 
 fn input(batch: &Batch) -> Input<'_> {

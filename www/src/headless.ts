@@ -19,6 +19,8 @@ interface Job {
   adapter: RemoteFile[];
   data: RemoteFile | null;
   probe: RemoteFile | null;
+  /** The adapter of a reward model; empty for none. */
+  reward_model: RemoteFile[];
   recipe: unknown;
   tasks: Task[];
 }
@@ -74,10 +76,10 @@ async function openInputs(client: TrainerClient, job: Job, recipe: Recipe, emit:
     emit({ event: 'data', data: report });
   }
   if (job.probe) await client.openProbe(job.probe.name, await bytesOf(job.probe));
-  if (job.adapter.length > 0) {
-    const adapter = job.adapter.map(async (file) => ({ name: file.name, bytes: await bytesOf(file) }));
-    await client.loadAdapter(await Promise.all(adapter));
-  }
+  const adapter = (files: RemoteFile[]) =>
+    Promise.all(files.map(async (file) => ({ name: file.name, bytes: await bytesOf(file) })));
+  if (job.reward_model.length > 0) await client.openRewardModel(await adapter(job.reward_model));
+  if (job.adapter.length > 0) await client.loadAdapter(await adapter(job.adapter));
 }
 
 async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: Emit): Promise<void> {

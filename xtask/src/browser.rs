@@ -30,6 +30,7 @@ pub struct Job {
     adapter: Vec<Value>,
     data: Option<Value>,
     probe: Option<Value>,
+    reward_model: Vec<Value>,
     recipe: Value,
     tasks: Vec<Value>,
     files: JobFiles,
@@ -56,6 +57,12 @@ impl Job {
     /// A file to measure forgetting by, in place of the built-in text.
     pub fn probe(mut self, file: Option<&(String, PathBuf)>) -> Self {
         self.probe = file.map(|file| self.input(file));
+        self
+    }
+
+    /// An adapter that sampled answers are rewarded by.
+    pub fn reward_model(mut self, files: &[(String, PathBuf)]) -> Self {
+        self.reward_model = files.iter().map(|file| self.input(file)).collect();
         self
     }
 
@@ -111,6 +118,7 @@ impl Job {
         let server = Server::start(0, self.files)?;
         let job = json!({
             "device": self.device, "model": self.model, "adapter": self.adapter, "data": self.data, "probe": self.probe,
+            "reward_model": self.reward_model,
             "recipe": self.recipe, "tasks": self.tasks,
         });
         let modules = format!("{}/", paths::www().join("node_modules").display());

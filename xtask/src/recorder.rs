@@ -66,6 +66,7 @@ impl Recorder {
                 let (rows, tokens) = (&data["rows"], &data["tokens"]);
                 let classes = data["classes"].as_array().map_or(0, Vec::len);
                 let learned = match classes {
+                    0 if data["shape"] == "prompts" => "answered by the model itself".into(),
                     0 if data["trained_tokens"] == 0 => "compared as whole texts".into(),
                     0 => format!("{} of them trained", data["trained_tokens"]),
                     _ => format!("{classes} classes"),
@@ -187,10 +188,17 @@ impl Recorder {
             if let Some(spearman) = found["spearman"].as_f64() {
                 validation += &format!(", Spearman {spearman:.3}");
             }
+            if let Some(reward) = evaluation["rollout"]["reward"].as_f64() {
+                validation = format!(", validation reward {reward:.3}");
+            }
             if let Some(probe) = report["probe_loss"].as_f64() {
                 validation += &format!(", probe {probe:.4}");
             }
-            bar.set(step, format!("loss {:.4}{validation}, {speed:.0} tokens/s", decimal("loss")));
+            let learned = match report["rollout"]["reward"].as_f64() {
+                Some(reward) => format!("reward {reward:.3}"),
+                None => format!("loss {:.4}", decimal("loss")),
+            };
+            bar.set(step, format!("{learned}{validation}, {speed:.0} tokens/s"));
         }
         self.steps.push(report.clone());
         Ok(())

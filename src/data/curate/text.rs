@@ -51,6 +51,10 @@ fn each(content: &RowContent, on_text: &mut impl FnMut(&str)) {
         }
         RowContent::Unpaired { answer, .. } => each(answer, on_text),
         RowContent::Sentences { texts, .. } => texts.iter().for_each(|text| on_text(text)),
+        RowContent::Prompt(task) => {
+            task.prompt.iter().for_each(|message| on_text(&message.content));
+            task.answer.iter().for_each(|answer| on_text(answer));
+        }
     }
 }
 
@@ -72,5 +76,9 @@ pub fn each_mut(content: &mut RowContent, on_text: &mut impl FnMut(&mut String))
         }
         RowContent::Unpaired { answer, .. } => each_mut(answer, on_text),
         RowContent::Sentences { texts, .. } => texts.iter_mut().for_each(on_text),
+        RowContent::Prompt(task) => {
+            task.prompt.iter_mut().for_each(|message| on_text(&mut message.content));
+            task.answer.iter_mut().for_each(on_text);
+        }
     }
 }

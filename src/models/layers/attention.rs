@@ -1,7 +1,7 @@
 use super::linear::Linear;
 use super::rotary::Rotation;
 use crate::kernels::{attention::causal_attention, matmul::matmul, softmax::softmax};
-use crate::models::{Input, float_tensor};
+use crate::models::{Input, float_tensor, int_tensor};
 use burn::tensor::{Device, Tensor};
 
 /// Grouped-query self-attention (<https://arxiv.org/abs/2305.13245>).
@@ -32,6 +32,14 @@ impl KeyValueCache {
         self.len() == 0
     }
 
+    /// Keeps these sequences, in this order; one named twice is there twice.
+    pub fn select(&mut self, sequences: &[u32]) {
+        self.keys_values = self.keys_values.take().map(|(keys, values)| {
+            let sequences = int_tensor(sequences, &keys.device());
+            (keys.select(0, sequences.clone()), values.select(0, sequences))
+        });
+    }
+
     fn extend(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let (keys, values) = match self.keys_values.take() {
             None => (keys, values),
@@ -60,23 +68,29 @@ impl Attention {
         self.output(causal_attention(q, k, v, first_keys.clone(), seq))
     }
 
-    /// Continues one sequence whose earlier keys and values are in the cache.
+    /// Continues sequences whose earlier keys and values are in the cache.
     ///
     /// # Shapes
-    /// - x, output: `[seq, hidden]`
+    /// - x, output: `[batch * seq, hidden]`
     /// - mask: `[1, 1, seq, past + seq]`, added to the scores; `None` when every key may be seen
     pub fn forward_cached(
         &self,
         x: Tensor<2>,
+        batch: usize,
         rotation: &Rotation,
         mask: Option<&Tensor<4>>,
         cache: &mut KeyValueCache,
     ) -> Tensor<2> {
-        let heads = |x: Tensor<3>| x.swap_dims(0, 1).unsqueeze_dim::<4>(0); // [1, heads, seq, head_dim]
+        let tokens = x.dims()[0];
+        // [batch, heads, seq, head_dim]
+        let heads = |x: Tensor<3>| {
+            let [_, heads, head_dim] = x.dims();
+            x.reshape([batch, tokens / batch, heads, head_dim]).swap_dims(1, 2)
+        };
         let [q, k, v] = self.project(x, rotation).map(heads);
         let (k, v) = cache.extend(k, v);
-        let context = attend(q, k, v, mask).squeeze_dim::<3>(0);
-        self.output(context.swap_dims(0, 1))
+        let context = attend(q, k, v, mask).swap_dims(1, 2);
+        self.output(context.reshape([tokens, self.num_attention_heads, self.head_dim]))
     }
 
     /// Queries, scaled, keys and values, each `[tokens, heads, head_dim]`.

@@ -4,6 +4,7 @@ import { data } from './data.js';
 import { model } from './model.js';
 import { network } from './network.js';
 import { recipe } from './recipe.js';
+import { rewardModel } from './reward-model.js';
 import { trainer } from './trainer.js';
 import { restartTrainer, training } from './training.js';
 import type { DeviceChoice } from '../types.js';
@@ -44,6 +45,7 @@ async function startTrainer(device: DeviceChoice): Promise<void> {
 export async function useModel(opening: Promise<boolean>): Promise<void> {
   if (!(await opening)) return;
   compare.clear();
+  rewardModel.forget();
   await training.reset();
   await data.reread();
 }

@@ -52,7 +52,8 @@ class DataStore extends Store {
     try {
       const client = await trainer.client();
       let summary = await client.openData(name, bytes, recipe.value);
-      const objective = objectiveFor(summary.report.shape, recipe.value.objective);
+      const same = name === this.open?.name;
+      const objective = objectiveFor(summary.report.shape, recipe.value.objective, same);
       if (objective !== recipe.value.objective) {
         recipe.set('objective', objective, false);
         summary = await client.openData(name, bytes, recipe.value);
@@ -75,8 +76,8 @@ class DataStore extends Store {
   }
 }
 
-/** The objective that learns from rows of a shape; the present one where several do. */
-function objectiveFor(shape: DataShape, present: Objective): Objective {
+/** The objective that learns from rows of a shape; the present one where several do. `same` is whether the file was open before. */
+function objectiveFor(shape: DataShape, present: Objective, same: boolean): Objective {
   switch (shape) {
     case 'text':
       // There is no assistant to learn from: every token is a target.
@@ -94,7 +95,9 @@ function objectiveFor(shape: DataShape, present: Objective): Objective {
     case 'messages':
     case 'share_gpt':
     case 'alpaca':
-      return 'sft';
+      return present === 'grpo' && same ? 'grpo' : 'sft';
+    case 'prompts':
+      return 'grpo';
   }
 }
 

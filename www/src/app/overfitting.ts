@@ -9,7 +9,8 @@ export function overfitting(reports: StepReport[]): string | null {
   const places = reports.flatMap((report, place) => (report.evaluation ? [place] : []));
   const validation = (place: number) => reports[place]?.evaluation?.loss ?? Number.POSITIVE_INFINITY;
   const [first, ...rest] = places;
-  if (first === undefined) return null;
+  // Of sampled answers the loss in training says nothing.
+  if (first === undefined || reports[0]?.rollout) return null;
   const best = rest.reduce((low, place) => (validation(place) < validation(low) ? place : low), first);
   const after = places.filter((place) => place > best);
   const now = after.at(-1);

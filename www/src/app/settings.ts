@@ -4,8 +4,8 @@ export interface Field {
   path: string;
   label: string;
   help: string;
-  kind: 'number' | 'integer' | 'optional_integer' | 'toggle' | 'select' | 'modules';
-  /** What an empty optional number means. */
+  kind: 'number' | 'integer' | 'optional_integer' | 'optional_text' | 'toggle' | 'select' | 'modules';
+  /** What an empty optional value means. */
   empty?: string;
   options?: { value: string; label: string }[];
 }
@@ -144,7 +144,7 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'objective',
     label: 'Objective',
-    help: 'What the loss is; it follows from the data, and pairs of answers leave a choice: DPO, ORPO, KTO or a reward model.',
+    help: 'What the loss is; it follows from the data, and some leave a choice: pairs of answers can train DPO, ORPO, KTO or a reward model, and questions with answers GRPO.',
     kind: 'select',
     options: [
       { value: 'text', label: 'Text: every token' },
@@ -152,6 +152,7 @@ export const MORE_FIELDS: Field[] = [
       { value: 'dpo', label: 'DPO: pairs, against the base model' },
       { value: 'orpo', label: 'ORPO: pairs, without a reference' },
       { value: 'kto', label: 'KTO: rated answers' },
+      { value: 'grpo', label: 'GRPO: answers of its own, by a reward' },
       { value: 'classify', label: 'Classify: the label of a text' },
       { value: 'reward', label: 'Reward model: pairs, a score an answer' },
       { value: 'contrastive', label: 'Contrastive: texts that belong together' },
@@ -192,6 +193,77 @@ export const MORE_FIELDS: Field[] = [
     options: [
       { value: 'sigmoid', label: 'Sigmoid (DPO)' },
       { value: 'ipo', label: 'IPO' },
+    ],
+  },
+  {
+    path: 'grpo.reward',
+    label: 'Reward',
+    help: 'For GRPO: what an answer earns; the model learns from those that earn more than its other answers to the same prompt.',
+    kind: 'select',
+    options: [
+      { value: 'exact_match', label: 'The row’s answer, exactly' },
+      { value: 'regex', label: 'A pattern is found in it' },
+      { value: 'length', label: 'About so many words' },
+      { value: 'reward_model', label: 'A reward model’s number' },
+    ],
+  },
+  {
+    path: 'grpo.pattern',
+    label: 'Pattern',
+    help: 'For GRPO with a pattern: the regular expression to find in a good answer, like ^Yes for answers that begin so.',
+    kind: 'optional_text',
+    empty: 'none',
+  },
+  {
+    path: 'grpo.target_length',
+    label: 'Words of an answer',
+    help: 'For GRPO with a length: an answer of so many words earns 1, and less the further it is from that.',
+    kind: 'integer',
+  },
+  {
+    path: 'grpo.num_generations',
+    label: 'Answers to a prompt',
+    help: 'For GRPO: so many answers are sampled and compared with each other; more make steadier and slower steps.',
+    kind: 'integer',
+  },
+  {
+    path: 'grpo.max_completion_length',
+    label: 'Longest answer',
+    help: 'For GRPO: an answer is cut after so many tokens; sampling takes most of the time.',
+    kind: 'integer',
+  },
+  {
+    path: 'grpo.temperature',
+    label: 'Sampling temperature',
+    help: 'For GRPO: higher makes the answers differ more; where all earn the same there is nothing to learn.',
+    kind: 'number',
+  },
+  {
+    path: 'grpo.beta',
+    label: 'Held to the base (GRPO)',
+    help: 'For GRPO: weight of a penalty for answers that the base finds unlikely, against tricks that only please the reward; 0 is off.',
+    kind: 'number',
+  },
+  {
+    path: 'grpo.epsilon',
+    label: 'Clip',
+    help: 'For GRPO: how far a word’s probability may move, as a share, before an update stops following it.',
+    kind: 'number',
+  },
+  {
+    path: 'grpo.num_iterations',
+    label: 'Steps on the same answers',
+    help: 'For GRPO: more than 1 learns several times from answers before sampling new ones, which saves time.',
+    kind: 'integer',
+  },
+  {
+    path: 'grpo.loss_type',
+    label: 'GRPO loss',
+    help: 'For GRPO: DAPO weighs every token of a step alike, the original every answer, so that tokens of long ones weigh less.',
+    kind: 'select',
+    options: [
+      { value: 'dapo', label: 'DAPO: by tokens' },
+      { value: 'grpo', label: 'GRPO: by answers' },
     ],
   },
   {

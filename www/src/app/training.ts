@@ -7,6 +7,7 @@ import { data } from './data.js';
 import { model } from './model.js';
 import { probe } from './probe.js';
 import { recipe } from './recipe.js';
+import { rewardModel } from './reward-model.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
 
@@ -216,6 +217,7 @@ export async function restartTrainer(): Promise<void> {
   }
   await model.reopen();
   await probe.reopen();
+  await rewardModel.reopen();
   await data.reread();
 }
 

@@ -9,7 +9,7 @@ const HEIGHT = 280;
 /** Weight of the past in the smoothed line. */
 const SMOOTHING = 0.75;
 
-/** Training and validation loss over the steps, live, and the loss on general text. */
+/** Training and validation loss over the steps, live, or the rewards of sampled answers; and the loss on general text. */
 @customElement('loss-chart')
 export class LossChart extends LitElement {
   static override styles = [
@@ -69,29 +69,38 @@ export class LossChart extends LitElement {
 
   override render() {
     const last = this.reports.at(-1);
-    const text = last ? `Training loss ${loss(last.loss)} at step ${last.step}` : 'No steps yet';
-    return html`<div class="chart" role="img" aria-label=${`Loss over steps. ${text}.`}></div>`;
+    const what = last?.rollout ? 'reward' : 'loss';
+    const text = last ? `Training ${what} ${loss(trained(last))} at step ${last.step}` : 'No steps yet';
+    const over = last?.rollout ? 'Reward' : 'Loss';
+    return html`<div class="chart" role="img" aria-label=${`${over} over steps. ${text}.`}></div>`;
   }
 
   protected override updated(changed: PropertyValues): void {
     const probed = this.reports.some((report) => report.base_probe_loss !== null);
-    if (!this.plot || changed.has('totalSteps') || this.plot.series[4]?.show !== probed) this.draw();
-    else this.plot.setData(this.series());
+    const label = this.labels()[0];
+    const drawn = this.plot?.series[4]?.show === probed && this.plot.series[1]?.label === label;
+    if (!drawn || changed.has('totalSteps')) this.draw();
+    else this.plot?.setData(this.series());
     // Without a cursor the legend tells the last step.
     if (this.plot?.cursor.idx == null && this.reports.length > 0)
       this.plot?.setLegend({ idx: this.reports.length - 1 });
+  }
+
+  private labels(): [string, string] {
+    return this.reports[0]?.rollout ? ['Reward', 'Validation reward'] : ['Training', 'Validation'];
   }
 
   private series(): uPlot.AlignedData {
     let smooth: number | null = null;
     return [
       this.reports.map((report) => report.step),
-      this.reports.map((report) => report.loss),
+      this.reports.map(trained),
       this.reports.map(
         (report) =>
-          (smooth = smooth === null ? report.loss : SMOOTHING * smooth + (1 - SMOOTHING) * report.loss),
+          (smooth =
+            smooth === null ? trained(report) : SMOOTHING * smooth + (1 - SMOOTHING) * trained(report)),
       ),
-      this.reports.map((report) => report.evaluation?.loss ?? null),
+      this.reports.map((report) => report.evaluation?.rollout?.reward ?? report.evaluation?.loss ?? null),
       this.reports.map((report) => report.probe_loss ?? report.base_probe_loss),
     ];
   }
@@ -127,7 +136,7 @@ export class LossChart extends LitElement {
         series: [
           { label: 'Step' },
           {
-            label: 'Training',
+            label: this.labels()[0],
             stroke: color('--accent'),
             alpha: 0.35,
             width: 1.5,
@@ -135,14 +144,14 @@ export class LossChart extends LitElement {
             value,
           },
           {
-            label: 'Training, smoothed',
+            label: `${this.labels()[0]}, smoothed`,
             stroke: color('--accent'),
             width: 2.5,
             points: { show: false },
             value,
           },
           {
-            label: 'Validation',
+            label: this.labels()[1],
             stroke: color('--second'),
             width: 2.5,
             spanGaps: true,
@@ -177,4 +186,9 @@ export class LossChart extends LitElement {
     probe.remove();
     return resolved;
   }
+}
+
+/** What the objective is about: the loss, or what sampled answers earned. */
+function trained(report: StepReport): number {
+  return report.rollout?.reward ?? report.loss;
 }

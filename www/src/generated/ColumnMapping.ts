@@ -3,9 +3,9 @@
 /**
  * Which column of the file plays which part, for files whose columns have other names.
  *
- * Name `text` (with `label` where texts have a class), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
+ * Name `text` (with `label` where texts have a class), or `prompt` (with `answer` where there is one), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
  * or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
  * (with `prompt` where there is one), or `anchor` and `positive` (with `negative` where there is one), or `sentence1`,
  * `sentence2` and `score`. `system` goes with conversations and answers.
  */
-export type ColumnMapping = { text: string | null, prompt: string | null, completion: string | null, messages: string | null, instruction: string | null, input: string | null, output: string | null, chosen: string | null, rejected: string | null, label: string | null, system: string | null, anchor: string | null, positive: string | null, negative: string | null, sentence1: string | null, sentence2: string | null, score: string | null, };
+export type ColumnMapping = { text: string | null, prompt: string | null, completion: string | null, messages: string | null, instruction: string | null, input: string | null, output: string | null, chosen: string | null, rejected: string | null, label: string | null, system: string | null, anchor: string | null, positive: string | null, negative: string | null, sentence1: string | null, sentence2: string | null, score: string | null, answer: string | null, };

@@ -3,4 +3,4 @@
 /**
  * How the rows of a file are laid out.
  */
-export type DataShape = "text" | "prompt_completion" | "messages" | "share_gpt" | "alpaca" | "preference" | "unpaired_preference" | "classification" | "text_pairs" | "scored_pairs";
+export type DataShape = "text" | "prompt_completion" | "messages" | "share_gpt" | "alpaca" | "preference" | "unpaired_preference" | "classification" | "text_pairs" | "scored_pairs" | "prompts";

@@ -3,13 +3,15 @@ import type { ClassificationMetrics } from "./ClassificationMetrics";
 import type { EmbeddingMetrics } from "./EmbeddingMetrics";
 import type { PreferenceMetrics } from "./PreferenceMetrics";
 import type { RewardMetrics } from "./RewardMetrics";
+import type { RolloutMetrics } from "./RolloutMetrics";
 
 /**
  * Loss over held-out rows.
  */
 export type Evaluation = { 
 /**
- * The objective's mean loss; of `text` and `sft`, cross-entropy over target tokens, in nats.
+ * The objective's mean loss; of `text` and `sft`, cross-entropy over target tokens, in nats; of `grpo` the mean reward
+ * with its sign turned, so that lower is better here too.
  */
 loss: number, 
 /**
@@ -33,10 +35,14 @@ reward: RewardMetrics | null,
  */
 embedding: EmbeddingMetrics | null, 
 /**
+ * With the objective `grpo`: of answers sampled to the held-out prompts.
+ */
+rollout: RolloutMetrics | null, 
+/**
  * With `eval.probe`: mean token loss of the forgetting probe.
  */
 probe_loss: number | null, 
 /**
- * Target tokens scored; tokens read, where whole texts are judged or compared.
+ * Target tokens scored, or sampled; tokens read, where whole texts are judged or compared.
  */
 tokens: number, examples: number, };

@@ -3,4 +3,4 @@
 /**
  * What the loss is.
  */
-export type Objective = "text" | "sft" | "dpo" | "orpo" | "kto" | "classify" | "reward" | "contrastive";
+export type Objective = "text" | "sft" | "dpo" | "orpo" | "kto" | "grpo" | "classify" | "reward" | "contrastive";

@@ -4,10 +4,11 @@ import type { ContrastiveRecipe } from "./ContrastiveRecipe";
 import type { DataRecipe } from "./DataRecipe";
 import type { DeviceChoice } from "./DeviceChoice";
 import type { EvalRecipe } from "./EvalRecipe";
+import type { GrpoRecipe } from "./GrpoRecipe";
 import type { LoraRecipe } from "./LoraRecipe";
 import type { Method } from "./Method";
 import type { Objective } from "./Objective";
 import type { PreferenceRecipe } from "./PreferenceRecipe";
 import type { TrainRecipe } from "./TrainRecipe";
 
-export type Recipe = { objective: Objective, method: Method, lora: LoraRecipe, train: TrainRecipe, preference: PreferenceRecipe, contrastive: ContrastiveRecipe, eval: EvalRecipe, data: DataRecipe, device: DeviceChoice, base_dtype: BaseDtype, };
+export type Recipe = { objective: Objective, method: Method, lora: LoraRecipe, train: TrainRecipe, preference: PreferenceRecipe, grpo: GrpoRecipe, contrastive: ContrastiveRecipe, eval: EvalRecipe, data: DataRecipe, device: DeviceChoice, base_dtype: BaseDtype, };

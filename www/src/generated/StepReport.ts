@@ -2,6 +2,7 @@
 import type { Evaluation } from "./Evaluation";
 import type { PreferenceMetrics } from "./PreferenceMetrics";
 import type { RewardMetrics } from "./RewardMetrics";
+import type { RolloutMetrics } from "./RolloutMetrics";
 
 /**
  * What one optimizer step did. One line of `metrics.jsonl`.
@@ -31,6 +32,10 @@ accuracy: number | null,
  * With the objective `reward`.
  */
 reward: RewardMetrics | null, 
+/**
+ * With the objective `grpo`.
+ */
+rollout: RolloutMetrics | null, 
 /**
  * With `train.kl_to_base`: mean KL(base ‖ tuned) over the step's target tokens, in nats; `loss` is without it.
  */

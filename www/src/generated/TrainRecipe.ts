@@ -15,7 +15,8 @@ epochs: number,
  */
 max_steps: number | null, 
 /**
- * Rows in a micro-batch. Default 4.
+ * Rows in a micro-batch; of `grpo` the prompts, to which answers are sampled, and the answers learned from at a time.
+ * Default 4.
  */
 batch_size: number, 
 /**

@@ -51,6 +51,8 @@ export class DataPreview extends LitElement {
     `,
   ];
   @property({ attribute: false }) rows: PreviewRow[] = [];
+  /** The model writes the answers itself. */
+  @property({ type: Boolean }) asked = false;
 
   override render() {
     const labelled = this.rows.some((row) => row.label !== null);
@@ -58,11 +60,13 @@ export class DataPreview extends LitElement {
     return html`<h3>The first rows, as the model sees them</h3>
       <p class="small muted">
         ${
-          compared
-            ? html`It learns to bring texts that belong together near each other, and others apart.`
-            : labelled
-              ? html`It reads the text and learns to find its <span class="key">label</span>.`
-              : html`It learns to write what is <span class="key">highlighted</span>; the rest is only read.`
+          this.asked
+            ? html`It answers each prompt several times, and learns from what its answers earn.`
+            : compared
+              ? html`It learns to bring texts that belong together near each other, and others apart.`
+              : labelled
+                ? html`It reads the text and learns to find its <span class="key">label</span>.`
+                : html`It learns to write what is <span class="key">highlighted</span>; the rest is only read.`
         }
       </p>
       <div data-test="preview">${this.rows.slice(0, SHOWN).map((row) => this.row(row))}</div>
@@ -81,7 +85,7 @@ export class DataPreview extends LitElement {
       <figcaption>
         Line ${row.line}${row.verdict ? `, ${row.verdict}` : nothing}:
         ${plural(row.tokens, 'token')}${
-          row.label === null ? `, ${row.trained_tokens} learned` : nothing
+          row.label === null && !this.asked ? `, ${row.trained_tokens} learned` : nothing
         }${row.truncated ? ', cut' : nothing}${
           row.label === null ? nothing : html` <span class="key" data-test="label">${row.label}</span>`
         }

@@ -96,7 +96,9 @@ export class DataReport extends LitElement {
               ? html`, in ${plural(report.classes.length, 'class', 'classes')}`
               : report.trained_tokens > 0
                 ? html`, of which ${count(report.trained_tokens)} (${share} %) are learned`
-                : html`, in texts that are compared as wholes`
+                : report.shape === 'prompts'
+                  ? html`, which the model answers itself`
+                  : html`, in texts that are compared as wholes`
           }.
           A row has ${report.length_min} to ${report.length_max} tokens, mostly about ${report.length_median}.
         </p>

@@ -3,6 +3,7 @@ import { customElement } from 'lit/decorators.js';
 import { useData } from '../app/app.js';
 import { data } from '../app/data.js';
 import { model } from '../app/model.js';
+import { recipe } from '../app/recipe.js';
 import { MORE_FIELDS } from '../app/settings.js';
 import type { DataReport } from '../types.js';
 import type { Sample } from '../app/samples.js';
@@ -59,7 +60,7 @@ export class DataSection extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, data, model, training);
+    new Watch(this, data, model, training, recipe);
   }
 
   override render() {
@@ -80,7 +81,10 @@ export class DataSection extends LitElement {
         data.open
           ? html`<data-report .report=${data.open.summary.report} ?disabled=${disabled}></data-report>
               ${this.objective(data.open.summary.report, disabled)}
-              <data-preview .rows=${data.open.summary.preview}></data-preview>`
+              <data-preview
+                .rows=${data.open.summary.preview}
+                ?asked=${recipe.loaded && recipe.value.objective === 'grpo'}
+              ></data-preview>`
           : nothing
       }
     `;

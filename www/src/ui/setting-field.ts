@@ -101,6 +101,20 @@ export class SettingField extends LitElement {
             ?disabled=${this.disabled}
             @change=${this.numberChanged}
           />`;
+      case 'optional_text':
+        return html`<label for="control">${label}</label>
+          <input
+            id="control"
+            name=${path}
+            autocomplete="off"
+            spellcheck="false"
+            .value=${value === null ? '' : String(value)}
+            placeholder=${this.field.empty ?? ''}
+            aria-describedby=${invalid ? 'problem help' : 'help'}
+            aria-invalid=${invalid}
+            ?disabled=${this.disabled}
+            @change=${(event: Event) => recipe.set(path, (event.target as HTMLInputElement).value || null)}
+          />`;
       case 'toggle':
         return html`<div class="toggle">
           <input

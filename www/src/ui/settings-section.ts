@@ -6,6 +6,7 @@ import { MAIN_FIELDS, MORE_FIELDS } from '../app/settings.js';
 import { Watch, sentence } from '../app/store.js';
 import { training } from '../app/training.js';
 import './probe-file.js';
+import './reward-model-file.js';
 import './setting-field.js';
 import { shared } from './styles.js';
 
@@ -59,6 +60,7 @@ export class SettingsSection extends LitElement {
         <summary>More settings</summary>
         ${fields(MORE_FIELDS)}
         <probe-file></probe-file>
+        <reward-model-file></reward-model-file>
       </details>
       <details data-test="recipe">
         <summary>Recipe as JSON</summary>

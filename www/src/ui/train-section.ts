@@ -162,6 +162,8 @@ export class TrainSection extends LitElement {
     const validation = reports.findLast((report) => report.evaluation !== null)?.evaluation;
     const classes = validation?.classification;
     const found = validation?.embedding;
+    const rollout = last?.rollout;
+    const earned = validation?.rollout;
     const step = last?.step ?? 0;
     const gap = overfitting(reports);
     const forgot = forgetting(reports);
@@ -169,8 +171,14 @@ export class TrainSection extends LitElement {
       <progress max=${plan.total_steps} .value=${step} aria-label="Steps done"></progress>
       <dl class="tiles" data-test="tiles">
         ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
-        ${tile('Training loss', last ? loss(last.loss) : '–')}
-        ${tile('Validation loss', validation ? loss(validation.loss) : '–')}
+        ${rollout ? nothing : tile('Training loss', last ? loss(last.loss) : '–')}
+        ${rollout ? nothing : tile('Validation loss', validation ? loss(validation.loss) : '–')}
+        ${rollout ? tile('Reward', `${loss(rollout.reward)} ± ${loss(rollout.reward_std)}`) : nothing}
+        ${earned ? tile('Validation reward', loss(earned.reward)) : nothing}
+        ${rollout ? tile('Tokens an answer', rollout.completion_length.toFixed(1)) : nothing}
+        ${rollout ? tile('Nothing to compare', percent(rollout.frac_reward_zero_std)) : nothing}
+        ${rollout?.kl != null ? tile('KL to the base', loss(rollout.kl)) : nothing}
+        ${rollout?.clip_ratio != null ? tile('Clipped', percent(rollout.clip_ratio)) : nothing}
         ${forgot ? tile('Forgetting probe', `${loss(forgot.now)} (${signed(forgot.rise)})`) : nothing}
         ${validation?.preference ? tile('Reward margin', loss(validation.preference.rewards_margin)) : nothing}
         ${last?.accuracy != null ? tile('Training accuracy', percent(last.accuracy)) : nothing}

@@ -137,6 +137,15 @@ export class TrainerClient {
     return this.call('close_probe', {});
   }
 
+  /** An adapter, or one zip of its files, that sampled answers are rewarded by from the next run on. */
+  openRewardModel(files: AdapterFile[]): Promise<null> {
+    return this.call('open_reward_model', { files });
+  }
+
+  closeRewardModel(): Promise<null> {
+    return this.call('close_reward_model', {});
+  }
+
   /** Plans the run and starts the loop, which the worker owns. */
   begin(recipe: Recipe, handlers: TrainHandlers, options: LoopOptions = {}): Promise<Plan> {
     this.newRun(handlers);

@@ -26,6 +26,8 @@ declare module 'loralet-wasm/loralet.js' {
     open_data(file_name: string, bytes: Uint8Array, recipe: t.Recipe): t.DataSummary;
     open_probe(file_name: string, bytes: Uint8Array): t.ProbeSummary;
     close_probe(): void;
+    open_reward_model(files: t.AdapterFile[]): void;
+    close_reward_model(): void;
     begin(recipe: t.Recipe): Promise<t.Plan>;
     step(): Promise<t.StepReport>;
     evaluate(): Promise<t.Evaluation>;

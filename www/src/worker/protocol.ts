@@ -42,6 +42,8 @@ interface Calls {
   open_data: { carries: { fileName: string; bytes: Uint8Array; recipe: Recipe }; answers: DataSummary };
   open_probe: { carries: { fileName: string; bytes: Uint8Array }; answers: ProbeSummary };
   close_probe: { carries: object; answers: null };
+  open_reward_model: { carries: { files: AdapterFile[] }; answers: null };
+  close_reward_model: { carries: object; answers: null };
   begin: { carries: { recipe: Recipe; options: LoopOptions }; answers: Plan };
   resume_from: { carries: { checkpoint: Uint8Array; options: LoopOptions }; answers: Plan };
   pause: { carries: object; answers: null };

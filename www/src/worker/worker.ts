@@ -66,6 +66,16 @@ async function answer(request: Request): Promise<Answered> {
         session.close_probe();
         return { value: null };
       });
+    case 'open_reward_model':
+      return exclusive(async (session) => {
+        session.open_reward_model(request.files);
+        return { value: null };
+      });
+    case 'close_reward_model':
+      return exclusive(async (session) => {
+        session.close_reward_model();
+        return { value: null };
+      });
     case 'begin':
       return exclusive(async (session) => {
         const plan = await session.begin(request.recipe);

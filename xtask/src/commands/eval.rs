@@ -20,12 +20,15 @@ pub struct Eval {
     adapter: Option<PathBuf>,
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// What the loss is: text, sft, dpo, orpo, kto, classify, reward or contrastive [default: the recipe's]
+    /// What the loss is: text, sft, dpo, orpo, kto, grpo, classify, reward or contrastive [default: the recipe's]
     #[arg(long)]
     objective: Option<String>,
     /// Text, or questions with answers, to measure forgetting by, in place of the built-in text
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
+    /// The adapter of a reward model, for the objective grpo with grpo.reward=reward_model
+    #[arg(long, value_name = "FOLDER")]
+    reward_model: Option<PathBuf>,
     #[command(flatten)]
     recipe: RecipeArguments,
 }
@@ -35,6 +38,7 @@ impl Eval {
         progress::be_quiet();
         let data = inputs::file(&self.data, "data file")?;
         let probe = self.probe.as_deref().map(|path| inputs::file(path, "probe")).transpose()?;
+        let reward_model = self.reward_model.as_deref().map(inputs::adapter).transpose()?.unwrap_or_default();
         let adapter = self.adapter.as_deref().map(inputs::adapter).transpose()?.unwrap_or_default();
         let mut recipe = inputs::recipe(self.recipe.recipe.as_deref(), &self.recipe.set)?;
         if let Some(objective) = self.objective {
@@ -48,6 +52,7 @@ impl Eval {
             .adapter(&adapter)
             .data(&data)
             .probe(probe.as_ref())
+            .reward_model(&reward_model)
             .recipe(recipe)
             .score(!adapter.is_empty())
             .score_base(!adapter.is_empty())

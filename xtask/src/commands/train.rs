@@ -21,6 +21,9 @@ pub struct Train {
     /// Text, or questions with answers, to measure forgetting by, in place of the built-in text
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
+    /// The adapter of a reward model, for the objective grpo with grpo.reward=reward_model
+    #[arg(long, value_name = "FOLDER")]
+    reward_model: Option<PathBuf>,
     #[command(flatten)]
     recipe: RecipeArguments,
     /// The folder for adapter/, metrics.jsonl and run.json
@@ -47,6 +50,7 @@ impl Train {
     pub fn run(self) -> Result<()> {
         let data = inputs::file(&self.data, "data file")?;
         let probe = self.probe.as_deref().map(|path| inputs::file(path, "probe")).transpose()?;
+        let reward_model = self.reward_model.as_deref().map(inputs::adapter).transpose()?.unwrap_or_default();
         let recipe = inputs::recipe(self.recipe.recipe.as_deref(), &self.recipe.set)?;
         let resume = self.resume.as_deref().map(|path| inputs::file(path, "checkpoint")).transpose()?;
         progress::be_quiet();
@@ -60,6 +64,7 @@ impl Train {
         Job::new(&device_name(self.model.device, &recipe), &model)
             .data(&data)
             .probe(probe.as_ref())
+            .reward_model(&reward_model)
             .recipe(recipe)
             .outputs(&self.out)
             .train(resume.as_ref(), checkpoint, self.stop_after)

@@ -35,6 +35,7 @@ pub fn run() -> Result<Counts> {
     measures_forgetting_and_mends_data(&dir, &mut checks)?;
     trains_a_classifier(&dir, &mut checks)?;
     trains_embeddings(&dir, &mut checks)?;
+    trains_by_a_reward(&dir, &mut checks)?;
     rejects_bad_input(&dir, &data, &mut checks)?;
     Ok(checks.counts)
 }
@@ -254,6 +255,28 @@ fn trains_embeddings(dir: &Path, checks: &mut Checks) -> Result<()> {
     Ok(())
 }
 
+fn trains_by_a_reward(dir: &Path, checks: &mut Checks) -> Result<()> {
+    let data = text(&paths::www().join("public/samples/tiny-brief.jsonl"));
+    let out = text(&dir.join("brief"));
+    let model = ["--model", "tiny", "--device", "cpu", "--data", &data];
+    let grpo =
+        ["objective=grpo", "grpo.reward=length", "grpo.target_length=12", "grpo.max_completion_length=48"];
+    let train = ["train.learning_rate=0.0005", "train.max_steps=30", "eval.probe=false"];
+    let settings: Vec<&str> = grpo.into_iter().chain(train).flat_map(|setting| ["--set", setting]).collect();
+    let trained = xtask(&[&["train"], &model[..], &settings, &["--out", &out]].concat())?;
+    checks.that("a model trains on answers of its own", trained.code == Some(0), &trained);
+    let ended = xtask(&[&["eval"], &model[..], &settings, &["--adapter", &out]].concat())?;
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let reward = |of: &Value| of["rollout"]["reward"].as_f64();
+    let (tuned, base) = (reward(&result), reward(&result["base"]));
+    checks.that(
+        "eval prints the mean reward of base and tuned, which is better by 0.3",
+        tuned.zip(base).is_some_and(|(tuned, base)| tuned > base + 0.3),
+        &ended,
+    );
+    Ok(())
+}
+
 fn rejects_bad_input(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()> {
     let file = |name: &str, bytes: &[u8]| -> Result<String> {
         fs::write(dir.join(name), bytes)?;
@@ -264,6 +287,7 @@ fn rejects_bad_input(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()>
     let broken = file("broken.jsonl", b"{\"text\": \"one\"}\n{\"text\": \"two\"\n{\"text\": \"three\"}\n")?;
     let one_class = file("one-class.csv", b"text,label\nIt is hot.,warm\nIt is sunny.,warm\n")?;
     let fractions = file("fractions.tsv", b"text\tlabel\nIt is hot.\t0.5\n")?;
+    let prompts = file("prompts.jsonl", b"{\"prompt\": \"Who is Pip?\"}\n{\"prompt\": \"Who is Mia?\"}\n")?;
     let corrupt = file("corrupt.gguf", b"GGUF\x03\x00\x00\x00 and then nothing of the kind")?;
     // What the sentence must name, the model, the data, a setting.
     let cases: &[(&str, &str, &str, &str)] = &[
@@ -276,6 +300,7 @@ fn rejects_bad_input(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()>
         ("learning_rate", "tiny", &data, "train.learning_rat=1"),
         ("only the label", "tiny", &one_class, "objective=classify"),
         ("line 2", "tiny", &fractions, "objective=classify"),
+        ("no \"answer\"", "tiny", &prompts, "objective=grpo"),
     ];
     for (named, model, data, setting) in cases {
         let ended = xtask(&[

@@ -1,0 +1,20 @@
+//! Answers that a reward model thinks well of, one trained with the objective `reward`.
+
+use crate::data::{Task, Tokenizer};
+use crate::error::Result;
+use crate::eval::judge;
+use crate::models::Llama;
+
+/// The number that the model gives each answer after its prompt; any number.
+///
+/// # Errors
+/// A prompt and answer longer than the model's positions; a device that stops answering.
+pub async fn rewards(
+    model: &Llama,
+    task: &Task,
+    answers: &[String],
+    tokenizer: &Tokenizer,
+) -> Result<Vec<f64>> {
+    let rewards = judge::rewards(model, tokenizer, &task.prompt, answers).await?;
+    Ok(rewards.into_iter().map(f64::from).collect())
+}

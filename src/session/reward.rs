@@ -1,0 +1,65 @@
+//! What answers are rewarded by in a run with the objective `grpo`.
+
+use super::Session;
+use crate::data::Example;
+use crate::error::{Error, Result};
+use crate::export::{self, OutputFile, peft};
+use crate::models::Llama;
+use crate::recipe::{Objective, Recipe, RewardKind};
+use crate::rewards::Reward;
+use crate::train::rollout::Rollouts;
+
+impl Session {
+    /// Opens the adapter of a reward model, one trained with the objective `reward` on the open model; `grpo.reward`
+    /// "reward_model" asks it from the next run on. The files are those of an adapter's folder, or one zip of them.
+    ///
+    /// # Errors
+    /// No model yet; a missing file or tensor; an adapter of another model, or one that is no reward model.
+    pub fn open_reward_model(&mut self, files: &[OutputFile]) -> Result<()> {
+        let base = &self.model()?.base;
+        let loaded = match files {
+            [zip] if zip.name.ends_with(".zip") => peft::load(&export::unzip(&zip.name, &zip.bytes)?, base)?,
+            files => peft::load(files, base)?,
+        };
+        if loaded.labels.as_ref().is_none_or(|labels| labels.len() != 1) {
+            return Err(Error::InvalidAdapter {
+                file: "adapter_model.safetensors".into(),
+                reason: "it is not a reward model, whose score head has one row; open an adapter that was trained with the \
+                         objective reward"
+                    .into(),
+            });
+        }
+        self.reward_model = Some(loaded);
+        Ok(())
+    }
+
+    pub fn close_reward_model(&mut self) {
+        self.reward_model = None;
+    }
+
+    /// How a run with this recipe samples and rewards answers; `None` where it does not.
+    pub(super) fn rollouts_for(&self, recipe: &Recipe, examples: &[Example]) -> Result<Option<Rollouts>> {
+        if recipe.objective != Objective::Grpo {
+            return Ok(None);
+        }
+        let model = self.model()?;
+        let lacks_answer =
+            |example: &&Example| example.task.as_ref().is_none_or(|task| task.answer.is_none());
+        if let (RewardKind::ExactMatch, Some(example)) =
+            (recipe.grpo.reward, examples.iter().find(lacks_answer))
+        {
+            let dataset = self.dataset()?;
+            return Err(Error::InvalidDataLine {
+                file: dataset.file.clone(),
+                line: dataset.rows[example.row].line,
+                reason: "has no \"answer\" that the reward exact_match could compare with; add it, or set grpo.reward to regex, \
+                         length or reward_model"
+                    .into(),
+            });
+        }
+        let judge = self.reward_model.as_ref().map(|judge| judge.tuned(&model.base));
+        let judge: Option<Llama> = judge.map(|judge| judge.decoder().clone());
+        let reward = Reward::new(&recipe.grpo, judge)?;
+        Ok(Some(Rollouts::new(recipe, &model.tokenizer, &model.end_ids, reward)))
+    }
+}

@@ -1,0 +1,215 @@
+//! Rollouts, rewards and whole GRPO runs with the bundled `tiny` model.
+
+use burn::tensor::Device;
+use loralet::data::{Message, Tokenizer};
+use loralet::export::{OutputFile, zip};
+use loralet::generate::{Sampler, Sampling, generate, group::sample_group};
+use loralet::models::{Llama, LlamaConfig};
+use loralet::recipe::Recipe;
+use loralet::session::{Limits, Session};
+use loralet::train::{RolloutMetrics, StepReport};
+use loralet::weights::checkpoint::Checkpoint;
+use loralet::weights::source::{ByteSource, FileSource};
+use pollster::block_on;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+const MODEL: [&str; 5] =
+    ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors"];
+
+fn path(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+fn sources() -> Vec<Box<dyn ByteSource>> {
+    let source = |file: &&str| -> Box<dyn ByteSource> {
+        Box::new(FileSource::open(path("www/public/models/tiny").join(file)).unwrap())
+    };
+    MODEL.iter().map(source).collect()
+}
+
+fn model() -> (Llama, Tokenizer) {
+    let checkpoint = Checkpoint::open(sources()).unwrap();
+    let config = LlamaConfig::from_json(&checkpoint.config).unwrap();
+    let read = |name: &str, _: &[usize]| checkpoint.read_f32(name);
+    let model = Llama::load(config, &read, &Device::flex()).unwrap();
+    (model, Tokenizer::from_files(&checkpoint.tokenizer).unwrap())
+}
+
+#[test]
+fn answers_sampled_together_are_those_sampled_alone() {
+    let (model, tokenizer) = model();
+    let prompt = tokenizer.encode_chat(&[Message::new("user", "Tell me about Pip.")], true).unwrap();
+    let stop = tokenizer.end_of_turn_ids();
+    let sampling = |seed| Sampling { temperature: 1.0, seed, ..Sampling::default() };
+    let seeds = [3, 1, 4, 15, 9, 2];
+    let mut samplers: Vec<Sampler> = seeds.map(|seed| Sampler::new(sampling(seed))).into();
+    let together = block_on(sample_group(&model, &prompt, &stop, 40, &mut samplers)).unwrap();
+    let mut lengths = Vec::new();
+    for (seed, completion) in seeds.into_iter().zip(together) {
+        let alone =
+            generate(&model, &tokenizer, &prompt, &stop, 40, sampling(seed), async |_: &str| Ok(true));
+        let alone = block_on(alone).unwrap();
+        assert_eq!(tokenizer.decode(&completion.ids, true).unwrap(), alone.text);
+        assert_eq!(completion.ids.len(), alone.tokens + completion.ended as usize);
+        lengths.push(completion.ids.len());
+    }
+    lengths.dedup();
+    assert!(lengths.len() > 3, "answers of different lengths show that each ends by itself: {lengths:?}");
+}
+
+fn session(name: &str, data: &[u8], recipe: &Recipe) -> Session {
+    let mut session = Session::new(Device::flex(), Limits::default());
+    session.open_model(sources(), "tiny", &|_, _| {}).unwrap();
+    session.open_data(name, data, recipe).unwrap();
+    session
+}
+
+/// The sample that `examples/tiny/make_brief.py` wrote: questions without answers.
+fn sample(recipe: &Recipe) -> Session {
+    session("tiny-brief.jsonl", &std::fs::read(path("www/public/samples/tiny-brief.jsonl")).unwrap(), recipe)
+}
+
+fn recipe(grpo: Value, max_steps: usize) -> Recipe {
+    Recipe::from_json(&json!({
+        "objective": "grpo", "grpo": grpo,
+        "train": {
+            "learning_rate": 1e-3, "max_steps": max_steps, "max_seq_length": 96, "lr_scheduler_type": "constant",
+        },
+        "eval": { "eval_steps": 1000, "validation_fraction": 0.2, "probe": false },
+    }))
+    .unwrap()
+}
+
+fn steps(session: &mut Session, count: usize) -> Vec<StepReport> {
+    (0..count).map(|_| block_on(session.step()).unwrap()).collect()
+}
+
+fn held_out(session: &Session) -> RolloutMetrics {
+    let evaluation = block_on(session.evaluate()).unwrap();
+    let rollout = evaluation.rollout.unwrap();
+    assert_eq!((evaluation.loss, evaluation.perplexity), (-rollout.reward, None));
+    rollout
+}
+
+/// All but how long a step took.
+fn figures(steps: &[StepReport]) -> Vec<(f64, f64, Option<RolloutMetrics>)> {
+    steps.iter().map(|step| (step.loss, step.grad_norm, step.rollout.clone())).collect()
+}
+
+#[test]
+fn answers_come_near_the_length_that_is_rewarded() {
+    let recipe = recipe(json!({ "reward": "length", "target_length": 12, "max_completion_length": 48 }), 24);
+    let mut session = sample(&recipe);
+    let plan = session.begin(&recipe).unwrap();
+    let base = held_out(&session);
+    let steps = steps(&mut session, 24);
+    let tuned = held_out(&session);
+    eprintln!("{base:?}\n{tuned:?}");
+    assert!(tuned.reward > base.reward + 0.3, "{base:?} {tuned:?}");
+    assert_eq!(plan.steps_per_epoch, 13);
+    let first = steps[0].rollout.as_ref().unwrap();
+    // The model has not moved yet, and its answers are its own.
+    assert_eq!((first.kl, first.clip_ratio), (Some(0.0), Some(0.0)));
+    assert!(first.reward_std > 0.0 && first.completion_length > 4.0, "{first:?}");
+    assert!(steps[23].rollout.as_ref().unwrap().kl.unwrap() > 0.0);
+    // `score` samples anew on every row of the file.
+    let score = |adapter| block_on(session.score(&recipe, adapter)).unwrap();
+    let (base, tuned) = (score(false), score(true));
+    assert_eq!(tuned.examples, 64);
+    assert!(tuned.rollout.unwrap().reward > base.rollout.unwrap().reward + 0.3);
+}
+
+#[test]
+fn a_resumed_run_is_the_run_that_never_stopped_also_between_two_steps_on_the_same_answers() {
+    let grpo = json!({
+        "reward": "length", "target_length": 5, "max_completion_length": 16, "num_iterations": 3, "epsilon": 0.02,
+        "num_generations": 4,
+    });
+    let recipe = recipe(grpo, 6);
+    let mut first = sample(&recipe);
+    assert_eq!(first.begin(&recipe).unwrap().steps_per_epoch, 39);
+    let mut found = steps(&mut first, 2);
+    let saved = block_on(first.save_checkpoint()).unwrap();
+    let expected = [found.clone(), steps(&mut first, 4)].concat();
+    let mut second = sample(&recipe);
+    second.resume(&saved).unwrap();
+    found.extend(steps(&mut second, 4));
+    assert_eq!(figures(&found), figures(&expected));
+    let clipped: Vec<f64> =
+        expected.iter().map(|step| step.rollout.as_ref().unwrap().clip_ratio.unwrap()).collect();
+    // The first of three steps on the same answers follows them wherever they lead; later ones do not.
+    assert_eq!((clipped[0], clipped[3]), (0.0, 0.0));
+    assert!(clipped[2] > 0.0 && clipped[5] > 0.0, "{clipped:?}");
+    let rewards: Vec<f64> = expected.iter().map(|step| step.rollout.as_ref().unwrap().reward).collect();
+    assert_eq!((rewards[0], rewards[3]), (rewards[2], rewards[5]));
+    assert_ne!(rewards[0], rewards[3]);
+}
+
+#[test]
+fn written_answers_can_be_checked() {
+    let rows = [
+        ("Who is Pip?", "Pip is a cat from Fernbrook. He lives in the bakery."),
+        ("What do cats eat?", "Cats eat fish."),
+    ];
+    let rows: String = rows
+        .iter()
+        .map(|(prompt, completion)| format!("{}\n", json!({ "prompt": prompt, "completion": completion })))
+        .collect();
+    let recipe = recipe(json!({ "num_generations": 4 }), 1);
+    let asked = session("pairs.jsonl", rows.as_bytes(), &recipe);
+    let found = block_on(asked.score(&recipe, false)).unwrap().rollout.unwrap();
+    assert!(found.reward > 0.0 && found.reward < 1.0, "{found:?}");
+
+    let rows = rows.replace("completion", "answer");
+    let same = session("prompts.jsonl", rows.as_bytes(), &recipe);
+    assert_eq!(block_on(same.score(&recipe, false)).unwrap().rollout.unwrap(), found);
+    let missing = rows + "{\"prompt\": \"Who are you?\"}\n";
+    let mut lacking = session("prompts.jsonl", missing.as_bytes(), &recipe);
+    let said = lacking.begin(&recipe).unwrap_err().to_string();
+    assert!(
+        said.starts_with("prompts.jsonl, line 3: has no \"answer\" that the reward exact_match"),
+        "{said}"
+    );
+    let said = lacking.begin(&Recipe::default()).unwrap_err().to_string();
+    assert!(said.contains("prompts.jsonl holds prompts, for which it must be grpo"), "{said}");
+}
+
+#[test]
+fn a_reward_model_rewards_answers() {
+    let reward = Recipe::from_json(&json!({
+        "objective": "reward", "lora": { "rank": 8 }, "eval": { "eval_steps": 1000, "probe": false },
+        "train": { "learning_rate": 2e-3, "max_steps": 12, "batch_size": 16, "max_seq_length": 96 },
+    }))
+    .unwrap();
+    let kindness = std::fs::read(path("www/public/samples/tiny-kindness.jsonl")).unwrap();
+    let mut judge = session("tiny-kindness.jsonl", &kindness, &reward);
+    judge.begin(&reward).unwrap();
+    steps(&mut judge, 12);
+    let files = block_on(judge.adapter_files()).unwrap();
+
+    let recipe =
+        recipe(json!({ "reward": "reward_model", "num_generations": 4, "max_completion_length": 24 }), 2);
+    let mut asked = sample(&recipe);
+    let said = asked.begin(&recipe).unwrap_err().to_string();
+    assert!(said.contains("grpo.reward is \"reward_model\", but no reward model is open"), "{said}");
+    asked.open_reward_model(&files).unwrap();
+    asked.begin(&recipe).unwrap();
+    let from_folder = held_out(&asked);
+    let zipped = OutputFile { name: "reward.zip".into(), bytes: zip(&files).unwrap() };
+    asked.open_reward_model(&[zipped]).unwrap();
+    asked.begin(&recipe).unwrap();
+    assert_eq!(held_out(&asked), from_folder);
+    assert!(from_folder.reward.is_finite() && from_folder.reward_std > 0.0, "{from_folder:?}");
+    let steps = steps(&mut asked, 2);
+    assert!(steps.iter().all(|step| step.grad_norm > 0.0));
+
+    // What writes text judges none, and leaves the reward model that is open.
+    let said = asked.open_reward_model(&block_on(asked.adapter_files()).unwrap()).unwrap_err().to_string();
+    assert!(said.contains("it is not a reward model"), "{said}");
+    let broken = OutputFile { name: "reward.zip".into(), bytes: b"PK no zip".to_vec() };
+    assert!(asked.open_reward_model(&[broken]).unwrap_err().to_string().contains("cannot be unpacked"));
+    asked.begin(&recipe).unwrap();
+    asked.close_reward_model();
+    assert!(asked.begin(&recipe).is_err());
+}

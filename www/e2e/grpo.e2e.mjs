@@ -1,0 +1,97 @@
+/** GRPO: the model answers prompts itself and learns from what its answers earn. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  at,
+  chooseData,
+  openPage,
+  openTiny,
+  set,
+  startBrowser,
+  startServer,
+  status,
+  tiles,
+} from './setup.mjs';
+
+let server, browser, page;
+before(async () => (server = await startServer()), { timeout: 1_800_000 });
+after(() => server.stop());
+
+const reward = (shown) => Number.parseFloat(shown['Validation reward']);
+
+describe('answers of its own', () => {
+  before(async () => {
+    browser = await startBrowser();
+    page = await openPage(browser, `${server.url}?device=cpu`);
+    await openTiny(page);
+  });
+  after(() => browser.close());
+
+  test('the sample of prompts is for GRPO, with a reward for the length', async () => {
+    await at(page, 'sample-tiny-brief.jsonl').click();
+    assert.match(
+      await at(page, 'report').innerText(),
+      /64 rows of prompts: [\d,]+ tokens, which the model answers itself/,
+    );
+    assert.equal(await page.locator('select[name=objective]').inputValue(), 'grpo');
+    assert.equal(await page.locator('select[name="grpo.reward"]').inputValue(), 'length');
+    assert.match(
+      await page.locator('data-preview p').first().innerText(),
+      /It answers each prompt several times/,
+    );
+  });
+
+  test('a setting that cannot be is explained where it stands', async () => {
+    await set(page, { 'grpo.num_generations': 1 });
+    const problem = page.locator('setting-field').getByRole('alert');
+    await problem.filter({ hasText: 'from 2 to 256' }).waitFor();
+    await set(page, { 'grpo.num_generations': 8 });
+    await page.locator('select[name="grpo.reward"]').selectOption('regex');
+    await problem.filter({ hasText: 'needs a regular expression' }).waitFor();
+    await set(page, { 'grpo.pattern': '(Pip' });
+    await problem.filter({ hasText: 'must be a regular expression (unclosed group)' }).waitFor();
+    await set(page, { 'grpo.pattern': '' });
+    await page.locator('select[name="grpo.reward"]').selectOption('length');
+    await at(page, 'train-status').filter({ hasText: 'Ready.' }).waitFor();
+  });
+
+  test('the reward of held-out prompts rises', async () => {
+    await set(page, { 'train.max_steps': 20, 'eval.eval_steps': 1 });
+    await at(page, 'step').click();
+    await status(page, 'Paused at step 1');
+    const first = await tiles(page);
+    assert.equal(first['Validation loss'], undefined);
+    assert.equal(first['Clipped'], '0 %');
+    assert.ok(reward(first) < 0.5, JSON.stringify(first));
+    await at(page, 'continue').click();
+    await status(page, 'Finished', 240_000);
+    const shown = await tiles(page);
+    assert.ok(reward(shown) > reward(first) + 0.2, JSON.stringify([first, shown]));
+    assert.ok(Number.parseFloat(shown['Tokens an answer']) > 4, JSON.stringify(shown));
+    const legend = await page.locator('loss-chart .u-legend').innerText();
+    assert.match(legend, /Validation reward/);
+    assert.match(await page.locator('loss-chart .chart').getAttribute('aria-label'), /Reward over steps/);
+  });
+
+  test('a reward model that was trained here rewards the answers', async () => {
+    await at(page, 'sample-tiny-kindness.jsonl').click();
+    await at(page, 'objective').locator('select').selectOption('reward');
+    await set(page, { 'train.max_steps': 6, 'eval.eval_steps': 6 });
+    await at(page, 'start').click();
+    await status(page, 'Finished');
+    await at(page, 'reward-model-keep').click();
+    await at(page, 'reward-model-summary').filter({ hasText: 'the reward model trained here' }).waitFor();
+    const prompts = ['Who is Pip?', 'Who is Mia?', 'Where does Tom live?', 'What do cats eat?'];
+    await chooseData(page, 'ask.jsonl', prompts.map((prompt) => JSON.stringify({ prompt })).join('\n'));
+    await at(page, 'report').filter({ hasText: '4 rows of prompts' }).waitFor();
+    await page.locator('select[name="grpo.reward"]').selectOption('reward_model');
+    await set(page, { 'train.max_steps': 2, 'eval.eval_steps': 2 });
+    await at(page, 'start').click();
+    await status(page, 'Finished');
+    assert.match((await tiles(page))['Reward'], /±/);
+    await at(page, 'reward-model-close').click();
+    await at(page, 'start').click();
+    await at(page, 'train-error').filter({ hasText: 'no reward model is open' }).waitFor();
+    assert.deepEqual(page.thrown, []);
+  });
+});
