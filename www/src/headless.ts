@@ -32,6 +32,8 @@ type Task =
       checkpoint_every: number | null;
       /** Ends the run early, as closing the page would; null runs to the end. */
       stop_after: number | null;
+      /** Scores the held-out rows before the first step, too. */
+      evaluate_base: boolean;
     }
   | { task: 'score'; adapter: boolean }
   | {
@@ -128,13 +130,19 @@ async function train(
       uploads.catch(() => undefined);
     },
   };
-  const options = { paused: task.stop_after !== null, checkpointEvery: task.checkpoint_every };
+  const paused = task.stop_after !== null || task.evaluate_base;
+  const options = { paused, checkpointEvery: task.checkpoint_every };
   const plan = task.resume
     ? await client.resumeFrom(await bytesOf(task.resume), handlers, options)
     : await client.begin(recipe, handlers, options);
   emit({ event: 'plan', plan });
 
   const ended = client.finished();
+  if (task.evaluate_base) {
+    // Untrained, an adapter changes nothing.
+    emit({ event: 'base_evaluation', evaluation: await client.evaluate() });
+    await client.resumeLoop();
+  }
   for (let step = 0; step < (task.stop_after ?? 0); step++) {
     const stepped = new Promise<void>((resolve) => (stepDone = resolve));
     await client.stepOnce();
@@ -142,7 +150,8 @@ async function train(
     if ((await Promise.race([stepped, ended])) !== undefined) break;
   }
   if (task.stop_after !== null) await client.stop();
-  emit({ event: 'trained', outcome: await ended });
+  const outcome = await ended;
+  emit({ event: 'trained', outcome, memory: await client.memory() });
   await uploads;
 }
 

@@ -82,7 +82,15 @@ impl Job {
     ) -> Self {
         let resume = resume.map(|file| self.input(file));
         self.task(json!({
-            "task": "train", "resume": resume, "checkpoint_every": checkpoint_every, "stop_after": stop_after
+            "task": "train", "resume": resume, "checkpoint_every": checkpoint_every, "stop_after": stop_after,
+            "evaluate_base": false,
+        }))
+    }
+
+    /// A whole run that also scores the base on the held-out rows before its first step.
+    pub fn train_measured(self) -> Self {
+        self.task(json!({
+            "task": "train", "resume": null, "checkpoint_every": null, "stop_after": null, "evaluate_base": true,
         }))
     }
 

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod bench;
+mod compare;
 mod demo;
 mod eval;
 mod fixtures;
@@ -28,6 +29,8 @@ pub enum Command {
     Generate(generate::Generate),
     /// Measure a model on a data file; prints one JSON object
     Eval(eval::Eval),
+    /// Train with LoRA and whole on the same data, and print what each takes and reaches
+    Compare(compare::Compare),
     /// Measure step time, memory, load time and sizes
     Bench(bench::Bench),
     /// Open an adapter trained in the browser with PEFT and compare
@@ -45,6 +48,7 @@ impl Command {
             Command::Train(train) => train.run(),
             Command::Generate(generate) => generate.run(),
             Command::Eval(eval) => eval.run(),
+            Command::Compare(compare) => compare.run(),
             Command::Bench(bench) => bench.run(),
             Command::Interop(interop) => interop.run(),
             Command::Fixtures(fixtures) => fixtures.run(),
