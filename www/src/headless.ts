@@ -2,9 +2,10 @@
  * The page without an interface. `cargo xtask train` and its siblings open it in headless Chromium and
  * pass a job; everything runs through the same worker client as on the page.
  */
-import type { DeviceChoice, GenerateRequest, Recipe } from './types.js';
+import type { DeviceChoice, GenerateRequest, Recipe, Sweep } from './types.js';
 import { TrainerClient, TrainerError, type TrainHandlers } from './worker/client.js';
 import { unreachable } from './worker/protocol.js';
+import { measure, runSweep } from './worker/sweep.js';
 
 /** A file that the command serves to this page. */
 interface RemoteFile {
@@ -42,7 +43,8 @@ type Task =
       /** Which logits of each position are written; all of them would be gigabytes. None of a classifier. */
       vocab_ids: number[];
     }
-  | { task: 'save_adapter' };
+  | { task: 'save_adapter' }
+  | { task: 'sweep'; sweep: Sweep; estimate_only: boolean };
 
 /** What the command is told meanwhile: one JSON object each. */
 type Emit = (event: { event: string } & Record<string, unknown>) => void;
@@ -55,6 +57,8 @@ async function run(job: Job, emit: Emit): Promise<void> {
   try {
     emit({ event: 'device', device: client.device });
     const recipe = await client.validateRecipe({ ...(job.recipe as object), device: job.device });
+    // A setting that makes no sense is told before the model is loaded.
+    for (const task of job.tasks) if (task.task === 'sweep') await client.planSweep(recipe, task.sweep);
     await openInputs(client, job, recipe, emit);
     for (const task of job.tasks) await perform(client, task, recipe, emit);
     emit({ event: 'memory', memory: await client.memory() });
@@ -102,6 +106,9 @@ async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: 
       break;
     case 'save_adapter':
       for (const { name, bytes } of await client.adapterFiles()) await put(`adapter/${name}`, bytes);
+      break;
+    case 'sweep':
+      await sweep(client, task, recipe, emit);
       break;
     default:
       unreachable(task);
@@ -153,6 +160,26 @@ async function train(
   const outcome = await ended;
   emit({ event: 'trained', outcome, memory: await client.memory() });
   await uploads;
+}
+
+async function sweep(
+  client: TrainerClient,
+  task: Extract<Task, { task: 'sweep' }>,
+  recipe: Recipe,
+  emit: Emit,
+): Promise<void> {
+  const plan = await client.planSweep(recipe, task.sweep);
+  const measured = await measure(client, plan);
+  emit({ event: 'sweep', plan, measured, seconds: await client.sweepSeconds(plan, measured) });
+  if (task.estimate_only) return;
+  const listener = {
+    onRun: (run: number, plan: unknown) => emit({ event: 'sweep_run', run, plan }),
+    onStep: (run: number, report: unknown) => emit({ event: 'sweep_step', run, report }),
+    onEvaluation: (run: number, step: number, evaluation: unknown) =>
+      emit({ event: 'sweep_evaluation', run, step, evaluation }),
+    onEnd: (run: number, how: string, error: string | null) => emit({ event: 'sweep_end', run, how, error }),
+  };
+  await runSweep(client, plan, listener, new AbortController().signal);
 }
 
 /** With and without the adapter, or a classifier's scores of the text, in the form that the scripts of tests/interop read. */

@@ -4,6 +4,8 @@ import { data } from './data.js';
 import { model } from './model.js';
 import { network } from './network.js';
 import { recipe } from './recipe.js';
+import { runs } from './runs.js';
+import { sweep } from './sweep.js';
 import { trainer } from './trainer.js';
 import { restartTrainer, training } from './training.js';
 import type { DeviceChoice } from '../types.js';
@@ -16,6 +18,8 @@ function deviceFromAddress(): DeviceChoice {
 
 export async function startApp(): Promise<void> {
   recipe.onDataSetting = () => void data.reread();
+  // An estimate holds for the recipe that it was made with.
+  recipe.subscribe(() => sweep.forgetEstimate());
   recipe.onDevice = () => void changeDevice();
   const device = deviceFromAddress();
   await Promise.allSettled([
@@ -23,6 +27,7 @@ export async function startApp(): Promise<void> {
     model.refresh(),
     data.loadSampleList(),
     training.findSaved(),
+    runs.load(),
   ]);
   const pending = network.takePending();
   const bundled = model.bundled.find((candidate) => candidate.name === pending);
