@@ -173,7 +173,7 @@ async function sweep(
   emit({ event: 'sweep', plan, measured, seconds: await client.sweepSeconds(plan, measured) });
   if (task.estimate_only) return;
   const listener = {
-    onRun: (run: number, plan: unknown) => emit({ event: 'sweep_run', run, plan }),
+    onRun: (run: number, rung: number, plan: unknown) => emit({ event: 'sweep_run', run, rung, plan }),
     onStep: (run: number, report: unknown) => emit({ event: 'sweep_step', run, report }),
     onEvaluation: (run: number, step: number, evaluation: unknown) =>
       emit({ event: 'sweep_evaluation', run, step, evaluation }),

@@ -109,6 +109,11 @@ impl Job {
         self.task(json!({ "task": "logits", "input_ids": input_ids, "vocab_ids": vocab_ids }))
     }
 
+    /// A run for each combination of values, each setting with its values as text.
+    pub fn sweep(self, sweep: Value, estimate_only: bool) -> Self {
+        self.task(json!({ "task": "sweep", "sweep": sweep, "estimate_only": estimate_only }))
+    }
+
     pub fn save_adapter(self) -> Self {
         self.task(json!({ "task": "save_adapter" }))
     }

@@ -18,8 +18,8 @@ function deviceFromAddress(): DeviceChoice {
 
 export async function startApp(): Promise<void> {
   recipe.onDataSetting = () => void data.reread();
-  // An estimate holds for the recipe that it was made with.
-  recipe.subscribe(() => sweep.forgetEstimate());
+  // An estimate holds for the recipe, the model and the data that it was made with.
+  for (const store of [recipe, model, data]) store.subscribe(() => sweep.forgetEstimate());
   recipe.onDevice = () => void changeDevice();
   const device = deviceFromAddress();
   await Promise.allSettled([

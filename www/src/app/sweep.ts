@@ -31,11 +31,13 @@ class SweepStore extends Store {
   /** Other settings make another sweep: what was estimated holds no more. */
   change(changes: { settings?: SweptSetting[]; strategy?: Strategy }): void {
     Object.assign(this, changes);
+    this.said = null;
     this.forgetEstimate();
+    this.changed();
   }
 
   forgetEstimate(): void {
-    if (this.state !== 'idle') return;
+    if (this.state !== 'idle' || (!this.plan && !this.error)) return;
     this.plan = null;
     this.seconds = null;
     this.error = null;
@@ -59,7 +61,7 @@ class SweepStore extends Store {
       const { plan } = this;
       if (!plan || !data.open) throw new Error('estimate the time first');
       const ids: (string | undefined)[] = plan.runs.map(() => undefined);
-      const listener = this.listener(plan, ids, await fileOf(data.open), new Date().toISOString());
+      const listener = this.listener(ids, await fileOf(data.open), new Date().toISOString());
       this.abort = new AbortController();
       const { signal } = this.abort;
       await runSweep(client, plan, listener, signal);
@@ -85,7 +87,6 @@ class SweepStore extends Store {
 
   /** Records each run in the table. */
   private listener(
-    plan: SweepPlan,
     ids: (string | undefined)[],
     file: Awaited<ReturnType<typeof fileOf>>,
     sweep: string,
@@ -95,15 +96,10 @@ class SweepStore extends Store {
       if (id !== undefined) work(id);
     };
     let rung = 0;
-    let begun = 0;
     return {
-      onRun: (run, begunPlan) => {
-        if (begun >= (plan.rungs[rung]?.runs ?? Infinity)) {
-          rung += 1;
-          begun = 0;
-        }
-        begun += 1;
-        ids[run] ??= runs.begin(begunPlan, file, sweep);
+      onRun: (run, inRung, begun) => {
+        rung = inRung;
+        ids[run] ??= runs.begin(begun, file, sweep);
         this.progress = { run, rung, last: null };
         this.changed();
       },

@@ -8,7 +8,7 @@ export type SweepEnd = 'finished' | 'outdone' | 'failed' | 'stopped';
 /** What a sweep tells meanwhile; runs are named by their place in the plan. */
 export interface SweepListener {
   /** A run begins, or goes on in a later rung. */
-  onRun(run: number, plan: Plan): void;
+  onRun(run: number, rung: number, plan: Plan): void;
   onStep(run: number, report: StepReport): void;
   /** A validation between two steps, by which the runs of a rung are compared. */
   onEvaluation(run: number, step: number, evaluation: Evaluation): void;
@@ -75,7 +75,7 @@ export async function runSweep(
       const isLast = rung + 1 === plan.rungs.length;
       for (const run of [...alive]) {
         try {
-          await trainTo(client, plan, run, share, runs[run] as OpenRun, listener, signal);
+          await trainTo(client, plan, { run, rung, share }, runs[run] as OpenRun, listener, signal);
         } catch (error) {
           if (signal.aborted || isFatal(error)) throw error;
           alive = alive.filter((other) => other !== run);
@@ -116,8 +116,7 @@ function newRun(): OpenRun {
 async function trainTo(
   client: TrainerClient,
   plan: SweepPlan,
-  run: number,
-  share: number,
+  { run, rung, share }: { run: number; rung: number; share: number },
   open: OpenRun,
   listener: SweepListener,
   signal: AbortSignal,
@@ -141,7 +140,7 @@ async function trainTo(
     ? await client.resumeFrom(new Uint8Array(await open.checkpoint.arrayBuffer()), handlers, waiting)
     : await client.begin(recipeOf(plan, run), handlers, waiting);
   open.total = begun.total_steps;
-  listener.onRun(run, begun);
+  listener.onRun(run, rung, begun);
   const pausing = new Promise<void>((resolve) => (paused = resolve));
   const stop = () => void client.stop().catch(() => undefined);
   signal.addEventListener('abort', stop);

@@ -8,6 +8,7 @@ mod fixtures;
 mod generate;
 mod interop;
 mod serve;
+mod sweep;
 mod test;
 mod train;
 
@@ -31,6 +32,8 @@ pub enum Command {
     Eval(eval::Eval),
     /// Train with LoRA and whole on the same data, and print what each takes and reaches
     Compare(compare::Compare),
+    /// Train with several values of some settings, and rank the runs by their validation loss
+    Sweep(sweep::Sweep),
     /// Measure step time, memory, load time and sizes
     Bench(bench::Bench),
     /// Open an adapter trained in the browser with PEFT and compare
@@ -49,6 +52,7 @@ impl Command {
             Command::Generate(generate) => generate.run(),
             Command::Eval(eval) => eval.run(),
             Command::Compare(compare) => compare.run(),
+            Command::Sweep(sweep) => sweep.run(),
             Command::Bench(bench) => bench.run(),
             Command::Interop(interop) => interop.run(),
             Command::Fixtures(fixtures) => fixtures.run(),
