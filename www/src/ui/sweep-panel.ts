@@ -63,7 +63,7 @@ export class SweepPanel extends LitElement {
   override render() {
     const busy = sweep.state !== 'idle';
     const ready = model.open !== null && data.open !== null && recipe.loaded && recipe.valid;
-    return html`<details data-test="sweep" ?open=${busy || sweep.plan !== null}>
+    return html`<details data-test="sweep">
       <summary>Sweep: the same run with several values of a setting</summary>
       <p class="small muted help">
         Each combination of the values is one run; what is not listed is as in the settings above. Runs are
