@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 /// Wasm addresses reach 4 GiB; activations and the optimizer need the rest.
-const CPU_LIMIT: u64 = 7 << 29;
+const CPU_LIMIT: u64 = 3 << 30;
 
 /// Kernels that go to the GPU in one submission at most. A longer queue holds more buffers alive.
 const MOST_TASKS: usize = 512;

@@ -21,6 +21,8 @@ export class RunsSection extends LitElement {
     shared,
     css`
       .scroll {
+        /* What is hidden for the eye only has to scroll with the table. */
+        position: relative;
         overflow-x: auto;
         margin-top: 12px;
         border: 1px solid var(--line);
