@@ -2,7 +2,7 @@
 //!
 //! The way of the data: `weights` opens a model's files and `models` runs it;
 //! `data` turns a file of examples into batches; `objectives` turns (model, batch)
-//! into a loss; `train` owns the loop; `generate` answers prompts; `export` writes
+//! into a loss; `train` owns the loop; `sweep` plans many runs; `generate` answers prompts; `export` writes
 //! adapters for other tools; `web` is the only module that knows JavaScript.
 
 pub mod adapters;
@@ -17,6 +17,7 @@ pub mod objectives;
 pub mod recipe;
 pub mod rewards;
 pub mod session;
+pub mod sweep;
 pub mod train;
 #[cfg(target_arch = "wasm32")]
 pub mod web;

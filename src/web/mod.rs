@@ -6,6 +6,7 @@ pub mod device;
 pub mod error;
 pub mod relaxed;
 pub mod session;
+pub mod sweep;
 
 use crate::recipe::Recipe;
 use serde::Serialize;

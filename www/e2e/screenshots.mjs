@@ -38,6 +38,7 @@ await page
 await photograph('train', '#train');
 await photograph('compare', '#compare');
 await photograph('download', '#download');
+await photograph('runs', '#runs');
 
 await browser.close();
 server.stop();

@@ -2,9 +2,10 @@
  * The page without an interface. `cargo xtask train` and its siblings open it in headless Chromium and
  * pass a job; everything runs through the same worker client as on the page.
  */
-import type { DeviceChoice, GenerateRequest, Recipe } from './types.js';
+import type { DeviceChoice, GenerateRequest, Recipe, Sweep } from './types.js';
 import { TrainerClient, TrainerError, type TrainHandlers } from './worker/client.js';
 import { unreachable } from './worker/protocol.js';
+import { measure, runSweep } from './worker/sweep.js';
 
 /** A file that the command serves to this page. */
 interface RemoteFile {
@@ -34,6 +35,8 @@ type Task =
       checkpoint_every: number | null;
       /** Ends the run early, as closing the page would; null runs to the end. */
       stop_after: number | null;
+      /** Scores the held-out rows before the first step, too. */
+      evaluate_base: boolean;
     }
   | { task: 'score'; adapter: boolean }
   | {
@@ -42,7 +45,8 @@ type Task =
       /** Which logits of each position are written; all of them would be gigabytes. None of a classifier. */
       vocab_ids: number[];
     }
-  | { task: 'save_adapter' };
+  | { task: 'save_adapter' }
+  | { task: 'sweep'; sweep: Sweep; estimate_only: boolean };
 
 /** What the command is told meanwhile: one JSON object each. */
 type Emit = (event: { event: string } & Record<string, unknown>) => void;
@@ -55,6 +59,8 @@ async function run(job: Job, emit: Emit): Promise<void> {
   try {
     emit({ event: 'device', device: client.device });
     const recipe = await client.validateRecipe({ ...(job.recipe as object), device: job.device });
+    // A setting that makes no sense is told before the model is loaded.
+    for (const task of job.tasks) if (task.task === 'sweep') await client.planSweep(recipe, task.sweep);
     await openInputs(client, job, recipe, emit);
     for (const task of job.tasks) await perform(client, task, recipe, emit);
     emit({ event: 'memory', memory: await client.memory() });
@@ -103,6 +109,9 @@ async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: 
     case 'save_adapter':
       for (const { name, bytes } of await client.adapterFiles()) await put(`adapter/${name}`, bytes);
       break;
+    case 'sweep':
+      await sweep(client, task, recipe, emit);
+      break;
     default:
       unreachable(task);
   }
@@ -130,13 +139,19 @@ async function train(
       uploads.catch(() => undefined);
     },
   };
-  const options = { paused: task.stop_after !== null, checkpointEvery: task.checkpoint_every };
+  const paused = task.stop_after !== null || task.evaluate_base;
+  const options = { paused, checkpointEvery: task.checkpoint_every };
   const plan = task.resume
     ? await client.resumeFrom(await bytesOf(task.resume), handlers, options)
     : await client.begin(recipe, handlers, options);
   emit({ event: 'plan', plan });
 
   const ended = client.finished();
+  if (task.evaluate_base) {
+    // Untrained, an adapter changes nothing.
+    emit({ event: 'base_evaluation', evaluation: await client.evaluate() });
+    await client.resumeLoop();
+  }
   for (let step = 0; step < (task.stop_after ?? 0); step++) {
     const stepped = new Promise<void>((resolve) => (stepDone = resolve));
     await client.stepOnce();
@@ -144,8 +159,29 @@ async function train(
     if ((await Promise.race([stepped, ended])) !== undefined) break;
   }
   if (task.stop_after !== null) await client.stop();
-  emit({ event: 'trained', outcome: await ended });
+  const outcome = await ended;
+  emit({ event: 'trained', outcome, memory: await client.memory() });
   await uploads;
+}
+
+async function sweep(
+  client: TrainerClient,
+  task: Extract<Task, { task: 'sweep' }>,
+  recipe: Recipe,
+  emit: Emit,
+): Promise<void> {
+  const plan = await client.planSweep(recipe, task.sweep);
+  const measured = await measure(client, plan);
+  emit({ event: 'sweep', plan, measured, seconds: await client.sweepSeconds(plan, measured) });
+  if (task.estimate_only) return;
+  const listener = {
+    onRun: (run: number, rung: number, plan: unknown) => emit({ event: 'sweep_run', run, rung, plan }),
+    onStep: (run: number, report: unknown) => emit({ event: 'sweep_step', run, report }),
+    onEvaluation: (run: number, step: number, evaluation: unknown) =>
+      emit({ event: 'sweep_evaluation', run, step, evaluation }),
+    onEnd: (run: number, how: string, error: string | null) => emit({ event: 'sweep_end', run, how, error }),
+  };
+  await runSweep(client, plan, listener, new AbortController().signal);
 }
 
 /** With and without the adapter, or a classifier's scores of the text, in the form that the scripts of tests/interop read. */

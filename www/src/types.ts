@@ -17,6 +17,7 @@ export type { Fix } from './generated/Fix.js';
 export type { GenerateRequest } from './generated/GenerateRequest.js';
 export type { LabelProbability } from './generated/LabelProbability.js';
 export type { Message } from './generated/Message.js';
+export type { Measured } from './generated/Measured.js';
 export type { ModelReport } from './generated/ModelReport.js';
 export type { Neighbour } from './generated/Neighbour.js';
 export type { Objective } from './generated/Objective.js';
@@ -27,6 +28,10 @@ export type { ProbeSummary } from './generated/ProbeSummary.js';
 export type { Recipe } from './generated/Recipe.js';
 export type { RowList } from './generated/RowList.js';
 export type { StepReport } from './generated/StepReport.js';
+export type { Strategy } from './generated/Strategy.js';
+export type { Sweep } from './generated/Sweep.js';
+export type { SweepPlan } from './generated/SweepPlan.js';
+export type { SweptSetting } from './generated/SweptSetting.js';
 
 export interface DeviceReport {
   kind: 'webgpu' | 'cpu';

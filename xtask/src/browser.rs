@@ -89,7 +89,15 @@ impl Job {
     ) -> Self {
         let resume = resume.map(|file| self.input(file));
         self.task(json!({
-            "task": "train", "resume": resume, "checkpoint_every": checkpoint_every, "stop_after": stop_after
+            "task": "train", "resume": resume, "checkpoint_every": checkpoint_every, "stop_after": stop_after,
+            "evaluate_base": false,
+        }))
+    }
+
+    /// A whole run that also scores the base on the held-out rows before its first step.
+    pub fn train_measured(self) -> Self {
+        self.task(json!({
+            "task": "train", "resume": null, "checkpoint_every": null, "stop_after": null, "evaluate_base": true,
         }))
     }
 
@@ -106,6 +114,11 @@ impl Job {
     /// Writes some logits of every position, with and without the adapter, to `logits.json`.
     pub fn logits(self, input_ids: &[u32], vocab_ids: &[u32]) -> Self {
         self.task(json!({ "task": "logits", "input_ids": input_ids, "vocab_ids": vocab_ids }))
+    }
+
+    /// A run for each combination of values, each setting with its values as text.
+    pub fn sweep(self, sweep: Value, estimate_only: bool) -> Self {
+        self.task(json!({ "task": "sweep", "sweep": sweep, "estimate_only": estimate_only }))
     }
 
     pub fn save_adapter(self) -> Self {

@@ -5,6 +5,8 @@ import { model } from './model.js';
 import { network } from './network.js';
 import { recipe } from './recipe.js';
 import { rewardModel } from './reward-model.js';
+import { runs } from './runs.js';
+import { sweep } from './sweep.js';
 import { trainer } from './trainer.js';
 import { restartTrainer, training } from './training.js';
 import type { DeviceChoice } from '../types.js';
@@ -17,6 +19,8 @@ function deviceFromAddress(): DeviceChoice {
 
 export async function startApp(): Promise<void> {
   recipe.onDataSetting = () => void data.reread();
+  // An estimate holds for the recipe, the model and the data that it was made with.
+  for (const store of [recipe, model, data]) store.subscribe(() => sweep.forgetEstimate());
   recipe.onDevice = () => void changeDevice();
   const device = deviceFromAddress();
   await Promise.allSettled([
@@ -24,6 +28,7 @@ export async function startApp(): Promise<void> {
     model.refresh(),
     data.loadSampleList(),
     training.findSaved(),
+    runs.load(),
   ]);
   const pending = network.takePending();
   const bundled = model.bundled.find((candidate) => candidate.name === pending);

@@ -8,6 +8,7 @@ import { model } from './model.js';
 import { probe } from './probe.js';
 import { recipe } from './recipe.js';
 import { rewardModel } from './reward-model.js';
+import { fileOf, runs } from './runs.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
 
@@ -27,13 +28,18 @@ class TrainingStore extends Store {
   /** Checkpoints on their way to storage. */
   savesUnderWay = 0;
   private saving: Promise<void> = Promise.resolve();
+  /** The run in the run table, and whether it says there how it ended. */
+  private runId: string | null = null;
+  private recorded = true;
+  /** Somebody else trains with the trainer. */
+  private lent = false;
 
   get last(): StepReport | null {
     return this.reports.at(-1) ?? null;
   }
 
   get active(): boolean {
-    return this.state === 'running' || this.state === 'pausing' || this.state === 'stopping';
+    return this.lent || this.state === 'running' || this.state === 'pausing' || this.state === 'stopping';
   }
 
   get hasAdapter(): boolean {
@@ -53,12 +59,15 @@ class TrainingStore extends Store {
     return this.act(async (client) => {
       if (!data.open) throw new Error('choose a data file first');
       const { bytes } = data.open;
+      const file = await fileOf(data.open);
       this.plan = await client.begin(recipe.value, this.handlers, {
         paused,
         checkpointEvery: CHECKPOINT_EVERY,
       });
+      this.endRecord();
       this.reports = [];
       this.saved = null;
+      this.record(runs.begin(this.plan, file));
       if (opfs.storageAvailable()) this.saving = this.saving.then(() => opfs.saveRunData(bytes));
       void this.watchEnd(client.finished());
     });
@@ -84,12 +93,25 @@ class TrainingStore extends Store {
 
   /** Model or data changed: the adapter in memory belongs to neither any more. */
   async reset(): Promise<void> {
+    this.endRecord();
     this.plan = null;
     this.reports = [];
     this.error = null;
     this.state = 'idle';
     this.changed();
     if (model.open) await this.act((client) => client.resetTraining());
+  }
+
+  /** The trainer for others to train with: nothing of ours is left in it, and nothing can be started meanwhile. */
+  async lend<T>(work: () => Promise<T>): Promise<T> {
+    this.lent = true;
+    await this.reset();
+    try {
+      return await work();
+    } finally {
+      this.lent = false;
+      this.changed();
+    }
   }
 
   async findSaved(): Promise<void> {
@@ -120,7 +142,12 @@ class TrainingStore extends Store {
       this.reports = run.reports.filter((report) => report.step <= run.step);
       this.savedStep = run.step;
       this.saved = null;
-      if (run.step >= run.totalSteps || this.last?.finished) this.state = 'finished';
+      this.endRecord();
+      if (data.open) this.record(runs.resume(run.runId, this.plan, await fileOf(data.open), this.reports));
+      if (run.step >= run.totalSteps || this.last?.finished) {
+        this.state = 'finished';
+        this.endRecord();
+      }
       void this.watchEnd(client.finished());
     });
   }
@@ -128,11 +155,13 @@ class TrainingStore extends Store {
   private readonly handlers: TrainHandlers = {
     onStep: (report) => {
       this.reports = [...this.reports, report];
+      if (this.runId) runs.step(this.runId, report);
       this.changed();
       if (report.step === 1 || report.step % 5 === 0) void this.readMemory();
     },
     onState: (state) => {
       this.state = state;
+      if (state === 'finished' || state === 'stopped') this.endRecord();
       this.changed();
     },
     onCheckpoint: (bytes, step) => {
@@ -159,6 +188,7 @@ class TrainingStore extends Store {
       step,
       totalSteps: this.plan.total_steps,
       savedAt: new Date().toISOString(),
+      ...(this.runId ? { runId: this.runId } : {}),
     };
     await opfs.saveRun(run, checkpoint);
     this.savedStep = step;
@@ -170,9 +200,23 @@ class TrainingStore extends Store {
       await end;
     } catch (error) {
       this.state = 'failed';
+      this.endRecord(sentence(error));
       await this.fail(error);
     }
     await this.readMemory();
+  }
+
+  private record(runId: string): void {
+    this.runId = runId;
+    this.recorded = false;
+  }
+
+  /** Says how the run ended, once; one that something else takes the place of has stopped. */
+  private endRecord(error: string | null = null): void {
+    if (!this.runId || this.recorded) return;
+    const state = this.state === 'finished' || this.state === 'failed' ? this.state : 'stopped';
+    runs.end(this.runId, state, error);
+    this.recorded = true;
   }
 
   private async readMemory(): Promise<void> {

@@ -4,6 +4,7 @@ import uPlot from 'uplot';
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
 import { loss } from '../app/format.js';
 import type { StepReport } from '../types.js';
+import { axisStyle, resolved } from './theme.js';
 
 const HEIGHT = 280;
 /** Weight of the past in the smoothed line. */
@@ -109,14 +110,9 @@ export class LossChart extends LitElement {
   private draw(): void {
     if (!this.isConnected) return;
     this.plot?.destroy();
-    const color = (name: string) => this.themeColor(name);
+    const color = (name: string) => resolved(this.place, `var(${name})`);
     const value = (_: uPlot, raw: number | null | undefined) => (raw == null ? '–' : loss(raw));
-    const axis = {
-      stroke: color('--muted'),
-      grid: { stroke: color('--line'), width: 1 },
-      ticks: { stroke: color('--line'), width: 1 },
-      font: '12px system-ui, sans-serif',
-    };
+    const axis = axisStyle(this.place);
     this.plot = new uPlot(
       {
         width: this.clientWidth || 600,
@@ -175,16 +171,6 @@ export class LossChart extends LitElement {
       this.series(),
       this.place,
     );
-  }
-
-  /** `light-dark()` resolved: a canvas knows nothing of custom properties. */
-  private themeColor(name: string): string {
-    const probe = document.createElement('span');
-    probe.style.color = `var(${name})`;
-    this.place.append(probe);
-    const resolved = getComputedStyle(probe).color;
-    probe.remove();
-    return resolved;
   }
 }
 

@@ -4,6 +4,7 @@
  *     models/<key>/model.json           what it is and where it came from
  *     models/<key>/<file>/00000000      the file in segments of SEGMENT_BYTES
  *     run/run.json, data, checkpoint    the last training run
+ *     runs/<id>.json                    a record of each run, see runs.ts
  *
  * A download is kept segment by segment, so that it goes on after a reload, and a file is handed
  * out as one Blob over its segments, which copies nothing.
@@ -42,6 +43,8 @@ export interface SavedRun {
   step: number;
   totalSteps: number;
   savedAt: string;
+  /** Its record in the run table. */
+  runId?: string;
 }
 
 export function storageAvailable(): boolean {
@@ -147,13 +150,13 @@ export async function deleteRun(): Promise<void> {
 
 // Files and folders
 
-async function folder(path: string[]): Promise<FileSystemDirectoryHandle> {
+export async function folder(path: string[]): Promise<FileSystemDirectoryHandle> {
   let place = await navigator.storage.getDirectory();
   for (const name of path) place = await place.getDirectoryHandle(name, { create: true });
   return place;
 }
 
-async function writeFile(
+export async function writeFile(
   place: FileSystemDirectoryHandle,
   name: string,
   content: Blob | string,

@@ -13,6 +13,7 @@ import './download-section.js';
 import './model-section.js';
 import './privacy-line.js';
 import './resume-banner.js';
+import './runs-section.js';
 import './search-panel.js';
 import './settings-section.js';
 import './theme-toggle.js';
@@ -36,9 +37,14 @@ const SECTIONS: Section[] = [
   { id: 'train', title: 'Train', lead: 'Watch it learn. Pause, look, go on.' },
   { id: 'compare', title: 'Compare', lead: 'The same prompt or query, before and after.' },
   { id: 'download', title: 'Download', lead: 'What was trained, ready for PEFT or transformers.' },
+  {
+    id: 'runs',
+    title: 'Runs',
+    lead: 'Every run is kept in this browser: compare them, repeat one, sweep over settings.',
+  },
 ];
 
-/** The page: header, the six sections in order, and a list of them that shows what is done. */
+/** The page: header, the sections in order, and a list of them that shows what is done. */
 @customElement('loralet-app')
 export class LoraletApp extends LitElement {
   static override styles = [
@@ -253,6 +259,8 @@ export class LoraletApp extends LitElement {
         return comparesTexts()
           ? html`<search-panel></search-panel>`
           : html`<compare-section></compare-section>`;
+      case 'runs':
+        return html`<runs-section></runs-section>`;
       default:
         return html`<download-section></download-section>`;
     }

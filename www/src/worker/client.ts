@@ -7,6 +7,7 @@ import type {
   Evaluation,
   GenerateReport,
   GenerateRequest,
+  Measured,
   MemoryReport,
   ModelFile,
   ModelReport,
@@ -15,6 +16,8 @@ import type {
   ProbeSummary,
   Recipe,
   StepReport,
+  Sweep,
+  SweepPlan,
 } from '../types.js';
 import type {
   Answer,
@@ -175,6 +178,11 @@ export class TrainerClient {
     return this.call('resume_loop', {});
   }
 
+  /** Goes on, and pauses once this step is done. */
+  trainUntil(step: number): Promise<null> {
+    return this.call('train_until', { step });
+  }
+
   /** One step, while paused. */
   stepOnce(): Promise<null> {
     return this.call('step_once', {});
@@ -235,6 +243,21 @@ export class TrainerClient {
 
   memory(): Promise<MemoryReport> {
     return this.call('memory', {});
+  }
+
+  /** Every run of a sweep. Throws a sentence that names the setting where one makes no sense. */
+  planSweep(recipe: Recipe, sweep: Sweep): Promise<SweepPlan> {
+    return this.call('plan_sweep', { recipe, sweep });
+  }
+
+  /** How long a sweep takes, by what was measured of its runs. */
+  sweepSeconds(plan: SweepPlan, measured: Measured[]): Promise<number> {
+    return this.call('sweep_seconds', { plan, measured });
+  }
+
+  /** Which runs go on after a rung, best first. */
+  sweepSurvivors(plan: SweepPlan, rung: number, losses: (number | null)[]): Promise<number[]> {
+    return this.call('sweep_survivors', { plan, rung, losses });
   }
 
   terminate(): void {

@@ -6,6 +6,9 @@ declare module 'loralet-wasm/loralet.js' {
   export function start(): void;
   export function default_recipe(): t.Recipe;
   export function validate_recipe(recipe: unknown): t.Recipe;
+  export function plan_sweep(recipe: t.Recipe, sweep: t.Sweep): t.SweepPlan;
+  export function sweep_seconds(plan: t.SweepPlan, measured: t.Measured[]): number;
+  export function sweep_survivors(plan: t.SweepPlan, rung: number, losses: (number | null)[]): Uint32Array;
 
   /** LoRA steps on one fixed batch, for timing. */
   export class Bench {

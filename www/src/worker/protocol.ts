@@ -12,6 +12,7 @@ import type {
   Evaluation,
   GenerateReport,
   GenerateRequest,
+  Measured,
   MemoryReport,
   ModelFile,
   ModelReport,
@@ -20,6 +21,8 @@ import type {
   ProbeSummary,
   Recipe,
   StepReport,
+  Sweep,
+  SweepPlan,
 } from '../types.js';
 
 /** What the loop is doing. `stopping` lasts until the step in progress is done. */
@@ -48,6 +51,7 @@ interface Calls {
   resume_from: { carries: { checkpoint: Uint8Array; options: LoopOptions }; answers: Plan };
   pause: { carries: object; answers: null };
   resume_loop: { carries: object; answers: null };
+  train_until: { carries: { step: number }; answers: null };
   step_once: { carries: object; answers: null };
   stop: { carries: object; answers: null };
   reset_training: { carries: object; answers: null };
@@ -62,6 +66,12 @@ interface Calls {
   adapter_zip: { carries: object; answers: Uint8Array<ArrayBuffer> };
   load_adapter: { carries: { files: AdapterFile[] }; answers: null };
   memory: { carries: object; answers: MemoryReport };
+  plan_sweep: { carries: { recipe: Recipe; sweep: Sweep }; answers: SweepPlan };
+  sweep_seconds: { carries: { plan: SweepPlan; measured: Measured[] }; answers: number };
+  sweep_survivors: {
+    carries: { plan: SweepPlan; rung: number; losses: (number | null)[] };
+    answers: number[];
+  };
 }
 
 export type RequestType = keyof Calls;

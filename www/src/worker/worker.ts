@@ -5,13 +5,28 @@
  * go one at a time, first come first served; between two training steps everything else gets its turn,
  * so pause, stop, generate and save fall between steps.
  */
-import init, { Session, default_recipe, start, validate_recipe } from 'loralet-wasm/loralet.js';
+import init, {
+  Session,
+  default_recipe,
+  plan_sweep,
+  start,
+  sweep_seconds,
+  sweep_survivors,
+  validate_recipe,
+} from 'loralet-wasm/loralet.js';
 import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
 import { unreachable } from './protocol.js';
 
 let session: Session | null = null;
 let state: TrainState = 'idle';
-let loop: { options: LoopOptions; singleSteps: number; lastCheckpoint: number; step: number } | null = null;
+let loop: {
+  options: LoopOptions;
+  singleSteps: number;
+  lastCheckpoint: number;
+  step: number;
+  /** The step after which to pause. */
+  until: number;
+} | null = null;
 let wakeLoop: () => void = () => undefined;
 let generateCancelled = false;
 let turn: Promise<unknown> = Promise.resolve();
@@ -94,7 +109,9 @@ async function answer(request: Request): Promise<Answered> {
       if (state === 'running') setState('pausing');
       return { value: null };
     case 'resume_loop':
+    case 'train_until':
       if (loop) {
+        loop.until = request.type === 'train_until' ? request.step : Infinity;
         setState('running');
         wakeLoop();
       }
@@ -153,6 +170,12 @@ async function answer(request: Request): Promise<Answered> {
       });
     case 'memory':
       return exclusive(async (session) => ({ value: session.memory() }));
+    case 'plan_sweep':
+      return { value: plan_sweep(request.recipe, request.sweep) };
+    case 'sweep_seconds':
+      return { value: sweep_seconds(request.plan, request.measured) };
+    case 'sweep_survivors':
+      return { value: [...sweep_survivors(request.plan, request.rung, request.losses)] };
     default:
       return unreachable(request);
   }
@@ -169,7 +192,7 @@ function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
 }
 
 function startLoop(options: LoopOptions, step: number): void {
-  loop = { options, singleSteps: 0, lastCheckpoint: step, step };
+  loop = { options, singleSteps: 0, lastCheckpoint: step, step, until: Infinity };
   setState(options.paused ? 'paused' : 'running');
   void runLoop(loop);
 }
@@ -212,6 +235,7 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
         endLoop('finished');
         return;
       }
+      if (report.step >= mine.until && state === 'running') setState('pausing');
     }
   } catch (error) {
     if (loop !== mine) return;

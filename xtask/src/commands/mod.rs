@@ -1,12 +1,14 @@
 //! One file a command.
 
 mod bench;
+mod compare;
 mod demo;
 mod eval;
 mod fixtures;
 mod generate;
 mod interop;
 mod serve;
+mod sweep;
 mod test;
 mod train;
 
@@ -28,6 +30,10 @@ pub enum Command {
     Generate(generate::Generate),
     /// Measure a model on a data file; prints one JSON object
     Eval(eval::Eval),
+    /// Train with LoRA and whole on the same data, and print what each takes and reaches
+    Compare(compare::Compare),
+    /// Train with several values of some settings, and rank the runs by their validation loss
+    Sweep(sweep::Sweep),
     /// Measure step time, memory, load time and sizes
     Bench(bench::Bench),
     /// Open an adapter trained in the browser with PEFT and compare
@@ -45,6 +51,8 @@ impl Command {
             Command::Train(train) => train.run(),
             Command::Generate(generate) => generate.run(),
             Command::Eval(eval) => eval.run(),
+            Command::Compare(compare) => compare.run(),
+            Command::Sweep(sweep) => sweep.run(),
             Command::Bench(bench) => bench.run(),
             Command::Interop(interop) => interop.run(),
             Command::Fixtures(fixtures) => fixtures.run(),

@@ -36,6 +36,8 @@ pub fn run() -> Result<Counts> {
     trains_a_classifier(&dir, &mut checks)?;
     trains_embeddings(&dir, &mut checks)?;
     trains_by_a_reward(&dir, &mut checks)?;
+    compares_lora_with_full(&dir, &data, &mut checks)?;
+    sweeps(&dir, &data, &mut checks)?;
     rejects_bad_input(&dir, &data, &mut checks)?;
     Ok(checks.counts)
 }
@@ -274,6 +276,87 @@ fn trains_by_a_reward(dir: &Path, checks: &mut Checks) -> Result<()> {
         tuned.zip(base).is_some_and(|(tuned, base)| tuned > base + 0.3),
         &ended,
     );
+    Ok(())
+}
+
+fn compares_lora_with_full(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()> {
+    let out = dir.join("compare");
+    let ended = xtask(&[
+        "compare",
+        "--model",
+        "tiny",
+        "--device",
+        "cpu",
+        "--data",
+        &text(data),
+        "--set",
+        "train.max_steps=3",
+        "--set",
+        "lora.rank=2",
+        "--out",
+        &text(&out),
+        "--json",
+    ])?;
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let figure = |method: &str, name: &str| result[method][name].as_f64().unwrap_or(f64::NAN);
+    checks.that("compare trains both ways", ended.code == Some(0) && figure("full", "steps") == 3.0, &ended);
+    checks.that(
+        "LoRA of rank 2 has 90 % fewer parameters, less optimizer memory and a smaller file",
+        result["fewer_trainable_parameters"].as_f64() > Some(0.9)
+            && result["less_optimizer_memory"].as_f64() > Some(0.9)
+            && figure("lora", "file_bytes") < figure("full", "file_bytes"),
+        &ended,
+    );
+    checks.that(
+        "both are below the loss that they began with",
+        ["lora", "full"]
+            .iter()
+            .all(|method| figure(method, "validation_loss") < figure(method, "base_validation_loss"))
+            && figure("lora", "base_validation_loss") == figure("full", "base_validation_loss"),
+        &ended,
+    );
+    Ok(())
+}
+
+fn sweeps(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()> {
+    let (data, out) = (text(data), text(&dir.join("sweep")));
+    let model = ["sweep", "--model", "tiny", "--device", "cpu", "--data", &data, "--out", &out];
+    let settings = ["--set", "train.max_steps=4", "--set-values", "train.learning_rate=1e-6,1e-5,3e-3"];
+    let ended = xtask(&[&model[..], &settings, &["--strategy", "halving", "--json"]].concat())?;
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let runs = result["runs"].as_array().cloned().unwrap_or_default();
+    let steps: Vec<u64> =
+        runs.iter().filter_map(|run| run["steps"].as_f64().map(|steps| steps as u64)).collect();
+    checks.that(
+        "sweep halves: one run to the end, one half way, one a quarter",
+        ended.code == Some(0) && steps == [4, 2, 1],
+        &ended,
+    );
+    checks.that(
+        "the winner has the rate that learns",
+        runs.first().is_some_and(|run| run["changes"][0]["value"] == 3e-3 && run["end"] == "finished"),
+        &ended,
+    );
+    checks.that(
+        "the time is said first",
+        ended.stderr.contains("estimate") && result["estimated_seconds"].as_f64() > Some(0.0),
+        &ended,
+    );
+    for (named, setting) in [
+        ("did you mean \"train.learning_rate\"", "optim.learning_rate=1e-4"),
+        ("train.learning_rate is \"fast\"", "train.learning_rate=1e-4,fast"),
+        ("lora.rank has no values", "lora.rank="),
+        ("--set-values lora.rank has no values", "lora.rank"),
+        ("objective cannot be swept", "objective=text,sft"),
+    ] {
+        let ended = xtask(&[&model[..], &["--set-values", setting]].concat())?;
+        let error = ended.stderr.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or_default();
+        checks.that(
+            &format!("a sweep over {setting} has exit code 2 and a sentence"),
+            ended.code == Some(2) && error.contains(named),
+            &ended,
+        );
+    }
     Ok(())
 }
 
