@@ -175,7 +175,7 @@ describe('runs', () => {
       0.00001: '2 of 8',
       0.000001: '2 of 8',
     });
-    const ended = swept.filter((run) => run.Ended === 'stopped as one of the worse');
+    const ended = swept.filter((run) => run.Ended === 'stopped early');
     assert.equal(ended.length, 3);
     assert.ok(await at(page, 'start').isEnabled());
     await stored(6);

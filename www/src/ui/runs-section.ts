@@ -64,6 +64,9 @@ export class RunsSection extends LitElement {
         flex: none;
         border-radius: 3px;
       }
+      .scroll + p {
+        margin-top: 8px;
+      }
       .order {
         margin: 16px 0 0;
       }
@@ -262,7 +265,7 @@ function ended(run: RunRecord): string {
     case 'failed':
       return 'failed';
     case 'outdone':
-      return 'stopped as one of the worse';
+      return 'stopped early';
     case 'stopped':
       return 'stopped';
   }

@@ -41,6 +41,9 @@ export class SweepPanel extends LitElement {
       .help {
         margin: 5px 0 12px;
       }
+      .row + p {
+        margin-top: 10px;
+      }
       input {
         font-family: var(--mono);
         font-size: 0.86rem;

@@ -234,7 +234,7 @@ fn print(result: &Value) {
         row.push(loss(&run["training_loss"]));
         row.push(format!("{} of {}", number(&run["steps"]), number(&run["total_steps"])));
         row.push(match run["end"].as_str() {
-            Some("outdone") => "stopped as one of the worse".into(),
+            Some("outdone") => "stopped early".into(),
             end => end.unwrap_or("?").into(),
         });
         rows.push(row);
