@@ -134,10 +134,9 @@ impl Job {
             "reward_model": self.reward_model,
             "recipe": self.recipe, "tasks": self.tasks,
         });
-        let modules = format!("{}/", paths::www().join("node_modules").display());
-        let call = json!({ "url": server.url(), "chromium": chromium, "modules": modules, "job": job });
+        let call = json!({ "url": server.url(), "chromium": chromium, "modules": modules(), "job": job });
 
-        let mut driver = Driver::start(&call)?;
+        let mut driver = Driver::start("run.mjs", &call)?;
         let mut loading: Option<Bar> = None;
         let mut console = Vec::new();
         while let Some(event) = driver.next_event()? {
@@ -176,6 +175,20 @@ impl Job {
     }
 }
 
+/// What steps of `bench.html` ask of WebGPU on a software adapter: counters and times.
+pub fn count_webgpu_calls(steps: u32) -> Result<Value> {
+    let server = Server::start(0, JobFiles::default())?;
+    let chromium = provision::chromium()?;
+    let call = json!({ "url": server.url(), "chromium": chromium, "modules": modules(), "steps": steps });
+    let counted = Driver::start("webgpu.mjs", &call)?.next_event()?;
+    counted.ok_or_else(|| Failure::failed("bench.html ended without a result"))
+}
+
+/// Where the scripts find the packages of the page.
+fn modules() -> String {
+    format!("{}/", paths::www().join("node_modules").display())
+}
+
 /// A count out of an event; JavaScript knows only floating-point numbers.
 pub fn number(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_f64().map(|number| number as u64)).unwrap_or(0)
@@ -188,9 +201,9 @@ struct Driver {
 }
 
 impl Driver {
-    fn start(call: &Value) -> Result<Self> {
+    fn start(script: &str, call: &Value) -> Result<Self> {
         let mut command = Command::new(provision::node()?);
-        command.arg(paths::root().join("xtask/browser/run.mjs"));
+        command.arg(paths::root().join("xtask/browser").join(script));
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start node")?;
         let stdin = process.stdin.as_mut().expect("stdin is piped");

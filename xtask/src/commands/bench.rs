@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::Device;
-use crate::browser::{Job, number};
+use crate::browser::{self, Job, number};
 use crate::error::{Context, Failure, Result};
 use crate::inputs::{self, Model};
 use crate::progress::{megabytes, say};
@@ -59,6 +59,11 @@ impl Bench {
             Ok(tiny) => drop(result.insert("tiny".into(), self.measure("tiny", &tiny, &data, &out)?)),
             Err(missing) => say("tiny", format!("not measured: {missing}")),
         }
+        let webgpu = browser::count_webgpu_calls(self.steps)?;
+        for key in ["dispatches_per_layer", "submits_per_step"] {
+            result.insert(key.into(), webgpu[key].clone());
+        }
+        result.insert("webgpu".into(), webgpu);
         if let Some(python) = python {
             let peer = self.peer_step(&python, &smollm2)?;
             let seconds = |of: &Value| of["median_step_seconds"].as_f64();
@@ -166,6 +171,20 @@ impl Bench {
             );
             println!("  memory      {} wasm at the peak", bytes(&run["memory"]["wasm_peak_bytes"]));
         }
+        let webgpu = &result["webgpu"];
+        let times: Vec<f64> =
+            webgpu["step_ms"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        println!("4 layers of width 192 on WebGPU in software, 512 tokens a step");
+        println!(
+            "  step        {} (median of {})",
+            seconds(&json!(median(&times).map(|ms| ms / 1000.0))),
+            times.len()
+        );
+        println!(
+            "  dispatches  {} a layer, {} a step, in {} submits",
+            webgpu["dispatches_per_layer"], webgpu["dispatches_per_step"], webgpu["submits_per_step"]
+        );
+        println!("  memory      {} in buffers at the peak", bytes(&webgpu["peak_buffer_bytes"]));
         if !result["peer"].is_null() {
             println!("PyTorch + PEFT on one thread");
             println!("  step        {}", seconds(&result["peer"]["median_step_seconds"]));
