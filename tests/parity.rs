@@ -97,3 +97,14 @@ fn contrastive_losses_and_gradients_are_those_of_sentence_transformers() {
     block_on(support::embedding::losses(&Device::flex(), 1e-5, 1e-4));
     block_on(support::embedding::batches_add_up(&Device::flex()));
 }
+
+#[test]
+fn dora_agrees_with_peft() {
+    block_on(support::lora_variants::dora_adapter(&Device::flex(), 1e-4, 1e-4));
+    block_on(support::lora_variants::dora_steps(&Device::flex(), 1e-4));
+}
+
+#[test]
+fn loraplus_steps_follow_peft() {
+    block_on(support::lora_variants::loraplus_steps(&Device::flex(), 1e-5));
+}

@@ -29,6 +29,16 @@ pub fn is_part(name: &str) -> bool {
     name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight")
 }
 
+/// What the learning rate of each value is multiplied with: LoRA+'s ratio for B and for vectors, 1 for the rest
+/// (<https://arxiv.org/abs/2402.12354>).
+pub fn learning_rate_factors(parameters: &[Parameter], ratio: f64) -> Vec<f32> {
+    let of = |parameter: &Parameter| {
+        let faster = parameter.name.ends_with(".lora_B.weight") || parameter.shape.len() == 1;
+        std::iter::repeat_n(if faster { ratio as f32 } else { 1.0 }, parameter.len())
+    };
+    parameters.iter().flat_map(of).collect()
+}
+
 /// First values: A uniform in ±1/√in (Kaiming with a = √5, as PEFT), B zero.
 pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -55,6 +65,7 @@ pub fn attach(model: &mut Model, recipe: &LoraRecipe, leaves: &[Leaf], dropout_s
             lora_a: lora_a.clone(),
             lora_b: lora_b.clone(),
             scale: recipe.scale(),
+            magnitude: None,
             dropout: dropout_seed
                 .filter(|_| recipe.dropout > 0.0)
                 .map(|seed| Dropout { share: recipe.dropout, seed: seed.wrapping_add(i as u64) }),
@@ -62,7 +73,7 @@ pub fn attach(model: &mut Model, recipe: &LoraRecipe, leaves: &[Leaf], dropout_s
     }
 }
 
-fn targets<'a>(model: &'a mut Model, recipe: &LoraRecipe) -> Vec<(String, &'a mut Linear)> {
+pub(super) fn targets<'a>(model: &'a mut Model, recipe: &LoraRecipe) -> Vec<(String, &'a mut Linear)> {
     let mut linears = model.linears_mut();
     // As in PEFT, whole parts of the path: "output.dense" is not the end of "my_output.dense".
     let is_named =

@@ -1,6 +1,7 @@
 //! What is trained: a set of parameters that can be attached to a base model, detached,
 //! compared and saved. The base itself is never modified.
 
+mod dora;
 pub mod lora;
 pub mod trainable;
 mod whole;

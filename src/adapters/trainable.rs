@@ -1,7 +1,7 @@
 //! All trainable parameters as one flat buffer, so that the optimizer, the gradient norm
 //! and a checkpoint each deal with a single tensor.
 
-use super::{lora, whole};
+use super::{dora, lora, whole};
 use crate::models::{Model, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};
 use burn::tensor::{Gradients, Tensor};
@@ -26,7 +26,7 @@ pub enum Leaf {
 pub struct Trainable {
     pub method: Method,
     pub lora: LoraRecipe,
-    /// The low-rank pairs of an adapter, then the weights that are trained whole.
+    /// The low-rank pairs of an adapter, then DoRA's magnitudes, then the weights that are trained whole.
     pub parameters: Vec<Parameter>,
     /// Names of the rows of the `score` head, where one is trained.
     pub labels: Option<Vec<String>>,
@@ -45,15 +45,20 @@ impl Trainable {
         };
         let low_rank_values = lora::initial_values(&low_rank, recipe.train.seed);
         let total = low_rank_values.len();
+        let (magnitudes, magnitude_values) = match recipe.method {
+            Method::Lora => dora::parameters(base, &recipe.lora, total),
+            Method::Full | Method::LastLayer => Default::default(),
+        };
+        let offset = total + magnitudes.iter().map(Parameter::len).sum::<usize>();
         let saved = &recipe.lora.modules_to_save;
-        let (whole, mut parts) = whole::parameters(base, recipe.method, saved, total);
-        if total > 0 {
-            parts.insert(0, float_tensor(low_rank_values, [total], &base.device()));
-        }
+        let (whole, whole_values) = whole::parameters(base, recipe.method, saved, offset);
+        let low_rank_values = (total > 0).then(|| float_tensor(low_rank_values, [total], &base.device()));
+        let parts: Vec<Tensor<1>> =
+            low_rank_values.into_iter().chain(magnitude_values).chain(whole_values).collect();
         Trainable {
             method: recipe.method,
             lora: recipe.lora.clone(),
-            parameters: [low_rank, whole].concat(),
+            parameters: [low_rank, magnitudes, whole].concat(),
             labels: base.labels().cloned(),
             is_encoder: base.is_encoder(),
             values: Tensor::cat(parts, 0),
@@ -67,6 +72,14 @@ impl Trainable {
 
     pub fn is_empty(&self) -> bool {
         self.parameters.is_empty()
+    }
+
+    /// With LoRA+, what the learning rate of each value is multiplied with: `[total]`.
+    pub fn learning_rate_factors(&self) -> Option<Tensor<1>> {
+        let ratio = self.lora.loraplus_lr_ratio;
+        let asked = self.method == Method::Lora && ratio != 1.0;
+        let factors = asked.then(|| lora::learning_rate_factors(&self.parameters, ratio))?;
+        Some(float_tensor(factors, [self.len()], &self.values.device()))
     }
 
     /// The parameters as separate tensors; with `require_grad` they are autodiff leaves.
@@ -93,9 +106,12 @@ impl Trainable {
     /// outside training.
     pub fn attach(&self, base: &Model, leaves: &[Leaf], dropout_seed: Option<u64>) -> Model {
         let low_rank = self.parameters.iter().filter(|parameter| lora::is_part(&parameter.name)).count();
-        let (whole, whole_leaves) = (&self.parameters[low_rank..], &leaves[low_rank..]);
+        let magnitudes = self.parameters.iter().filter(|parameter| dora::is_part(&parameter.name)).count();
+        let adapter = low_rank + magnitudes;
+        let (whole, whole_leaves) = (&self.parameters[adapter..], &leaves[adapter..]);
         let mut model = whole::replace(base, self.method, whole, whole_leaves, &self.labels);
         lora::attach(&mut model, &self.lora, &leaves[..low_rank], dropout_seed);
+        dora::attach(&mut model, &self.lora, &leaves[low_rank..adapter]);
         model
     }
 

@@ -152,7 +152,7 @@ fn read_config(config: &Value, modules: &[&str]) -> Result<LoraRecipe> {
     if kind != "LORA" {
         return Err(invalid(CONFIG, format!("peft_type is \"{kind}\", supported is \"LORA\"")));
     }
-    for key in ["use_dora", "fan_in_fan_out", "lora_bias"] {
+    for key in ["fan_in_fan_out", "lora_bias"] {
         if config[key].as_bool() == Some(true) {
             return Err(invalid(CONFIG, format!("{key} is true, which Loralet does not compute")));
         }
@@ -193,6 +193,7 @@ fn read_config(config: &Value, modules: &[&str]) -> Result<LoraRecipe> {
             .filter(|module| module == "embed_tokens" || module == "lm_head")
             .collect(),
         use_rslora: config["use_rslora"].as_bool().unwrap_or(false),
+        use_dora: config["use_dora"].as_bool().unwrap_or(false),
         ..LoraRecipe::default()
     })
 }

@@ -19,8 +19,11 @@ pub struct LoraRecipe {
     pub modules_to_save: Vec<String>,
     /// Scale by alpha / √rank instead (<https://arxiv.org/abs/2312.03732>). Default false.
     pub use_rslora: bool,
-    /// Weight-decomposed LoRA. Not available yet; must be false.
+    /// Weight-decomposed LoRA: the size of each output is trained beside its direction
+    /// (<https://arxiv.org/abs/2402.09353>). Default false.
     pub use_dora: bool,
+    /// LoRA+: how many times the learning rate of A that of B is (<https://arxiv.org/abs/2402.12354>). Default 1.
+    pub loraplus_lr_ratio: f64,
 }
 
 /// The linear layers of a Llama block, in checkpoint order.
@@ -40,6 +43,7 @@ impl Default for LoraRecipe {
             modules_to_save: Vec::new(),
             use_rslora: false,
             use_dora: false,
+            loraplus_lr_ratio: 1.0,
         }
     }
 }

@@ -13,7 +13,12 @@ impl Recipe {
         check(lora.rank >= 1 && lora.rank <= 1024, "lora.rank", lora.rank, "a whole number from 1 to 1024")?;
         check(lora.alpha.is_finite() && lora.alpha > 0.0, "lora.alpha", lora.alpha, "a number above 0")?;
         check((0.0..1.0).contains(&lora.dropout), "lora.dropout", lora.dropout, "from 0 to below 1")?;
-        check(!lora.use_dora, "lora.use_dora", true, "false: DoRA is not available yet")?;
+        check(
+            (1.0..=1024.0).contains(&lora.loraplus_lr_ratio),
+            "lora.loraplus_lr_ratio",
+            lora.loraplus_lr_ratio,
+            "from 1, which is off, to 1024",
+        )?;
         check(!lora.target_modules.is_empty(), "lora.target_modules", "empty", "at least one module name")?;
         for module in &lora.target_modules {
             if !LINEAR_MODULES.iter().chain(&bert::LINEAR_MODULES).any(|known| known == module) {

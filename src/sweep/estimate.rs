@@ -65,6 +65,7 @@ pub fn costs_alike(a: &Recipe, b: &Recipe) -> bool {
         recipe.lora.rank = usual.lora.rank;
         recipe.lora.alpha = usual.lora.alpha;
         recipe.lora.use_rslora = usual.lora.use_rslora;
+        recipe.lora.loraplus_lr_ratio = usual.lora.loraplus_lr_ratio;
         recipe.train.learning_rate = usual.train.learning_rate;
         recipe.train.lr_scheduler_type = usual.train.lr_scheduler_type;
         recipe.train.warmup_ratio = usual.train.warmup_ratio;

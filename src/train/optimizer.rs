@@ -17,6 +17,8 @@ pub struct AdamW {
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
+    /// What the learning rate of each value is multiplied with, `[total]`; `None` for 1.
+    pub rates: Option<Tensor<1>>,
 }
 
 impl AdamW {
@@ -29,6 +31,7 @@ impl AdamW {
             beta1: BETA1,
             beta2: BETA2,
             epsilon: EPSILON,
+            rates: None,
         }
     }
 
@@ -62,9 +65,14 @@ impl AdamW {
         let nothing = || Tensor::empty([0], &values.device());
         let first = std::mem::replace(&mut self.first_moment, nothing());
         let second = std::mem::replace(&mut self.second_moment, nothing());
+        let before = self.rates.is_some().then(|| values.clone());
         let (values, first, second) = adamw(values, gradient, first, second, factors);
         (self.first_moment, self.second_moment) = (first, second);
-        values
+        match (before, &self.rates) {
+            // Both the step and the decay are in proportion to the learning rate.
+            (Some(before), Some(rates)) => before.clone() + (values - before) * rates.clone(),
+            _ => values,
+        }
     }
 }
 

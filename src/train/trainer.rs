@@ -103,7 +103,10 @@ impl Trainer {
                 probe: probe.as_ref().map(|probe| probe.summary.clone()),
             },
         )?;
-        let optimizer = AdamW::new(trainable.len(), recipe.train.weight_decay, &base.device());
+        let optimizer = AdamW {
+            rates: trainable.learning_rate_factors(),
+            ..AdamW::new(trainable.len(), recipe.train.weight_decay, &base.device())
+        };
         Ok(Trainer {
             loss: Loss::new(recipe, &base),
             order: (0, order),

@@ -12,7 +12,7 @@ pub mod preference;
 pub mod score;
 
 use burn::tensor::{Device, Tensor};
-use loralet::adapters::Trainable;
+use loralet::adapters::{Parameter, Trainable};
 use loralet::data::batch::Batch;
 use loralet::eval::read;
 use loralet::export::{OutputFile, peft};
@@ -32,6 +32,8 @@ macro_rules! fixture {
         include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/llama/", $path)).as_slice()
     };
 }
+
+pub mod lora_variants;
 
 /// Logits of whole rows; `config.json` in both spellings of rope settings.
 pub async fn full_rows(device: &Device, tolerance: f32) {
@@ -130,12 +132,7 @@ pub async fn lora_steps(device: &Device, tolerance: f64) {
     let recipe = Recipe { lora, ..Recipe::default() };
     let mut trainable = Trainable::new(&base, &recipe);
     let first = tensors(fixture!("lora_init.safetensors"));
-    let values: Vec<f32> = trainable
-        .parameters
-        .iter()
-        .flat_map(|p| first[&format!("base_model.model.{}", p.name)].1.clone())
-        .collect();
-    trainable.values = Tensor::from_data(burn::tensor::TensorData::new(values, [trainable.len()]), device);
+    trainable.values = values_of(&trainable, &first, device);
     follow(&recorded, &recorded["batches"], &base, trainable, tolerance).await;
 }
 
@@ -152,9 +149,24 @@ pub async fn full_steps(device: &Device, tolerance: f64) {
     }
 }
 
-async fn follow(run: &Value, batches: &Value, base: &Model, mut trainable: Trainable, tolerance: f64) {
+/// Stored tensors as one flat buffer.
+fn values_of(trainable: &Trainable, stored: &Tensors, device: &Device) -> Tensor<1> {
+    let named = |parameter: &Parameter| stored[&format!("base_model.model.{}", parameter.name)].1.clone();
+    let values: Vec<f32> = trainable.parameters.iter().flat_map(named).collect();
+    Tensor::from_data(burn::tensor::TensorData::new(values, [trainable.len()]), device)
+}
+
+/// Trains as recorded, and gives what was trained.
+async fn follow(
+    run: &Value,
+    batches: &Value,
+    base: &Model,
+    mut trainable: Trainable,
+    tolerance: f64,
+) -> Trainable {
     let number = |key: &str| run[key].as_f64().unwrap_or_else(|| panic!("the fixture lacks {key}"));
     let mut optimizer = AdamW::new(trainable.len(), number("weight_decay"), &base.device());
+    optimizer.rates = trainable.learning_rate_factors();
     let schedule = Schedule {
         kind: SchedulerType::Linear,
         peak: number("learning_rate"),
@@ -187,6 +199,7 @@ async fn follow(run: &Value, batches: &Value, base: &Model, mut trainable: Train
         (after - expected).abs() <= tolerance * expected,
         "loss after: {after}, the reference has {expected}"
     );
+    trainable
 }
 
 async fn loss_and_gradient(base: &Model, trainable: &Trainable, micro: &[Batch]) -> (f64, Tensor<1>) {

@@ -24,6 +24,8 @@ pub struct LoraPath {
     pub lora_b: Tensor<2>,
     /// alpha / rank, or alpha / √rank for rsLoRA.
     pub scale: f64,
+    /// DoRA's size of each output, `[out]` (<https://arxiv.org/abs/2402.09353>).
+    pub magnitude: Option<Tensor<1>>,
     /// `None` outside training.
     pub dropout: Option<Dropout>,
 }
@@ -52,14 +54,7 @@ impl Linear {
         let weight = self.weight.clone();
         let product = match &self.lora {
             None => matmul(x, weight.transpose()),
-            Some(LoraPath { lora_a, lora_b, scale, dropout: None }) if !is_trained(&weight) => {
-                lora_linear(x, weight, lora_a.clone(), lora_b.clone(), *scale)
-            }
-            Some(LoraPath { lora_a, lora_b, scale, dropout }) => {
-                let dropped = dropout.map_or(x.clone(), |dropout| dropout.apply(x.clone()));
-                let low = matmul(dropped, lora_a.clone().transpose()); // [tokens, rank]
-                matmul(x, weight.transpose()) + matmul(low * *scale, lora_b.clone().transpose())
-            }
+            Some(path) => path.beside(x, weight),
         };
         match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
@@ -75,6 +70,59 @@ impl Linear {
     pub fn device(&self) -> Device {
         self.weight.device()
     }
+}
+
+impl LoraPath {
+    /// `x·Wᵀ` and the path together; `weight` is W, `[out, in]`.
+    fn beside(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        let LoraPath { lora_a, lora_b, scale, .. } = self;
+        let gain = self.magnitude.clone().map(|magnitude| {
+            // As in the paper's 4.3 and in PEFT, the norm is a constant for the gradient.
+            let norm = weight_norm(&weight, Some((lora_a, lora_b, *scale)));
+            (magnitude / norm).unsqueeze::<2>() // [1, out]
+        });
+        let Some(dropout) = self.dropout else {
+            let sum = if is_trained(&weight) {
+                let low = matmul(x.clone(), lora_a.clone().transpose()); // [tokens, rank]
+                matmul(x, weight.transpose()) + matmul(low * *scale, lora_b.clone().transpose())
+            } else {
+                lora_linear(x, weight, lora_a.clone(), lora_b.clone(), *scale)
+            };
+            return match gain {
+                Some(gain) => sum * gain,
+                None => sum,
+            };
+        };
+        let dropped = dropout.apply(x.clone());
+        let low = matmul(dropped.clone(), lora_a.clone().transpose());
+        let path = matmul(low * *scale, lora_b.clone().transpose());
+        let base = matmul(x, weight.clone().transpose());
+        match gain {
+            // What the gain adds sees the dropout, the base alone does not.
+            Some(gain) => base + matmul(dropped, weight.transpose()) * (gain.clone() - 1.0) + path * gain,
+            None => base + path,
+        }
+    }
+}
+
+/// The norm of each row of `W + scale·B·A`, without gradients and without forming the sum: `[out]`.
+///
+/// # Shapes
+/// - weight: `[out, in]`
+/// - path: `lora_a` `[rank, in]`, `lora_b` `[out, rank]` and the scale
+pub fn weight_norm(weight: &Tensor<2>, path: Option<(&Tensor<2>, &Tensor<2>, f64)>) -> Tensor<1> {
+    let weight = weight.clone().inner();
+    let squares = weight.clone().square().sum_dim(1); // [out, 1]
+    let squares = match path {
+        None => squares,
+        Some((lora_a, lora_b, scale)) => {
+            let (a, b) = (lora_a.clone().inner(), lora_b.clone().inner());
+            let crossed = matmul(weight, a.clone().transpose()); // [out, rank]
+            let own = matmul(b.clone(), matmul(a.clone(), a.transpose()));
+            squares + (b * (crossed * (2.0 * scale) + own * (scale * scale))).sum_dim(1)
+        }
+    };
+    squares.sqrt().squeeze_dim(1)
 }
 
 fn is_trained(weight: &Tensor<2>) -> bool {

@@ -75,6 +75,18 @@ export const MORE_FIELDS: Field[] = [
     kind: 'toggle',
   },
   {
+    path: 'lora.use_dora',
+    label: 'Train magnitudes too (DoRA)',
+    help: 'Learns the size of each output apart from its direction: often a little better at low ranks, and slower.',
+    kind: 'toggle',
+  },
+  {
+    path: 'lora.loraplus_lr_ratio',
+    label: 'Faster B (LoRA+)',
+    help: 'How many times the learning rate the adapter’s second matrix gets: 1 is off, 16 is usual, often with a lower rate.',
+    kind: 'number',
+  },
+  {
     path: 'data.train_on_prompt',
     label: 'Train on the prompt too',
     help: 'Counts the user’s words in the loss as well, not only the answer’s.',

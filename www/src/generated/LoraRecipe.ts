@@ -29,6 +29,11 @@ modules_to_save: Array<string>,
  */
 use_rslora: boolean, 
 /**
- * Weight-decomposed LoRA. Not available yet; must be false.
+ * Weight-decomposed LoRA: the size of each output is trained beside its direction
+ * (<https://arxiv.org/abs/2402.09353>). Default false.
  */
-use_dora: boolean, };
+use_dora: boolean, 
+/**
+ * LoRA+: how many times the learning rate of A that of B is (<https://arxiv.org/abs/2402.12354>). Default 1.
+ */
+loraplus_lr_ratio: number, };
