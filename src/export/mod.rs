@@ -38,7 +38,7 @@ pub fn model_config(trainable: &Trainable, base_config: &Value, pad_token_id: u3
     Some(OutputFile { name: "config.json".into(), bytes })
 }
 
-/// The files of an uncompressed zip archive, as [`zip`] writes it.
+/// The files of an uncompressed zip archive, as [`zip()`] writes it.
 ///
 /// # Errors
 /// Bytes that are no such archive.

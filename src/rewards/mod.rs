@@ -2,7 +2,7 @@
 //! or less than the others to its prompt counts.
 //!
 //! A person's ratings would be one more variant, whose numbers arrive between sampling and learning:
-//! [`crate::train::rollout::Rollouts::group`] already waits for [`Reward::of`].
+//! `crate::train::rollout::Rollouts::group` already waits for [`Reward::of`].
 
 pub mod exact_match;
 pub mod length;

@@ -3,6 +3,7 @@ import { compare } from './compare.js';
 import { data } from './data.js';
 import { model } from './model.js';
 import { network } from './network.js';
+import { picks } from './picks.js';
 import { recipe } from './recipe.js';
 import { rewardModel } from './reward-model.js';
 import { runs } from './runs.js';
@@ -52,6 +53,7 @@ export async function useModel(opening: Promise<boolean>): Promise<void> {
   compare.clear();
   rewardModel.forget();
   await training.reset();
+  await picks.load();
   await data.reread();
 }
 

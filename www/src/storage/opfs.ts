@@ -5,6 +5,7 @@
  *     models/<key>/<file>/00000000      the file in segments of SEGMENT_BYTES
  *     run/run.json, data, checkpoint    the last training run
  *     runs/<id>.json                    a record of each run, see runs.ts
+ *     picks/<model>.json                what a person picked of a model's answers, see picks.ts
  *
  * A download is kept segment by segment, so that it goes on after a reload, and a file is handed
  * out as one Blob over its segments, which copies nothing.

@@ -11,6 +11,7 @@ import './compare-section.js';
 import './data-section.js';
 import './download-section.js';
 import './model-section.js';
+import './picks-section.js';
 import './privacy-line.js';
 import './resume-banner.js';
 import './runs-section.js';
@@ -36,6 +37,11 @@ const SECTIONS: Section[] = [
   { id: 'settings', title: 'Settings', lead: 'Six that matter. The defaults are good ones.' },
   { id: 'train', title: 'Train', lead: 'Watch it learn. Pause, look, go on.' },
   { id: 'compare', title: 'Compare', lead: 'The same prompt or query, before and after.' },
+  {
+    id: 'prefer',
+    title: 'Prefer',
+    lead: 'Pick the better of two answers. Your picks become data: for DPO, KTO or a reward model.',
+  },
   { id: 'download', title: 'Download', lead: 'What was trained, ready for PEFT or transformers.' },
   {
     id: 'runs',
@@ -259,6 +265,10 @@ export class LoraletApp extends LitElement {
         return comparesTexts()
           ? html`<search-panel></search-panel>`
           : html`<compare-section></compare-section>`;
+      case 'prefer':
+        return comparesTexts()
+          ? html`<p class="muted">An encoder writes no answers to pick from.</p>`
+          : html`<picks-section></picks-section>`;
       case 'runs':
         return html`<runs-section></runs-section>`;
       default:

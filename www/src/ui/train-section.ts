@@ -181,6 +181,7 @@ export class TrainSection extends LitElement {
         ${rollout?.clip_ratio != null ? tile('Clipped', percent(rollout.clip_ratio)) : nothing}
         ${forgot ? tile('Forgetting probe', `${loss(forgot.now)} (${signed(forgot.rise)})`) : nothing}
         ${validation?.preference ? tile('Reward margin', loss(validation.preference.rewards_margin)) : nothing}
+        ${!validation && last?.preference ? tile('Reward margin, training', loss(last.preference.rewards_margin)) : nothing}
         ${last?.accuracy != null ? tile('Training accuracy', percent(last.accuracy)) : nothing}
         ${classes ? tile('Validation accuracy', percent(classes.accuracy)) : nothing}
         ${classes ? tile('Macro-F1', loss(classes.macro_f1)) : nothing}

@@ -321,7 +321,14 @@ fn compares_lora_with_full(dir: &Path, data: &Path, checks: &mut Checks) -> Resu
 fn sweeps(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()> {
     let (data, out) = (text(data), text(&dir.join("sweep")));
     let model = ["sweep", "--model", "tiny", "--device", "cpu", "--data", &data, "--out", &out];
-    let settings = ["--set", "train.max_steps=4", "--set-values", "train.learning_rate=1e-6,1e-5,3e-3"];
+    let settings = [
+        "--set",
+        "train.max_steps=4",
+        "--set",
+        "train.warmup_ratio=0",
+        "--set-values",
+        "train.learning_rate=1e-6,1e-5,3e-3",
+    ];
     let ended = xtask(&[&model[..], &settings, &["--strategy", "halving", "--json"]].concat())?;
     let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
     let runs = result["runs"].as_array().cloned().unwrap_or_default();

@@ -1,0 +1,69 @@
+/**
+ * What a person picked, in the origin private file system: `picks/<model>.json`, one file a model.
+ *
+ * A file that cannot be read is never overwritten: it is set aside under another name.
+ */
+import { folder, writeFile } from './opfs.js';
+
+export type Verdict = 'first' | 'second' | 'both_good' | 'both_bad';
+
+export interface Pick {
+  prompt: string;
+  /** The two answers, in the order in which they were shown. */
+  answers: [string, string];
+  verdict: Verdict;
+  pickedAt: string;
+  /** Who answered: the base, or the adapter at a step. */
+  step: number | null;
+}
+
+export async function readPicks(model: string): Promise<Pick[]> {
+  const text = await content(model);
+  if (text === null) return [];
+  const picks = parse(text);
+  if (picks) return picks;
+  const place = await folder(['picks']);
+  await writeFile(place, `${fileOf(model)}.${String(Date.now())}.unreadable`, text);
+  return [];
+}
+
+export async function writePicks(model: string, picks: Pick[]): Promise<void> {
+  await writeFile(await folder(['picks']), fileOf(model), JSON.stringify({ version: 1, picks }));
+}
+
+async function content(model: string): Promise<string | null> {
+  const place = await folder(['picks']);
+  try {
+    return await (await (await place.getFileHandle(fileOf(model))).getFile()).text();
+  } catch {
+    return null;
+  }
+}
+
+function parse(text: string): Pick[] | null {
+  try {
+    const value = JSON.parse(text) as { version?: unknown; picks?: unknown };
+    return value.version === 1 && Array.isArray(value.picks) && value.picks.every(isPick)
+      ? value.picks
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+function isPick(value: unknown): value is Pick {
+  if (typeof value !== 'object' || value === null) return false;
+  const { prompt, answers, verdict } = value as Partial<Record<keyof Pick, unknown>>;
+  return (
+    typeof prompt === 'string' &&
+    Array.isArray(answers) &&
+    answers.length === 2 &&
+    answers.every((answer) => typeof answer === 'string') &&
+    typeof verdict === 'string' &&
+    ['first', 'second', 'both_good', 'both_bad'].includes(verdict)
+  );
+}
+
+function fileOf(model: string): string {
+  return `${encodeURIComponent(model)}.json`;
+}
