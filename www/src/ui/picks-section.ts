@@ -28,17 +28,6 @@ export class PicksSection extends LitElement {
         min-height: 52px;
         resize: vertical;
       }
-      .chips {
-        margin: 8px 0;
-      }
-      .chips button {
-        min-height: 32px;
-        font-weight: 500;
-        border-radius: 16px;
-        line-height: 1.2;
-        padding: 4px 12px;
-        text-align: left;
-      }
       .options {
         display: grid;
         grid-template-columns: repeat(2, minmax(0, 160px));
@@ -110,26 +99,20 @@ export class PicksSection extends LitElement {
       return html`<p class="muted">This model labels or judges texts; it writes no answers to pick from.</p>`;
     const ready = model.open !== null && model.busy === null && !picks.busy;
     return html`
-      <label for="pick-prompt">Prompt</label>
+      <label for="pick-prompt">What both answer</label>
       <textarea
         id="pick-prompt"
         ?disabled=${!ready}
         placeholder="Something with better and worse answers"
         @keydown=${this.key}
       ></textarea>
-      <div class="row chips">
-        ${(data.open?.sample?.prompts ?? []).map(
-          (prompt) =>
-            html`<button ?disabled=${!ready} @click=${() => this.sample(prompt)}>${prompt}</button>`,
-        )}
-      </div>
       <div class="options">
         <div>
-          <label for="pick-length">Most tokens</label
+          <label for="pick-length">Tokens at most</label
           ><input id="pick-length" inputmode="numeric" value="64" ?disabled=${!ready} />
         </div>
         <div>
-          <label for="pick-temperature">Temperature</label
+          <label for="pick-temperature">Spread (temperature)</label
           ><input id="pick-temperature" inputmode="decimal" value="1" ?disabled=${!ready} />
         </div>
       </div>
@@ -229,8 +212,7 @@ export class PicksSection extends LitElement {
     }
   }
 
-  private sample(prompt?: string): void {
-    if (prompt !== undefined) this.prompt.value = prompt;
+  private sample(): void {
     const text = this.prompt.value.trim();
     if (!text) {
       this.prompt.focus();
