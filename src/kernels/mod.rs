@@ -3,6 +3,7 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod concat;
 pub mod exp;
 pub mod gemm;
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
@@ -11,6 +12,7 @@ pub mod lora;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rotary;
+pub mod seed;
 pub mod softmax;
 pub mod swiglu;
 

@@ -1,9 +1,10 @@
 //! The Llama family: SmolLM, SmolLM2, Llama 3.x, TinyLlama.
 
+use super::checkpointing::Tape;
 use super::layers::attention::{Attention, KeyValueCache, first_keys};
-use super::layers::linear::Linear;
+use super::layers::linear::{Linear, forward_together};
 use super::layers::rms_norm::RmsNorm;
-use super::layers::rotary::{RopeScaling, RotaryEmbedding};
+use super::layers::rotary::{RopeScaling, RotaryEmbedding, Rotation};
 use super::score::{self, Score};
 use super::{Input, ReadWeight, float_tensor, int_tensor};
 use crate::error::{Error, Result};
@@ -45,6 +46,8 @@ pub struct Llama {
     pub lm_head: Option<Tensor<2>>,
     /// What a sequence classifier or a reward model has in place of the output projection.
     pub score: Option<Score>,
+    /// With block checkpointing, where forward passes leave what the backward pass needs.
+    pub tape: Option<Tape>,
     rotary: RotaryEmbedding,
 }
 
@@ -127,6 +130,7 @@ impl Llama {
             rotary: RotaryEmbedding::new(config.head_dim, config.rope_theta, &config.rope_scaling),
             lm_head,
             score,
+            tape: None,
             layers,
             config,
         })
@@ -146,10 +150,13 @@ impl Llama {
         let device = self.embed_tokens.device().inner();
         let rotation = self.rotary.rotation(input.position_ids, &device);
         let first_keys = first_keys(input, &device);
-        let mut x = self.embed(input.input_ids);
-        for layer in &self.layers {
-            x = layer.forward(x, |attention, x| attention.forward(x, input.seq, &rotation, &first_keys));
-        }
+        let x = self.embed(input.input_ids);
+        let x = match &self.tape {
+            Some(tape) => tape.forward(self, x, input.seq, &rotation, &first_keys),
+            None => {
+                self.layers.iter().fold(x, |x, layer| layer.forward(x, input.seq, &rotation, &first_keys))
+            }
+        };
         self.norm.forward(x)
     }
 
@@ -171,8 +178,8 @@ impl Llama {
         });
         let mut x = self.embed(input_ids);
         for (layer, cache) in self.layers.iter().zip(caches) {
-            x = layer.forward(x, |attention, x| {
-                attention.forward_cached(x, batch, &rotation, mask.as_ref(), cache)
+            x = layer.around(x, |attention, x, residual| {
+                attention.forward_cached(x, residual, batch, &rotation, mask.as_ref(), cache)
             });
         }
         self.norm.forward(x)
@@ -243,21 +250,36 @@ impl Llama {
 
 impl DecoderLayer {
     /// # Shapes
-    /// - x: `[tokens, hidden]`
-    /// - output: the same
-    fn forward(&self, x: Tensor<2>, attend: impl FnOnce(&Attention, Tensor<2>) -> Tensor<2>) -> Tensor<2> {
-        let x = x.clone() + attend(&self.self_attn, self.input_layernorm.forward(x));
-        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    /// - x: `[batch * seq, hidden]`
+    /// - first_keys: `[batch * seq]`, as [`first_keys`] gives them
+    /// - output: as x
+    pub(super) fn forward(
+        &self,
+        x: Tensor<2>,
+        seq: usize,
+        rotation: &Rotation,
+        first_keys: &Tensor<1>,
+    ) -> Tensor<2> {
+        self.around(x, |attention, x, residual| attention.forward(x, residual, seq, rotation, first_keys))
+    }
+
+    fn around(
+        &self,
+        x: Tensor<2>,
+        attend: impl FnOnce(&Attention, Tensor<2>, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let x = attend(&self.self_attn, self.input_layernorm.forward(x.clone()), x);
+        self.mlp.forward(self.post_attention_layernorm.forward(x.clone()), x)
     }
 }
 
 impl Mlp {
     /// # Shapes
-    /// - x: `[tokens, hidden]`
-    /// - output: the same
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = self.gate_proj.forward(x.clone()); // [tokens, ffn]
-        self.down_proj.forward(swiglu(gate, self.up_proj.forward(x)))
+    /// - x, residual: `[tokens, hidden]`, the latter added to the output
+    /// - output: `[tokens, hidden]`
+    fn forward(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        let gate_up = forward_together(&[&self.gate_proj, &self.up_proj], x, None); // [tokens, 2 * ffn]
+        forward_together(&[&self.down_proj], swiglu(gate_up), Some(residual))
     }
 }
 

@@ -2,6 +2,7 @@
 //! through a function, token ids arrive as [`Input`], hidden states go out.
 
 pub mod bert;
+pub mod checkpointing;
 pub mod head;
 pub mod layers;
 pub mod llama;
@@ -16,6 +17,7 @@ use llama::Weight;
 use serde_json::Value;
 
 pub use bert::{Bert, BertConfig};
+pub use checkpointing::Tape;
 pub use llama::{Llama, LlamaConfig};
 pub use score::Score;
 
@@ -96,6 +98,15 @@ impl From<Bert> for Model {
 }
 
 impl Model {
+    /// A copy that keeps only the input of each block for its backward pass, and where it keeps them; `None` for an encoder.
+    pub fn checkpointed(&self) -> Option<(Model, Tape)> {
+        let Model::Llama(llama) = self else { return None };
+        let tape = Tape::default();
+        let mut llama = llama.clone();
+        llama.tape = Some(tape.clone());
+        Some((llama.into(), tape))
+    }
+
     /// # Errors
     /// Whatever `read` reports: a missing tensor, a wrong shape.
     pub fn load(config: ModelConfig, read: ReadWeight, device: &Device) -> Result<Model> {

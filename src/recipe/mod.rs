@@ -20,7 +20,7 @@ pub use eval::EvalRecipe;
 pub use grpo::{GrpoLossType, GrpoRecipe, RewardKind};
 pub use lora::{LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
 pub use preference::{DpoLossType, PreferenceRecipe};
-pub use train::{SchedulerType, TrainRecipe};
+pub use train::{GradientCheckpointing, SchedulerType, TrainRecipe};
 
 use serde::{Deserialize, Serialize};
 

@@ -13,9 +13,10 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::eval::forgetting::Probe;
+use crate::memory::{self, MOST_ACTIVATIONS};
 use crate::models::Model;
 use crate::objectives::{Counts, Loss, Share};
-use crate::recipe::Recipe;
+use crate::recipe::{GradientCheckpointing, Recipe};
 use burn::tensor::Tensor;
 use web_time::Instant;
 
@@ -152,8 +153,17 @@ impl Trainer {
             let dropout_seed =
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
+            let recomputed = self.recomputes(batch).then(|| model.checkpointed()).flatten();
+            let (model, tape) = match recomputed {
+                Some((model, tape)) => (model, Some(tape)),
+                None => (model, None),
+            };
             let Share { loss, figures } = self.loss.share(&model, batch, &whole);
-            let mut gradients = loss.backward();
+            let gradients = loss.clone().backward();
+            let mut gradients = match tape {
+                Some(tape) => tape.backward(gradients),
+                None => vec![gradients],
+            };
             let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
             let figures = Tensor::cat([loss.inner()].into_iter().chain(figures).collect(), 0);
             total = Some(match total {
@@ -253,6 +263,18 @@ impl Trainer {
         };
         self.base_probe_loss = Some(probe.loss(&self.base).await?);
         Ok(true)
+    }
+
+    /// Whether a micro-batch's blocks are computed again in its backward pass.
+    fn recomputes(&self, batch: &Batch) -> bool {
+        match (self.plan.recipe.train.gradient_checkpointing, &self.base) {
+            (GradientCheckpointing::On, _) => true,
+            (GradientCheckpointing::Off, _) | (_, Model::Bert(_)) => false,
+            (GradientCheckpointing::Auto, Model::Llama(llama)) => {
+                let activations = memory::activations(&llama.config, batch.batch, batch.seq);
+                activations > MOST_ACTIVATIONS
+            }
+        }
     }
 
     /// With early stopping, remembers the best values and, when the run is over, takes them back; the step they

@@ -3,6 +3,8 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod concat;
+pub mod lora;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rotary;

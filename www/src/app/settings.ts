@@ -154,6 +154,17 @@ export const MORE_FIELDS: Field[] = [
     kind: 'integer',
   },
   {
+    path: 'train.gradient_checkpointing',
+    label: 'Gradient checkpointing',
+    help: 'Computes each block again in the backward pass instead of keeping what it computed: less memory, a third more time.',
+    kind: 'select',
+    options: [
+      { value: 'auto', label: 'When a step would keep over 512 MiB' },
+      { value: 'on', label: 'Always' },
+      { value: 'off', label: 'Never' },
+    ],
+  },
+  {
     path: 'objective',
     label: 'Objective',
     help: 'What the loss is; it follows from the data, and some leave a choice: pairs of answers can train DPO, ORPO, KTO or a reward model, and questions with answers GRPO.',
