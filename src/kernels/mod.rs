@@ -3,6 +3,7 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod blocks;
 pub mod concat;
 pub mod exp;
 pub mod gemm;

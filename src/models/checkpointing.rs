@@ -115,7 +115,7 @@ fn detached(layer: &DecoderLayer) -> DecoderLayer {
 fn is_trained_layer(layer: &DecoderLayer) -> bool {
     let norms = [&layer.input_layernorm.weight, &layer.post_attention_layernorm.weight];
     let of_linear = |linear: &mut Linear| {
-        is_trained(&linear.weight) || linear.lora.as_ref().is_some_and(|path| is_trained(&path.values))
+        linear.weight.is_trained() || linear.lora.as_ref().is_some_and(|path| is_trained(&path.values))
     };
     norms.into_iter().any(is_trained) || linears(&mut layer.clone()).into_iter().any(of_linear)
 }

@@ -6,8 +6,9 @@ use super::layers::linear::{Linear, forward_together};
 use super::layers::rms_norm::RmsNorm;
 use super::layers::rotary::{RopeScaling, RotaryEmbedding, Rotation};
 use super::score::{self, Score};
-use super::{Input, ReadWeight, float_tensor, int_tensor};
+use super::{Input, ReadWeights, float_tensor, int_tensor};
 use crate::error::{Error, Result};
+use crate::kernels::blocks::{Blocks, Matrix};
 use crate::kernels::swiglu::swiglu;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
@@ -70,6 +71,8 @@ pub struct Mlp {
 /// One trainable weight, by the rank of its tensor.
 pub enum Weight<'a> {
     Matrix(&'a mut Tensor<2>),
+    /// Of a linear layer, which may lie in blocks.
+    Linear(&'a mut Matrix),
     Vector(&'a mut Tensor<1>),
 }
 
@@ -78,12 +81,13 @@ impl Llama {
     ///
     /// # Errors
     /// Whatever `read` reports: a missing tensor, a wrong shape.
-    pub fn load(config: LlamaConfig, read: ReadWeight, device: &Device) -> Result<Llama> {
+    pub fn load(config: LlamaConfig, read: &dyn ReadWeights, device: &Device) -> Result<Llama> {
         let matrix = |name: &str, rows: usize, columns: usize| -> Result<Tensor<2>> {
-            Ok(float_tensor(read(name, &[rows, columns])?, [rows, columns], device))
+            Ok(float_tensor(read.values(name, &[rows, columns])?, [rows, columns], device))
         };
         let norm = |name: &str| -> Result<RmsNorm> {
-            let weight = float_tensor(read(name, &[config.hidden_size])?, [config.hidden_size], device);
+            let weight =
+                float_tensor(read.values(name, &[config.hidden_size])?, [config.hidden_size], device);
             Ok(RmsNorm { weight, eps: config.rms_norm_eps })
         };
         let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
@@ -93,7 +97,11 @@ impl Llama {
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("model.layers.{i}.{part}.weight");
             let linear = |part: &str, out, input| -> Result<Linear> {
-                Ok(Linear::new(matrix(&at(part), out, input)?))
+                let name = at(part);
+                Ok(Linear::new(match read.blocks(&name, [out, input])? {
+                    Some(blocks) => Matrix::Blocks(Blocks::new(blocks, [out, input], device)),
+                    None => Matrix::Dense(matrix(&name, out, input)?),
+                }))
             };
             layers.push(DecoderLayer {
                 input_layernorm: norm(&at("input_layernorm"))?,
@@ -221,14 +229,14 @@ impl Llama {
             let DecoderLayer { input_layernorm, self_attn, post_attention_layernorm, mlp } = layer;
             let parts = [
                 ("input_layernorm", Weight::Vector(&mut input_layernorm.weight)),
-                ("self_attn.q_proj", Weight::Matrix(&mut self_attn.q_proj.weight)),
-                ("self_attn.k_proj", Weight::Matrix(&mut self_attn.k_proj.weight)),
-                ("self_attn.v_proj", Weight::Matrix(&mut self_attn.v_proj.weight)),
-                ("self_attn.o_proj", Weight::Matrix(&mut self_attn.o_proj.weight)),
+                ("self_attn.q_proj", Weight::Linear(&mut self_attn.q_proj.weight)),
+                ("self_attn.k_proj", Weight::Linear(&mut self_attn.k_proj.weight)),
+                ("self_attn.v_proj", Weight::Linear(&mut self_attn.v_proj.weight)),
+                ("self_attn.o_proj", Weight::Linear(&mut self_attn.o_proj.weight)),
                 ("post_attention_layernorm", Weight::Vector(&mut post_attention_layernorm.weight)),
-                ("mlp.gate_proj", Weight::Matrix(&mut mlp.gate_proj.weight)),
-                ("mlp.up_proj", Weight::Matrix(&mut mlp.up_proj.weight)),
-                ("mlp.down_proj", Weight::Matrix(&mut mlp.down_proj.weight)),
+                ("mlp.gate_proj", Weight::Linear(&mut mlp.gate_proj.weight)),
+                ("mlp.up_proj", Weight::Linear(&mut mlp.up_proj.weight)),
+                ("mlp.down_proj", Weight::Linear(&mut mlp.down_proj.weight)),
             ];
             weights.extend(parts.map(|(part, weight)| (format!("model.layers.{i}.{part}.weight"), weight)));
         }

@@ -10,6 +10,7 @@ pub mod pooling;
 pub mod score;
 
 use crate::error::{Error, Result};
+use crate::kernels::blocks::HostBlocks;
 use crate::recipe::LINEAR_MODULES;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use layers::linear::Linear;
@@ -21,8 +22,28 @@ pub use checkpointing::Tape;
 pub use llama::{Llama, LlamaConfig};
 pub use score::Score;
 
-/// A weight by its checkpoint name: row-major f32 values of the given shape.
-pub type ReadWeight<'a> = &'a dyn Fn(&str, &[usize]) -> Result<Vec<f32>>;
+/// Where a model's weights come from, by their checkpoint names. A function that gives values will do.
+pub trait ReadWeights {
+    /// Row-major f32 values of the given shape.
+    ///
+    /// # Errors
+    /// A missing tensor, a wrong shape, a file that cannot be read.
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+
+    /// The weight of a linear layer in blocks, where it is to stay in them.
+    ///
+    /// # Errors
+    /// As for values.
+    fn blocks(&self, _name: &str, _shape: [usize; 2]) -> Result<Option<HostBlocks>> {
+        Ok(None)
+    }
+}
+
+impl<F: Fn(&str, &[usize]) -> Result<Vec<f32>>> ReadWeights for F {
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self(name, shape)
+    }
+}
 
 /// Token ids of a micro-batch on the host, row-major `[batch, seq]`.
 #[derive(Debug, Clone)]
@@ -109,7 +130,7 @@ impl Model {
 
     /// # Errors
     /// Whatever `read` reports: a missing tensor, a wrong shape.
-    pub fn load(config: ModelConfig, read: ReadWeight, device: &Device) -> Result<Model> {
+    pub fn load(config: ModelConfig, read: &dyn ReadWeights, device: &Device) -> Result<Model> {
         match config {
             ModelConfig::Llama(config) => Llama::load(config, read, device).map(Model::Llama),
             ModelConfig::Bert(config) => Bert::load(config, read, device).map(Model::Bert),

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
 use loralet::eval::read;
+use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
 use loralet::kernels::{
     attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears,
     matmul::matmul, rms_norm::rms_norm, rotary::rotate, softmax::softmax, swiglu::swiglu,
@@ -68,8 +69,13 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "LoRA of many rows",
-        shapes: &[&[1, 1, 300, 64], &[1, 1, 1, 9216], &[1, 1, 300, 320]],
+        shapes: &[&[1, 1, 300, 72], &[1, 1, 1, 8576], &[1, 1, 300, 320]],
         compute: |leaves, ours| adapted(leaves, ours, &[(192, 16), (64, 16), (64, 16)]),
+    },
+    Case {
+        name: "LoRA beside weights in blocks",
+        shapes: &[&[1, 1, 70, 64], &[1, 1, 1, 2112], &[1, 1, 70, 136]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(64, 8), (72, 8)]),
     },
     Case {
         name: "LoRA on two layers of three",
@@ -103,12 +109,17 @@ fn adapted(leaves: &[Tensor<4>], ours: bool, layers: &[(usize, usize)]) -> Tenso
     let [tokens, input] = x.dims();
     let lora: Tensor<1> = leaves[1].clone().reshape([leaves[1].dims()[3]]);
     let device = leaves[0].device().inner();
-    let weights: Vec<Tensor<2>> =
-        layers.iter().map(|&(out, _)| flat(&values(&[1, 1, out, input], out, &device))).collect();
+    let in_blocks = input.is_multiple_of(BLOCK);
+    let matrix = |&(out, _): &(usize, usize)| match in_blocks {
+        true => Matrix::Blocks(blocks(out, input, &device)),
+        false => Matrix::Dense(flat(&values(&[1, 1, out, input], out, &device))),
+    };
+    let weights: Vec<Matrix> = layers.iter().map(matrix).collect();
     let ranks: Vec<usize> = layers.iter().map(|&(_, rank)| rank).collect();
     let y = if ours {
-        lora_linears(x, weights, lora, Some(residual), ranks, 0.7)
+        lora_linears(x, &weights.iter().collect::<Vec<_>>(), lora, Some(residual), ranks, 0.7)
     } else {
+        let weights: Vec<Tensor<2>> = weights.iter().map(Matrix::dense).collect();
         let mut at = 0;
         let mut matrix = |rows: usize, columns: usize| {
             at += rows * columns;
@@ -127,6 +138,16 @@ fn adapted(leaves: &[Tensor<4>], ours: bool, layers: &[(usize, usize)]) -> Tenso
     };
     let width = y.dims()[1];
     y.reshape([1, 1, tokens, width])
+}
+
+/// Of four bits for every other number of rows, else of eight.
+fn blocks(out: usize, input: usize, device: &Device) -> Blocks {
+    let form = if out.is_multiple_of(16) { Form::Q4 } else { Form::Q8 };
+    let count = out * input / BLOCK;
+    let scales =
+        (0..count * 2).map(|i| if i % 2 == 0 { 0.01 + (i % 7) as f32 * 1e-3 } else { -0.1 }).collect();
+    let quants = (0..count * form.words() * 4).map(|i| (i * 37 + out) as u8).collect();
+    Blocks::new(HostBlocks { form, quants, scales }, [out, input], device)
 }
 
 fn gated(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
@@ -203,10 +224,19 @@ async fn concatenated(device: &Device) {
     }
 }
 
+/// Weights in blocks against the CPU's expansion.
+async fn expanded(device: &Device) {
+    for (out, input) in [(16, 96), (9, 64)] {
+        let ours = read(blocks(out, input, device).expand()).await.unwrap();
+        assert_eq!(ours, read(blocks(out, input, &Device::flex()).expand()).await.unwrap());
+    }
+}
+
 /// # Panics
 /// When an output or a gradient differs by more than `tolerance`, of its size where that is above 1.
 pub async fn kernels(device: &Device, tolerance: f32) {
     concatenated(device).await;
+    expanded(device).await;
     for case in CASES {
         let ours = run(case, device, true).await;
         let stock = run(case, &Device::flex(), false).await;

@@ -15,7 +15,8 @@ pub(super) fn forward(
     residual: Option<FloatTensor<Flex>>,
 ) -> [FloatTensor<Flex>; 2] {
     let (tokens, input) = (x.shape()[0], x.shape()[1]);
-    let (width, low_width) = (width(layers), layers.ranks.iter().sum());
+    let weights = layers.dense();
+    let (width, low_width) = (width(&weights), layers.ranks.iter().sum());
     let has_residual = residual.is_some();
     let mut output = match residual {
         Some(residual) => in_order(residual).storage::<f32>().to_vec(),
@@ -25,7 +26,7 @@ pub(super) fn forward(
     let lora = in_order(layers.lora.clone());
     let x = nth(x, 0);
     let mut at = Place::default();
-    for (weight, &rank) in layers.weights.iter().zip(&layers.ranks) {
+    for (weight, &rank) in weights.iter().zip(&layers.ranks) {
         let out = weight.shape()[0];
         let own = &mut output[at.column..];
         gemm_into(&x, &nth(weight, 0).transposed(), own, width, has_residual);
@@ -50,14 +51,15 @@ pub(super) fn backward(
     wants_x: bool,
 ) -> (Option<FloatTensor<Flex>>, FloatTensor<Flex>) {
     let (tokens, input) = (x.shape()[0], x.shape()[1]);
-    let (width, low_width) = (width(layers), layers.ranks.iter().sum::<usize>());
+    let weights = layers.dense();
+    let (width, low_width) = (width(&weights), layers.ranks.iter().sum::<usize>());
     let [lora, low, grad] = [&layers.lora, low, grad].map(|tensor| in_order(tensor.clone()));
     let mut for_x = vec![0.0; if wants_x { tokens * input } else { 0 }];
     let mut for_lora = vec![0.0; lora.storage::<f32>().len()];
     let mut low_grad = vec![0.0; tokens * low_width];
     let x = nth(x, 0);
     let mut at = Place::default();
-    for (i, (weight, &rank)) in layers.weights.iter().zip(&layers.ranks).enumerate() {
+    for (i, (weight, &rank)) in weights.iter().zip(&layers.ranks).enumerate() {
         let out = weight.shape()[0];
         let grad = columns(grad.storage(), width, at.column, out);
         if wants_x {
@@ -106,8 +108,8 @@ impl Place {
     }
 }
 
-fn width(layers: &Layers<Flex>) -> usize {
-    layers.weights.iter().map(|weight| weight.shape()[0]).sum()
+fn width(weights: &[FloatTensor<Flex>]) -> usize {
+    weights.iter().map(|weight| weight.shape()[0]).sum()
 }
 
 fn matrix(data: &[f32], offset: usize, rows: usize, columns: usize) -> Matrix<'_> {

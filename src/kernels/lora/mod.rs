@@ -4,11 +4,12 @@
 mod flex;
 mod plain;
 
+use super::blocks::{Blocks, Expand, Form, Matrix};
 use super::matmul::Matmul;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
@@ -23,18 +24,49 @@ use burn::tensor::Tensor;
 /// - residual, output: `[tokens, Σ out]`
 pub fn lora_linears(
     x: Tensor<2>,
-    weights: Vec<Tensor<2>>,
+    weights: &[&Matrix],
     lora: Tensor<1>,
     residual: Option<Tensor<2>>,
     ranks: Vec<usize>,
     scale: f64,
 ) -> Tensor<2> {
     assert!((1..=3).contains(&weights.len()), "one to three layers share an input");
-    let [w0, w1, w2] = [0, 1, 2].map(|i| weights.get(i).unwrap_or(&weights[0]).clone().into_dispatch());
     let has_residual = residual.is_some();
     let (x, residual) = (x.clone().into_dispatch(), residual.unwrap_or(x).into_dispatch());
     let (lora, scale) = (lora.into_dispatch(), scale as f32);
-    let output = <Dispatch as Lora>::lora_linears(x, w0, w1, w2, lora, residual, has_residual, ranks, scale);
+    let in_blocks = weights.iter().map(|weight| match weight {
+        Matrix::Blocks(blocks) => Some(blocks),
+        Matrix::Dense(_) => None,
+    });
+    let output = match in_blocks.collect::<Option<Vec<&Blocks>>>() {
+        Some(blocks) => {
+            let forms = blocks.iter().map(|blocks| (blocks.form, blocks.shape)).collect();
+            let [(q0, s0), (q1, s1), (q2, s2)] = [0, 1, 2].map(|i| {
+                let (quants, scales) = blocks.get(i).unwrap_or(&blocks[0]).parts();
+                (quants.into_dispatch(), scales.into_dispatch())
+            });
+            <Dispatch as Lora>::lora_linears_in_blocks(
+                x,
+                q0,
+                q1,
+                q2,
+                s0,
+                s1,
+                s2,
+                forms,
+                lora,
+                residual,
+                has_residual,
+                ranks,
+                scale,
+            )
+        }
+        None => {
+            let [w0, w1, w2] =
+                [0, 1, 2].map(|i| weights.get(i).unwrap_or(&weights[0]).dense().into_dispatch());
+            <Dispatch as Lora>::lora_linears(x, w0, w1, w2, lora, residual, has_residual, ranks, scale)
+        }
+    };
     Tensor::from_dispatch(output)
 }
 
@@ -53,10 +85,28 @@ pub trait Lora: Backend {
         ranks: Vec<usize>,
         scale: f32,
     ) -> FloatTensor<Self>;
+
+    /// The same with weights in blocks, of the given forms and shapes.
+    #[allow(clippy::too_many_arguments, reason = "tensors cross to a device one by one")]
+    fn lora_linears_in_blocks(
+        x: FloatTensor<Self>,
+        q0: IntTensor<Self>,
+        q1: IntTensor<Self>,
+        q2: IntTensor<Self>,
+        s0: FloatTensor<Self>,
+        s1: FloatTensor<Self>,
+        s2: FloatTensor<Self>,
+        forms: Vec<(Form, [usize; 2])>,
+        lora: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        has_residual: bool,
+        ranks: Vec<usize>,
+        scale: f32,
+    ) -> FloatTensor<Self>;
 }
 
 /// Both directions on one kind of device.
-trait LoraKernels: Matmul {
+trait LoraKernels: Matmul + Expand {
     /// The output, and `scale·x·Aᵀ` of the layers side by side: `[tokens, Σ rank]`.
     fn forward(
         x: &FloatTensor<Self>,
@@ -81,15 +131,49 @@ trait LoraKernels: Matmul {
 /// What the layers compute with, as [`lora_linears`] takes it.
 #[derive(Debug, Clone)]
 struct Layers<B: Backend> {
-    weights: Vec<FloatTensor<B>>,
+    weights: Vec<Stored<B>>,
     lora: FloatTensor<B>,
     ranks: Vec<usize>,
     scale: f32,
 }
 
+/// A weight as it lies on the device.
+#[derive(Debug, Clone)]
+enum Stored<B: Backend> {
+    Dense(FloatTensor<B>),
+    Blocks { quants: IntTensor<B>, scales: FloatTensor<B>, form: Form, shape: [usize; 2] },
+}
+
 impl<B: Backend> Layers<B> {
-    fn new(weights: [FloatTensor<B>; 3], lora: FloatTensor<B>, ranks: Vec<usize>, scale: f32) -> Self {
+    fn new(weights: [Stored<B>; 3], lora: FloatTensor<B>, ranks: Vec<usize>, scale: f32) -> Self {
         Layers { weights: weights.into_iter().take(ranks.len()).collect(), lora, ranks, scale }
+    }
+}
+
+impl<B: Expand> Layers<B> {
+    /// The weights as numbers, which last as long as one pass through these layers.
+    fn dense(&self) -> Vec<FloatTensor<B>> {
+        let dense = |weight: &Stored<B>| match weight {
+            Stored::Dense(weight) => weight.clone(),
+            Stored::Blocks { quants, scales, form, shape: [out, input] } => {
+                B::expand(quants.clone(), scales.clone(), *form, *out, *input)
+            }
+        };
+        self.weights.iter().map(dense).collect()
+    }
+}
+
+impl<B: Backend> Stored<B> {
+    fn blocks(
+        [q0, q1, q2]: [IntTensor<B>; 3],
+        [s0, s1, s2]: [FloatTensor<B>; 3],
+        forms: &[(Form, [usize; 2])],
+    ) -> [Stored<B>; 3] {
+        let blocks = |i: usize, quants, scales| {
+            let (form, shape) = forms[i.min(forms.len() - 1)];
+            Stored::Blocks { quants, scales, form, shape }
+        };
+        [blocks(0, q0, s0), blocks(1, q1, s1), blocks(2, q2, s2)]
     }
 }
 
@@ -100,8 +184,8 @@ impl LoraKernels for burn::backend::Wgpu {
         layers: &Layers<Self>,
         residual: Option<FloatTensor<Self>>,
     ) -> [FloatTensor<Self>; 2] {
-        let Layers { weights, lora, ranks, scale } = layers;
-        super::gpu::lora::forward(x, weights, lora, residual.as_ref(), ranks, *scale)
+        let Layers { lora, ranks, scale, .. } = layers;
+        super::gpu::lora::forward(x, &layers.dense(), lora, residual.as_ref(), ranks, *scale)
             .unwrap_or_else(|| plain::forward::<Self>(x, layers, residual))
     }
 
@@ -112,8 +196,8 @@ impl LoraKernels for burn::backend::Wgpu {
         grad: &FloatTensor<Self>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, FloatTensor<Self>) {
-        let Layers { weights, lora, ranks, scale } = layers;
-        super::gpu::lora::backward(x, weights, lora, low, grad, ranks, *scale, wants_x)
+        let Layers { lora, ranks, scale, .. } = layers;
+        super::gpu::lora::backward(x, &layers.dense(), lora, low, grad, ranks, *scale, wants_x)
             .unwrap_or_else(|| plain::backward::<Self>(x, layers, low, grad, wants_x))
     }
 }
@@ -159,7 +243,28 @@ impl Lora for burn::backend::Wgpu {
         ranks: Vec<usize>,
         scale: f32,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new([w0, w1, w2], lora, ranks, scale);
+        let layers = Layers::new([w0, w1, w2].map(Stored::Dense), lora, ranks, scale);
+        let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
+        output
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "tensors cross to a device one by one")]
+    fn lora_linears_in_blocks(
+        x: FloatTensor<Self>,
+        q0: IntTensor<Self>,
+        q1: IntTensor<Self>,
+        q2: IntTensor<Self>,
+        s0: FloatTensor<Self>,
+        s1: FloatTensor<Self>,
+        s2: FloatTensor<Self>,
+        forms: Vec<(Form, [usize; 2])>,
+        lora: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        has_residual: bool,
+        ranks: Vec<usize>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let layers = Layers::new(Stored::blocks([q0, q1, q2], [s0, s1, s2], &forms), lora, ranks, scale);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }
@@ -177,7 +282,28 @@ impl Lora for Flex {
         ranks: Vec<usize>,
         scale: f32,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new([w0, w1, w2], lora, ranks, scale);
+        let layers = Layers::new([w0, w1, w2].map(Stored::Dense), lora, ranks, scale);
+        let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
+        output
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "tensors cross to a device one by one")]
+    fn lora_linears_in_blocks(
+        x: FloatTensor<Self>,
+        q0: IntTensor<Self>,
+        q1: IntTensor<Self>,
+        q2: IntTensor<Self>,
+        s0: FloatTensor<Self>,
+        s1: FloatTensor<Self>,
+        s2: FloatTensor<Self>,
+        forms: Vec<(Form, [usize; 2])>,
+        lora: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        has_residual: bool,
+        ranks: Vec<usize>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let layers = Layers::new(Stored::blocks([q0, q1, q2], [s0, s1, s2], &forms), lora, ranks, scale);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }
@@ -195,52 +321,79 @@ impl<B: LoraKernels, C: CheckpointStrategy> Lora for Autodiff<B, C> {
         ranks: Vec<usize>,
         scale: f32,
     ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct LoraLinears;
+        let weights = [w0, w1, w2].map(|weight| Stored::Dense(weight.into_primitive()));
+        let layers = Layers::new(weights, lora.primitive().clone(), ranks, scale);
+        tracked::<B, C>(x, lora, layers, residual, has_residual)
+    }
 
-        #[derive(Debug, Clone)]
-        struct State<B: Backend> {
-            x: FloatTensor<B>,
-            layers: Layers<B>,
-            /// `scale·x·Aᵀ`: `[tokens, Σ rank]`
-            low: FloatTensor<B>,
-            has_residual: bool,
-        }
+    #[allow(clippy::too_many_arguments, reason = "tensors cross to a device one by one")]
+    fn lora_linears_in_blocks(
+        x: FloatTensor<Self>,
+        q0: IntTensor<Self>,
+        q1: IntTensor<Self>,
+        q2: IntTensor<Self>,
+        s0: FloatTensor<Self>,
+        s1: FloatTensor<Self>,
+        s2: FloatTensor<Self>,
+        forms: Vec<(Form, [usize; 2])>,
+        lora: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        has_residual: bool,
+        ranks: Vec<usize>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let scales = [s0, s1, s2].map(|scales| scales.into_primitive());
+        let weights = Stored::blocks([q0, q1, q2], scales, &forms);
+        let layers = Layers::new(weights, lora.primitive().clone(), ranks, scale);
+        tracked::<B, C>(x, lora, layers, residual, has_residual)
+    }
+}
 
-        impl<B: LoraKernels> Backward<B, 3> for LoraLinears {
-            type State = State<B>;
+fn tracked<B: LoraKernels, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    lora: FloatTensor<Autodiff<B, C>>,
+    layers: Layers<B>,
+    residual: FloatTensor<Autodiff<B, C>>,
+    has_residual: bool,
+) -> FloatTensor<Autodiff<B, C>> {
+    #[derive(Debug)]
+    struct LoraLinears;
 
-            fn backward(
-                self,
-                ops: Ops<Self::State, 3>,
-                grads: &mut Gradients,
-                _checkpointer: &mut Checkpointer,
-            ) {
-                let State { x, layers, low, has_residual } = ops.state;
-                let grad = grads.consume::<B>(&ops.node);
-                let [for_x, for_lora, for_residual] = ops.parents;
-                let (x_grad, lora_grad) = B::backward(&x, &layers, &low, &grad, for_x.is_some());
-                if let Some((parent, grad)) = for_x.zip(x_grad) {
-                    grads.register::<B>(parent.id, grad);
-                }
-                if let Some(parent) = for_lora {
-                    grads.register::<B>(parent.id, lora_grad);
-                }
-                if let Some(parent) = for_residual.filter(|_| has_residual) {
-                    grads.register::<B>(parent.id, grad);
-                }
+    #[derive(Debug, Clone)]
+    struct State<B: Backend> {
+        x: FloatTensor<B>,
+        layers: Layers<B>,
+        /// `scale·x·Aᵀ`: `[tokens, Σ rank]`
+        low: FloatTensor<B>,
+        has_residual: bool,
+    }
+
+    impl<B: LoraKernels> Backward<B, 3> for LoraLinears {
+        type State = State<B>;
+
+        fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+            let State { x, layers, low, has_residual } = ops.state;
+            let grad = grads.consume::<B>(&ops.node);
+            let [for_x, for_lora, for_residual] = ops.parents;
+            let (x_grad, lora_grad) = B::backward(&x, &layers, &low, &grad, for_x.is_some());
+            if let Some((parent, grad)) = for_x.zip(x_grad) {
+                grads.register::<B>(parent.id, grad);
+            }
+            if let Some(parent) = for_lora {
+                grads.register::<B>(parent.id, lora_grad);
+            }
+            if let Some(parent) = for_residual.filter(|_| has_residual) {
+                grads.register::<B>(parent.id, grad);
             }
         }
+    }
 
-        let nodes = [x.node(), lora.node(), residual.node()];
-        let weights = [w0, w1, w2].map(|weight| weight.into_primitive());
-        let layers = Layers::new(weights, lora.into_primitive(), ranks, scale);
-        let (x, residual) = (x.into_primitive(), residual.into_primitive());
-        let [output, low] = B::forward(&x, &layers, has_residual.then_some(residual));
-        match LoraLinears.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(State { x, layers, low, has_residual }, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+    let nodes = [x.node(), lora.node(), residual.node()];
+    let (x, residual) = (x.into_primitive(), residual.into_primitive());
+    let [output, low] = B::forward(&x, &layers, has_residual.then_some(residual));
+    match LoraLinears.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(State { x, layers, low, has_residual }, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
     }
 }
 
@@ -288,7 +441,11 @@ mod tests {
             let lora = lora.clone().autodiff().require_grad();
             let (weights, ranks) = (weights.clone(), RANKS.to_vec());
             let y = match ours {
-                true => lora_linears(x.clone(), weights, lora.clone(), Some(residual.clone()), ranks, 1.7),
+                true => {
+                    let weights: Vec<Matrix> = weights.into_iter().map(Matrix::Dense).collect();
+                    let weights: Vec<&Matrix> = weights.iter().collect();
+                    lora_linears(x.clone(), &weights, lora.clone(), Some(residual.clone()), ranks, 1.7)
+                }
                 false => stock(
                     x.clone(),
                     weights.into_iter().map(Tensor::autodiff).collect(),
@@ -303,7 +460,9 @@ mod tests {
         for (ours, stock) in run(true).into_iter().zip(run(false)) {
             close(ours, stock, 1e-5);
         }
-        let plain = lora_linears(x.clone(), weights.clone(), lora.clone(), None, RANKS.to_vec(), 1.7);
+        let matrices: Vec<Matrix> = weights.iter().cloned().map(Matrix::Dense).collect();
+        let matrices: Vec<&Matrix> = matrices.iter().collect();
+        let plain = lora_linears(x.clone(), &matrices, lora.clone(), None, RANKS.to_vec(), 1.7);
         close(plain, stock(x, weights, lora, residual.zeros_like()), 1e-5);
     }
 
@@ -319,7 +478,7 @@ mod tests {
         };
         let total: usize = OUT.iter().zip(RANKS).map(|(out, rank)| rank * (INPUT + out)).sum();
         let layers = Layers::<Flex> {
-            weights: OUT.iter().map(|&out| tensor(&[out, INPUT], out)).collect(),
+            weights: OUT.iter().map(|&out| Stored::Dense(tensor(&[out, INPUT], out))).collect(),
             lora: tensor(&[total], 1),
             ranks: RANKS.to_vec(),
             scale: 1.7,

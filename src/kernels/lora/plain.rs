@@ -1,6 +1,7 @@
 //! The plain form, of burn's stock operations: what the kernels must agree with, and where none suits, what is computed.
 
 use super::Layers;
+use crate::kernels::blocks::Expand;
 use crate::kernels::matmul::Matmul;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
@@ -14,7 +15,7 @@ struct Layer<B: Backend> {
     path: Option<[FloatTensor<B>; 2]>,
 }
 
-pub(super) fn forward<B: Matmul>(
+pub(super) fn forward<B: Matmul + Expand>(
     x: &FloatTensor<B>,
     layers: &Layers<B>,
     residual: Option<FloatTensor<B>>,
@@ -40,7 +41,7 @@ pub(super) fn forward<B: Matmul>(
     [output, B::float_cat(lows, 1)]
 }
 
-pub(super) fn backward<B: Matmul>(
+pub(super) fn backward<B: Matmul + Expand>(
     x: &FloatTensor<B>,
     layers: &Layers<B>,
     low: &FloatTensor<B>,
@@ -78,23 +79,23 @@ pub(super) fn backward<B: Matmul>(
     (for_x, B::float_cat(for_lora, 0))
 }
 
-fn each<B: Backend>(layers: &Layers<B>) -> Vec<Layer<B>> {
+fn each<B: Expand>(layers: &Layers<B>) -> Vec<Layer<B>> {
     let (mut column, mut low_column, mut at) = (0, 0, 0);
     let mut matrix = |rows: usize, columns: usize| {
         let values = B::float_slice(layers.lora.clone(), &[Slice::from(at..at + rows * columns)]);
         at += rows * columns;
         B::float_reshape(values, [rows, columns].into())
     };
-    let of = |(weight, &rank): (&FloatTensor<B>, &usize)| {
+    let of = |(weight, &rank): (FloatTensor<B>, &usize)| {
         let (out, input) = (weight.shape()[0], weight.shape()[1]);
         column += out;
         low_column += rank;
         Layer {
             columns: Slice::from(column - out..column),
             low_columns: Slice::from(low_column - rank..low_column),
-            weight: weight.clone(),
+            weight,
             path: (rank > 0).then(|| [matrix(rank, input), matrix(out, rank)]),
         }
     };
-    layers.weights.iter().zip(&layers.ranks).map(of).collect()
+    layers.dense().into_iter().zip(&layers.ranks).map(of).collect()
 }

@@ -1,3 +1,4 @@
+use crate::kernels::blocks::Matrix;
 use crate::kernels::{lora::lora_linears, matmul::matmul};
 use crate::models::float_tensor;
 use burn::tensor::{Device, Tensor};
@@ -9,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// `[out, in]`
-    pub weight: Tensor<2>,
+    pub weight: Matrix,
     /// `[out]`
     pub bias: Option<Tensor<1>>,
     pub lora: Option<LoraPath>,
@@ -40,12 +41,12 @@ pub struct Dropout {
 }
 
 impl Linear {
-    pub fn new(weight: Tensor<2>) -> Self {
+    pub fn new(weight: Matrix) -> Self {
         Linear { weight, bias: None, lora: None }
     }
 
     pub fn with_bias(weight: Tensor<2>, bias: Tensor<1>) -> Self {
-        Linear { weight, bias: Some(bias), lora: None }
+        Linear { weight: Matrix::Dense(weight), bias: Some(bias), lora: None }
     }
 
     /// # Shapes
@@ -57,8 +58,8 @@ impl Linear {
 
     fn forward_alone(&self, x: Tensor<2>) -> Tensor<2> {
         let product = match &self.lora {
-            None => matmul(x, self.weight.clone().transpose()),
-            Some(path) => path.beside(x, &self.weight),
+            None => matmul(x, self.weight.dense().transpose()),
+            Some(path) => path.beside(x, &self.weight.dense()),
         };
         match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
@@ -85,8 +86,8 @@ impl Linear {
 /// - output: `[tokens, Σ out]`
 pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
     if let Some((values, ranks, scale)) = shared_path(linears) {
-        let weights = linears.iter().map(|linear| linear.weight.clone()).collect();
-        let output = lora_linears(x, weights, values, residual, ranks, scale);
+        let weights: Vec<&Matrix> = linears.iter().map(|linear| &linear.weight).collect();
+        let output = lora_linears(x, &weights, values, residual, ranks, scale);
         return match &linears[0].bias {
             Some(bias) => output + bias.clone().unsqueeze(),
             None => output,
@@ -106,7 +107,7 @@ fn shared_path(linears: &[&Linear]) -> Option<(Tensor<1>, Vec<usize>, f64)> {
     let mut end = 0;
     let mut ranks = Vec::with_capacity(linears.len());
     for linear in linears {
-        let plain = (linear.bias.is_none() || linears.len() == 1) && !is_trained(&linear.weight);
+        let plain = (linear.bias.is_none() || linears.len() == 1) && !linear.weight.is_trained();
         let of_path = |path: &LoraPath| {
             let simple = path.dropout.is_none() && path.magnitude.is_none() && path.start == end;
             let [out, input] = linear.dims();
@@ -174,10 +175,6 @@ pub fn weight_norm(weight: &Tensor<2>, path: Option<(&Tensor<2>, &Tensor<2>, f64
         }
     };
     squares.sqrt().squeeze_dim(1)
-}
-
-fn is_trained(weight: &Tensor<2>) -> bool {
-    weight.is_autodiff() && weight.is_tracked()
 }
 
 impl Dropout {
