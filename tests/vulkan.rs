@@ -13,6 +13,9 @@ fn vulkan_follows_the_references() {
     let device = Device::wgpu_options().init().expect("a Vulkan device");
     block_on(async {
         support::kernels::kernels(&device, 1e-4).await;
+        // From here on with the tiles of a software adapter.
+        loralet::kernels::set_software_adapter();
+        support::kernels::kernels(&device, 1e-4).await;
         support::full_rows(&device, 1e-3).await;
         support::padded_and_packed(&device, 1e-3).await;
         support::peft_adapters(&device, 1e-3).await;

@@ -109,6 +109,15 @@ impl Matrix {
         }
     }
 
+    /// On the device.
+    pub fn bytes(&self) -> usize {
+        let [out, input] = self.dims();
+        match self {
+            Matrix::Dense(_) => out * input * 4,
+            Matrix::Blocks(blocks) => out * input / BLOCK * (blocks.form.words() + 2) * 4,
+        }
+    }
+
     /// Whether gradients are taken for it.
     pub fn is_trained(&self) -> bool {
         matches!(self, Matrix::Dense(weight) if weight.is_autodiff() && weight.is_tracked())

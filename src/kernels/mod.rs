@@ -17,7 +17,7 @@ pub mod seed;
 pub mod softmax;
 pub mod swiglu;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 pub use gpu::set_software_adapter;
 
 #[cfg(test)]

@@ -13,11 +13,11 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::eval::forgetting::Probe;
-use crate::memory::{self, MOST_ACTIVATIONS};
+use crate::memory::{self, Largest};
 use crate::models::Model;
 use crate::objectives::{Counts, Loss, Share};
-use crate::recipe::{GradientCheckpointing, Recipe};
-use burn::tensor::Tensor;
+use crate::recipe::{Objective, Recipe};
+use burn::tensor::{Device, Tensor};
 use web_time::Instant;
 
 pub struct Trainer {
@@ -101,6 +101,12 @@ impl Trainer {
                 trainable_parameters: trainable.len(),
                 total_parameters: base.parameters(),
                 notes,
+                memory: memory::estimate(
+                    &base,
+                    trainable.len(),
+                    recipe,
+                    largest(&order, &train, recipe, &base),
+                ),
                 probe: probe.as_ref().map(|probe| probe.summary.clone()),
             },
         )?;
@@ -153,7 +159,8 @@ impl Trainer {
             let dropout_seed =
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
-            let recomputed = self.recomputes(batch).then(|| model.checkpointed()).flatten();
+            let recomputes = self.plan.memory.gradient_checkpointing;
+            let recomputed = recomputes.then(|| model.checkpointed()).flatten();
             let (model, tape) = match recomputed {
                 Some((model, tape)) => (model, Some(tape)),
                 None => (model, None),
@@ -265,18 +272,6 @@ impl Trainer {
         Ok(true)
     }
 
-    /// Whether a micro-batch's blocks are computed again in its backward pass.
-    fn recomputes(&self, batch: &Batch) -> bool {
-        match (self.plan.recipe.train.gradient_checkpointing, &self.base) {
-            (GradientCheckpointing::On, _) => true,
-            (GradientCheckpointing::Off, _) | (_, Model::Bert(_)) => false,
-            (GradientCheckpointing::Auto, Model::Llama(llama)) => {
-                let activations = memory::activations(&llama.config, batch.batch, batch.seq);
-                activations > MOST_ACTIVATIONS
-            }
-        }
-    }
-
     /// With early stopping, remembers the best values and, when the run is over, takes them back; the step they
     /// are of is then the answer.
     fn keep_the_best(&mut self, evaluation: Option<&Evaluation>) -> Option<usize> {
@@ -320,6 +315,20 @@ impl Trainer {
         let last = (first + train.gradient_accumulation_steps).min(order.len());
         let rows = order[first.min(last)..last].to_vec();
         (rows, epoch * self.train.len() + first * train.batch_size)
+    }
+}
+
+/// The largest micro-batch of an epoch.
+fn largest(order: &[Vec<BatchRow>], train: &[Example], recipe: &Recipe, base: &Model) -> Largest {
+    let rows = order.iter().map(Vec::len).max().unwrap_or(0);
+    // Of a pair both answers are in the batch; of a prompt as many as are learned from at a time.
+    let of_row = if recipe.objective.is_preference() && recipe.objective != Objective::Kto { 2 } else { 1 };
+    let length = |row: &BatchRow| row.examples.iter().map(|&index| train[index].longest()).sum::<usize>();
+    let seq = order.iter().flatten().map(length).max().unwrap_or(0);
+    Largest {
+        batch: rows * of_row,
+        seq: seq.min(recipe.train.max_seq_length),
+        keeps_probabilities: base.device() == Device::flex(),
     }
 }
 
