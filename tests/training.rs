@@ -201,6 +201,34 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
     assert!(text.contains("open one first"), "{text}");
 }
 
+#[test]
+fn a_run_that_does_not_fit_is_refused_and_what_would_fit_is_named() {
+    let weights = {
+        let mut session = session();
+        session.begin(&recipe(json!({}))).unwrap().memory.weights as u64
+    };
+    // Room for the model and little else.
+    let mut session = Session::new(Device::flex(), Limits { total: Some(weights + 10_000), tensor: None });
+    session.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).unwrap();
+    session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
+    let text = session.begin(&recipe(json!({}))).err().unwrap().to_string();
+    assert!(text.contains("this run needs about") && text.contains("train.batch_size"), "{text}");
+}
+
+#[test]
+fn checkpointing_takes_less_memory_and_gives_the_same_losses() {
+    let run = |gradient_checkpointing: &str| {
+        let mut session = session();
+        let recipe = recipe(json!({ "train": { "gradient_checkpointing": gradient_checkpointing } }));
+        let plan = session.begin(&recipe).unwrap();
+        (plan.memory, losses(&mut session, 8))
+    };
+    let ((kept, losses), (computed_again, same)) = (run("off"), run("on"));
+    assert!(computed_again.gradient_checkpointing && !kept.gradient_checkpointing);
+    assert!(computed_again.activations < kept.activations);
+    assert!(losses.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-5 * a), "{losses:?}, {same:?}");
+}
+
 /// Few rows and a high rate: the held-out loss turns soon.
 fn overfitting(changes: Value) -> Recipe {
     let mut value = json!({

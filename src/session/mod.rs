@@ -305,7 +305,10 @@ impl Session {
         }
         let general = self.general_for(recipe)?;
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
-        Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)
+        let trainer =
+            Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)?;
+        self.check_run(trainer.plan.memory.total as u64)?;
+        Ok(trainer)
     }
 }
 

@@ -155,6 +155,21 @@ impl Session {
             _ => Ok(()),
         }
     }
+
+    /// Whether a run that takes so many bytes has room.
+    pub(super) fn check_run(&self, bytes: u64) -> Result<()> {
+        match self.limits.total {
+            Some(limit) if bytes > limit => Err(Error::ModelTooLarge {
+                reason: format!(
+                    "this run needs about {} and this device has room for {}; lower train.batch_size or \
+                     train.max_seq_length, or set train.gradient_checkpointing to \"on\"",
+                    megabytes(bytes),
+                    megabytes(limit)
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A checkpoint's weights as a model asks for them.

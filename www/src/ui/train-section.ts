@@ -203,6 +203,13 @@ export class TrainSection extends LitElement {
       <p class="small muted">
         ${short(plan.trainable_parameters)} of ${short(plan.total_parameters)} parameters are trained, on
         ${count(plan.train_examples)} rows; ${count(plan.validation_examples)} are held out for validation.
+        ${
+          plan.memory.total > 0
+            ? html`About ${bytes(plan.memory.total)} of memory are expected,
+              ${bytes(plan.memory.weights)} of it for the
+              model${plan.memory.gradient_checkpointing ? ', with blocks computed again in the backward pass' : ''}.`
+            : nothing
+        }
         ${plan.probe ? html`Forgetting is measured by ${plan.probe.name} (${plural(plan.probe.tokens, 'token')}).` : nothing}
       </p>
     `;
