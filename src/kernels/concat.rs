@@ -16,16 +16,16 @@ pub fn concat(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
     parts.pop().expect("there is a part")
 }
 
-/// Vectors copied at once on a GPU: with the output they are the eight buffers that every one has.
-const AT_ONCE: usize = 7;
+/// Vectors copied at once on a GPU: with the output and the kernel's numbers they are the eight buffers that every one has.
+const AT_ONCE: usize = 6;
 
 fn concat_few(parts: &[Tensor<1>]) -> Tensor<1> {
     if let [only] = parts {
         return only.clone();
     }
-    let [p0, p1, p2, p3, p4, p5, p6] =
+    let [p0, p1, p2, p3, p4, p5] =
         std::array::from_fn(|i| parts.get(i).unwrap_or(&parts[0]).clone().into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Concat>::concat(p0, p1, p2, p3, p4, p5, p6, parts.len()))
+    Tensor::from_dispatch(<Dispatch as Concat>::concat(p0, p1, p2, p3, p4, p5, parts.len()))
 }
 
 #[backend_extension(Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
@@ -39,10 +39,9 @@ pub trait Concat: Backend {
         p3: FloatTensor<Self>,
         p4: FloatTensor<Self>,
         p5: FloatTensor<Self>,
-        p6: FloatTensor<Self>,
         count: usize,
     ) -> FloatTensor<Self> {
-        Self::float_cat([p0, p1, p2, p3, p4, p5, p6].into_iter().take(count).collect(), 0)
+        Self::float_cat([p0, p1, p2, p3, p4, p5].into_iter().take(count).collect(), 0)
     }
 }
 
@@ -55,11 +54,10 @@ impl Concat for burn::backend::Wgpu {
         p3: FloatTensor<Self>,
         p4: FloatTensor<Self>,
         p5: FloatTensor<Self>,
-        p6: FloatTensor<Self>,
         count: usize,
     ) -> FloatTensor<Self> {
         use burn::backend::ops::FloatTensorOps;
-        let parts = [p0, p1, p2, p3, p4, p5, p6];
+        let parts = [p0, p1, p2, p3, p4, p5];
         super::gpu::concat::concat(&parts, count)
             .unwrap_or_else(|| Self::float_cat(parts.into_iter().take(count).collect(), 0))
     }

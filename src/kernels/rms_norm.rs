@@ -18,22 +18,41 @@ use wide::f32x4;
 /// - x, output: `[tokens, hidden]`
 /// - weight: `[hidden]`
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
-    let weight = weight.unsqueeze::<2>();
-    let y = <Dispatch as RmsNorm>::rms_norm(x.into_dispatch(), weight.into_dispatch(), eps as f32);
-    Tensor::from_dispatch(y)
+    normed(x, weight, eps, false)
+}
+
+/// [`rms_norm`] of an x that also goes past it into a later operation, as a residual does: the gradient that this operation
+/// has left for x by the time the norm's turn comes is added in the same pass.
+///
+/// # Panics
+/// In the backward pass, when no later operation has left a gradient for x.
+pub fn rms_norm_beside_residual(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
+    normed(x, weight, eps, true)
+}
+
+fn normed(x: Tensor<2>, weight: Tensor<1>, eps: f64, beside_residual: bool) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.unsqueeze::<2>().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as RmsNorm>::rms_norm(x, weight, eps as f32, beside_residual))
 }
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait RmsNorm: Backend {
     /// - weight: `[1, hidden]`
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
+    fn rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        eps: f32,
+        beside_residual: bool,
+    ) -> FloatTensor<Self>;
 
-    /// The gradient for x. With g the gradient times the weight and r = 1/√(mean x² + eps):
-    /// r·(g − x·r²·Σ(g·x)/n).
+    /// The gradient for x, and what others have left for it where there is some. With g the gradient times the weight and
+    /// r = 1/√(mean x² + eps): r·(g − x·r²·Σ(g·x)/n).
     fn rms_norm_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
+        others: FloatTensor<Self>,
+        has_others: bool,
         eps: f32,
     ) -> FloatTensor<Self>;
 }
@@ -46,7 +65,12 @@ fn inverse_rms<B: Backend>(x: FloatTensor<B>, eps: f32) -> FloatTensor<B> {
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 impl RmsNorm for burn::backend::Wgpu {
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+    fn rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        eps: f32,
+        _beside_residual: bool,
+    ) -> FloatTensor<Self> {
         super::gpu::rms_norm::rms_norm(&x, &weight, eps).unwrap_or_else(|| {
             let inverse = inverse_rms::<Self>(x.clone(), eps);
             Self::float_mul(Self::float_mul(x, inverse), weight)
@@ -57,20 +81,29 @@ impl RmsNorm for burn::backend::Wgpu {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
+        others: FloatTensor<Self>,
+        has_others: bool,
         eps: f32,
     ) -> FloatTensor<Self> {
-        super::gpu::rms_norm::backward(&x, &weight, &grad, eps).unwrap_or_else(|| {
+        let kept = has_others.then_some(&others);
+        super::gpu::rms_norm::backward(&x, &weight, &grad, kept, eps).unwrap_or_else(|| {
             let inverse = inverse_rms::<Self>(x.clone(), eps);
             let grad = Self::float_mul(grad, weight);
             let mean = Self::float_mean_dim(Self::float_mul(grad.clone(), x.clone()), 1);
             let back = Self::float_mul(mean, Self::float_mul(inverse.clone(), inverse.clone()));
-            Self::float_mul(Self::float_sub(grad, Self::float_mul(x, back)), inverse)
+            let own = Self::float_mul(Self::float_sub(grad, Self::float_mul(x, back)), inverse);
+            if has_others { Self::float_add(own, others) } else { own }
         })
     }
 }
 
 impl RmsNorm for Flex {
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+    fn rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        eps: f32,
+        _beside_residual: bool,
+    ) -> FloatTensor<Self> {
         let (mut x, weight) = (in_order(x), in_order(weight));
         let weight = weight.storage::<f32>();
         for row in x.storage_mut::<f32>().chunks_exact_mut(weight.len().max(1)) {
@@ -84,6 +117,8 @@ impl RmsNorm for Flex {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
+        others: FloatTensor<Self>,
+        has_others: bool,
         eps: f32,
     ) -> FloatTensor<Self> {
         let (x, weight, mut grad) = (in_order(x), in_order(weight), in_order(grad));
@@ -96,17 +131,27 @@ impl RmsNorm for Flex {
             let (inverse, back) = (1.0 / mean_square.sqrt(), dot(grad, row) / (width as f32 * mean_square));
             grad.iter_mut().zip(row).for_each(|(grad, value)| *grad = (*grad - value * back) * inverse);
         }
+        if has_others {
+            let others = in_order(others);
+            let pairs = grad.storage_mut::<f32>().iter_mut().zip(others.storage::<f32>());
+            pairs.for_each(|(grad, other)| *grad += other);
+        }
         grad
     }
 }
 
 impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+    fn rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        eps: f32,
+        beside_residual: bool,
+    ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Normed;
 
         impl<B: RmsNorm> Backward<B, 2> for Normed {
-            type State = (FloatTensor<B>, FloatTensor<B>, f32);
+            type State = (FloatTensor<B>, FloatTensor<B>, f32, bool);
 
             fn backward(
                 self,
@@ -114,7 +159,7 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
                 grads: &mut Gradients,
                 _checkpointer: &mut Checkpointer,
             ) {
-                let (x, weight, eps) = ops.state;
+                let (x, weight, eps, beside_residual) = ops.state;
                 let grad = grads.consume::<B>(&ops.node);
                 let [for_x, for_weight] = ops.parents;
                 if let Some(parent) = for_weight {
@@ -123,7 +168,11 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
                     grads.register::<B>(parent.id, grad);
                 }
                 if let Some(parent) = for_x {
-                    grads.register::<B>(parent.id, B::rms_norm_backward(x, weight, grad, eps));
+                    // A leaf's gradient stays where it is; there, and where there is none yet, autodiff adds them up.
+                    let has_others = beside_residual && !parent.parents.is_empty();
+                    let others = if has_others { grads.consume::<B>(&parent) } else { grad.clone() };
+                    let grad = B::rms_norm_backward(x, weight, grad, others, has_others, eps);
+                    grads.register::<B>(parent.id, grad);
                 }
             }
         }
@@ -132,10 +181,10 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
         match Normed.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let output = B::rms_norm(x.clone(), weight.clone(), eps);
-                prepared.finish((x, weight, eps), output)
+                let output = B::rms_norm(x.clone(), weight.clone(), eps, beside_residual);
+                prepared.finish((x, weight, eps, beside_residual), output)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::rms_norm(x, weight, eps)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::rms_norm(x, weight, eps, beside_residual)),
         }
     }
 
@@ -143,6 +192,8 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
         _x: FloatTensor<Self>,
         _weight: FloatTensor<Self>,
         _grad: FloatTensor<Self>,
+        _others: FloatTensor<Self>,
+        _has_others: bool,
         _eps: f32,
     ) -> FloatTensor<Self> {
         unreachable!("gradients of gradients are never taken")
@@ -182,5 +233,19 @@ mod tests {
         for (ours, stock) in run(rms_norm).into_iter().zip(run(stock)) {
             close(ours, stock, 1e-5);
         }
+    }
+
+    #[test]
+    fn the_gradient_of_a_residual_is_added() {
+        let device = Device::flex();
+        let (x, weight) = (random([5, 8], 1, &device), random([8], 2, &device));
+        let run = |norm: fn(Tensor<2>, Tensor<1>, f64) -> Tensor<2>| {
+            let leaf = x.clone().autodiff().require_grad();
+            // Once of a leaf, once of what was computed.
+            let inner = leaf.clone() * 0.5 + norm(leaf.clone(), weight.clone(), 1e-5);
+            let y = inner.clone().square() * norm(inner.clone(), weight.clone(), 1e-5).square() + inner * 3.0;
+            leaf.grad(&y.sum().backward()).unwrap()
+        };
+        close(run(rms_norm_beside_residual), run(rms_norm), 1e-4);
     }
 }

@@ -276,8 +276,8 @@ impl DecoderLayer {
         x: Tensor<2>,
         attend: impl FnOnce(&Attention, Tensor<2>, Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
-        let x = attend(&self.self_attn, self.input_layernorm.forward(x.clone()), x);
-        self.mlp.forward(self.post_attention_layernorm.forward(x.clone()), x)
+        let x = attend(&self.self_attn, self.input_layernorm.beside_residual(x.clone()), x);
+        self.mlp.forward(self.post_attention_layernorm.beside_residual(x.clone()), x)
     }
 }
 

@@ -1,6 +1,6 @@
 //! LoRA steps on one fixed batch, for timing beside other libraries.
 
-use super::device::choose;
+use super::device::{choose, take_gpu_error};
 use super::error;
 use crate::adapters::Trainable;
 use crate::data::batch::Batch;
@@ -89,7 +89,10 @@ impl Bench {
         self.trainable.values =
             self.optimizer.update(self.trainable.values.clone(), gradient, 1.0, self.learning_rate);
         let loss = read(loss.inner()).await.map_err(error::to_js)?;
-        Ok(f64::from(loss[0]))
+        match take_gpu_error() {
+            Some(reason) => Err(error::to_js(Error::Device { reason })),
+            None => Ok(f64::from(loss[0])),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::Shape;
 use cubecl::prelude::*;
 
 /// The values of the first `count` vectors in order, or `None` where one is no whole fours.
-pub fn concat(parts: &[GpuTensor; 7], count: usize) -> Option<GpuTensor> {
+pub fn concat(parts: &[GpuTensor; 6], count: usize) -> Option<GpuTensor> {
     if !parts[..count].iter().all(in_fours) {
         return None;
     }
@@ -19,7 +19,7 @@ pub fn concat(parts: &[GpuTensor; 7], count: usize) -> Option<GpuTensor> {
     let ends: Vec<u32> = parts[..count].iter().map(of_part).collect();
     let (count, dim) = spread(end)?;
     let output = empty(Shape::new([end * 4]), &parts[0]);
-    let [p0, p1, p2, p3, p4, p5, p6] = parts;
+    let [p0, p1, p2, p3, p4, p5] = parts;
     // SAFETY: each unit reads one four of a part and writes it to its place in the output, which has room for all.
     unsafe {
         concat_kernel::launch_unchecked(
@@ -32,7 +32,6 @@ pub fn concat(parts: &[GpuTensor; 7], count: usize) -> Option<GpuTensor> {
             buffer(p3),
             buffer(p4),
             buffer(p5),
-            buffer(p6),
             buffer(&output),
             ends.into_iter().collect(),
         );
@@ -49,7 +48,6 @@ fn concat_kernel(
     p3: &[Four],
     p4: &[Four],
     p5: &[Four],
-    p6: &[Four],
     output: &mut [Four],
     ends: Sequence<u32>,
 ) {
@@ -71,10 +69,8 @@ fn concat_kernel(
                 output[to] = p3[from];
             } else if comptime!(part == 4) {
                 output[to] = p4[from];
-            } else if comptime!(part == 5) {
-                output[to] = p5[from];
             } else {
-                output[to] = p6[from];
+                output[to] = p5[from];
             }
         }
         start = end;

@@ -35,14 +35,20 @@ pub fn rms_norm(x: &GpuTensor, weight: &GpuTensor, eps: f32) -> Option<GpuTensor
     Some(output)
 }
 
-/// The gradient for x.
-pub fn backward(x: &GpuTensor, weight: &GpuTensor, grad: &GpuTensor, eps: f32) -> Option<GpuTensor> {
+/// The gradient for x, with the sum of the others' added.
+pub fn backward(
+    x: &GpuTensor,
+    weight: &GpuTensor,
+    grad: &GpuTensor,
+    others: Option<&GpuTensor>,
+    eps: f32,
+) -> Option<GpuTensor> {
     let (rows, fours) = sizes(x)?;
-    if !in_fours(weight) || !in_fours(grad) {
+    if !in_fours(weight) || !in_fours(grad) || !others.is_none_or(in_fours) {
         return None;
     }
     let output = empty(x.shape(), x);
-    // SAFETY: all three tensors have as many rows of as many fours, and the weight has one row.
+    // SAFETY: all tensors but the weight have as many rows of as many fours, and the weight has one row.
     unsafe {
         backward_kernel::launch_unchecked(
             &x.client,
@@ -51,9 +57,12 @@ pub fn backward(x: &GpuTensor, weight: &GpuTensor, grad: &GpuTensor, eps: f32) -
             buffer(x),
             buffer(weight),
             buffer(grad),
+            // Without others this is not read.
+            buffer(others.unwrap_or(grad)),
             buffer(&output),
             fours as u32,
             eps,
+            others.is_some(),
         );
     }
     Some(output)
@@ -88,7 +97,17 @@ fn forward_kernel(x: &[Four], weight: &[Four], output: &mut [Four], fours: u32, 
 
 /// With g the gradient times the weight: (g − x·Σ(g·x)/(n·(mean x² + eps))) / √(mean x² + eps).
 #[cube(launch_unchecked)]
-fn backward_kernel(x: &[Four], weight: &[Four], grad: &[Four], output: &mut [Four], fours: u32, eps: f32) {
+#[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
+fn backward_kernel(
+    x: &[Four],
+    weight: &[Four],
+    grad: &[Four],
+    others: &[Four],
+    output: &mut [Four],
+    fours: u32,
+    eps: f32,
+    #[comptime] has_others: bool,
+) {
     let start = CUBE_POS_X * fours;
     let mut squares = 0.0f32;
     let mut products = 0.0f32;
@@ -113,6 +132,10 @@ fn backward_kernel(x: &[Four], weight: &[Four], grad: &[Four], output: &mut [Fou
     let back = Four::new(dot / (width * mean));
     for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
         let wanted = grad[(start + i) as usize] * weight[i as usize];
-        output[(start + i) as usize] = (wanted - x[(start + i) as usize] * back) * inverse;
+        let mut sum = (wanted - x[(start + i) as usize] * back) * inverse;
+        if comptime!(has_others) {
+            sum += others[(start + i) as usize];
+        }
+        output[(start + i) as usize] = sum;
     }
 }

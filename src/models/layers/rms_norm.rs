@@ -1,4 +1,4 @@
-use crate::kernels::rms_norm::rms_norm;
+use crate::kernels::rms_norm::{rms_norm, rms_norm_beside_residual};
 use burn::tensor::Tensor;
 
 /// Root-mean-square normalisation (<https://arxiv.org/abs/1910.07467>).
@@ -15,5 +15,14 @@ impl RmsNorm {
     /// - output: `[tokens, hidden]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         rms_norm(x, self.weight.clone(), self.eps)
+    }
+
+    /// The same of an x that the layer's output is added to.
+    ///
+    /// # Shapes
+    /// - x: `[tokens, hidden]`
+    /// - output: `[tokens, hidden]`
+    pub fn beside_residual(&self, x: Tensor<2>) -> Tensor<2> {
+        rms_norm_beside_residual(x, self.weight.clone(), self.eps)
     }
 }

@@ -57,28 +57,39 @@ pub fn backward(
             layers.adapted(),
             low_tile,
         );
-        input_kernel::launch_unchecked(
-            &x.client,
-            count.count(),
-            CubeDim::new_1d(UNITS),
-            buffer(x),
-            buffer(w0),
-            buffer(w1),
-            buffer(w2),
-            buffer(grad),
-            buffer(lora),
-            buffer(&gradients),
-            buffer(&for_x),
-            count.first as u32,
-            (total / 4) as u32,
-            tokens as u32,
-            layers.input as u32,
-            layers.rank as u32,
-            layers.starts(),
-            layers.places(),
-            layers.adapted(),
-            tile,
-        );
+        // Three weights leave no buffer for x.
+        let apart = wants_x && weights.len() > 2;
+        let launch = |with_input: bool, with_a: bool| {
+            let first = if with_input { count.first } else { 0 };
+            let groups = first + if with_a { count.all - count.first } else { 0 };
+            input_kernel::launch_unchecked(
+                &x.client,
+                CubeCount::Static(groups as u32, 1, 1),
+                CubeDim::new_1d(UNITS),
+                buffer(w0),
+                buffer(w1),
+                buffer(if with_a { x } else { w2 }),
+                buffer(grad),
+                buffer(lora),
+                buffer(&gradients),
+                buffer(&for_x),
+                first as u32,
+                (total / 4) as u32,
+                tokens as u32,
+                layers.input as u32,
+                layers.rank as u32,
+                layers.starts(),
+                layers.places(),
+                layers.adapted(),
+                with_input,
+                with_a,
+                tile,
+            );
+        };
+        if apart {
+            launch(true, false);
+        }
+        launch(wants_x && !apart, true);
     }
     let for_lora = Wgpu::float_slice(gradients, &[Slice::from(0..total)]);
     Some((wants_x.then_some(for_x), for_lora))
@@ -207,15 +218,15 @@ fn low_backward_kernel(
     }
 }
 
-/// The gradient for x, Σ `grad·W + low_grad·A`; and, in the workgroups from `first` on, the gradients for A, `low_gradᵀ·x`.
-/// The gradient of x·Aᵀ lies in `gradients` from `total` on.
+/// The gradient for x, Σ `grad·W + low_grad·A`; and, in the workgroups from `first` on, the gradients for A, `low_gradᵀ·x`, for
+/// which the third buffer is x, not a weight. The gradient of x·Aᵀ lies in `gradients` from `total` on.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
+#[allow(clippy::collapsible_if, reason = "what is known at compile time is asked apart")]
 fn input_kernel(
-    x: &[Four],
     w0: &[Four],
     w1: &[Four],
-    w2: &[Four],
+    w2_or_x: &[Four],
     grad: &[Four],
     lora: &[Four],
     gradients: &mut [Four],
@@ -228,96 +239,103 @@ fn input_kernel(
     starts: Sequence<u32>,
     places: Sequence<u32>,
     #[comptime] adapted: u32,
+    #[comptime] with_input: bool,
+    #[comptime] with_a: bool,
     #[comptime] tile: usize,
 ) {
     let parts = comptime!(places.len());
     let width = starts[parts];
     let low_width = comptime!(adapted.count_ones()) * (rank / 4);
     let column_tiles = input.div_ceil(tile as u32);
-    if CUBE_POS_X < first {
-        let row = ABSOLUTE_POS_X / column_tiles * tile as u32;
-        let column = ABSOLUTE_POS_X % column_tiles * comptime!(tile as u32 / 4);
-        if row < tokens {
-            let mut sums = zeros(tile);
-            let mut counted = comptime!(0u32);
-            #[unroll]
-            for part in 0..parts {
-                let start = starts[part];
-                let out = (starts[part + 1] - start) * 4;
-                add_layer(
-                    &mut sums,
-                    grad,
-                    w0,
-                    w1,
-                    w2,
-                    row,
-                    column,
-                    tokens,
-                    input,
-                    out,
-                    start,
-                    width,
-                    input / 4,
-                    part,
-                    false,
-                    tile,
-                );
-                if comptime!(adapted >> part & 1 == 1) {
-                    add_product(
+    if comptime!(with_input) {
+        if CUBE_POS_X < first {
+            let row = ABSOLUTE_POS_X / column_tiles * tile as u32;
+            let column = ABSOLUTE_POS_X % column_tiles * comptime!(tile as u32 / 4);
+            if row < tokens {
+                let mut sums = zeros(tile);
+                let mut counted = comptime!(0u32);
+                #[unroll]
+                for part in 0..parts {
+                    let start = starts[part];
+                    let out = (starts[part + 1] - start) * 4;
+                    add_layer(
                         &mut sums,
-                        &*gradients,
-                        lora,
+                        grad,
+                        w0,
+                        w1,
+                        w2_or_x,
                         row,
                         column,
                         tokens,
                         input,
-                        rank,
-                        total + counted * (rank / 4),
-                        low_width,
-                        places[part],
+                        out,
+                        start,
+                        width,
                         input / 4,
-                        false,
+                        part,
                         false,
                         tile,
                     );
-                    comptime!(counted += 1);
+                    if comptime!(adapted >> part & 1 == 1) {
+                        add_product(
+                            &mut sums,
+                            &*gradients,
+                            lora,
+                            row,
+                            column,
+                            tokens,
+                            input,
+                            rank,
+                            total + counted * (rank / 4),
+                            low_width,
+                            places[part],
+                            input / 4,
+                            false,
+                            false,
+                            tile,
+                        );
+                        comptime!(counted += 1);
+                    }
                 }
+                store(&sums, for_x, 1.0f32, 0u32, input / 4, row, column, tokens, input / 4, tile);
             }
-            store(&sums, for_x, 1.0f32, 0u32, input / 4, row, column, tokens, input / 4, tile);
         }
-    } else {
-        let unit = ABSOLUTE_POS_X - first * UNITS;
-        let row = unit / column_tiles * tile as u32;
-        let column = unit % column_tiles * comptime!(tile as u32 / 4);
-        if row < low_width * 4 {
-            let mut place = 0u32;
-            let mut counted = comptime!(0u32);
-            #[unroll]
-            for part in 0..parts {
-                if comptime!(adapted >> part & 1 == 1) {
-                    place = select(row / rank == counted, places[part], place);
-                    comptime!(counted += 1);
+    }
+    if comptime!(with_a) {
+        if CUBE_POS_X >= first {
+            let unit = ABSOLUTE_POS_X - first * UNITS;
+            let row = unit / column_tiles * tile as u32;
+            let column = unit % column_tiles * comptime!(tile as u32 / 4);
+            if row < low_width * 4 {
+                let mut place = 0u32;
+                let mut counted = comptime!(0u32);
+                #[unroll]
+                for part in 0..parts {
+                    if comptime!(adapted >> part & 1 == 1) {
+                        place = select(row / rank == counted, places[part], place);
+                        comptime!(counted += 1);
+                    }
                 }
+                let mut sums = zeros(tile);
+                add_product(
+                    &mut sums,
+                    &*gradients,
+                    w2_or_x,
+                    row,
+                    column,
+                    low_width * 4,
+                    input,
+                    tokens,
+                    total,
+                    low_width,
+                    0u32,
+                    input / 4,
+                    true,
+                    false,
+                    tile,
+                );
+                store(&sums, gradients, 1.0f32, place, input / 4, row % rank, column, rank, input / 4, tile);
             }
-            let mut sums = zeros(tile);
-            add_product(
-                &mut sums,
-                &*gradients,
-                x,
-                row,
-                column,
-                low_width * 4,
-                input,
-                tokens,
-                total,
-                low_width,
-                0u32,
-                input / 4,
-                true,
-                false,
-                tile,
-            );
-            store(&sums, gradients, 1.0f32, place, input / 4, row % rank, column, rank, input / 4, tile);
         }
     }
 }

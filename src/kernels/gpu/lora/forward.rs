@@ -18,7 +18,7 @@ pub fn forward(
     scale: f32,
 ) -> Option<[GpuTensor; 2]> {
     let layers = Layers::of(x, weights, lora, ranks)?;
-    if residual.is_some_and(|residual| !in_fours(residual)) {
+    if residual.is_some_and(|residual| !in_fours(residual) || weights.len() > 1) {
         return None;
     }
     let low = empty(Shape::new([layers.tokens, layers.low]), x);
@@ -49,12 +49,11 @@ pub fn forward(
             CubeDim::new_1d(UNITS),
             buffer(x),
             buffer(w0),
-            buffer(w1),
+            // A single layer may have a residual, whose place is the second weight's.
+            buffer(residual.unwrap_or(w1)),
             buffer(w2),
             buffer(&low),
             buffer(lora),
-            // Without a residual this is not read.
-            buffer(residual.unwrap_or(x)),
             buffer(&output),
             layers.tokens as u32,
             layers.input as u32,
@@ -121,7 +120,7 @@ fn low_kernel(
     }
 }
 
-/// `x·Wᵀ + low·Bᵀ` of each layer, side by side, and the residual.
+/// `x·Wᵀ + low·Bᵀ` of each layer, side by side; of a single layer with the residual, which is then in `w1`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn output_kernel(
@@ -131,7 +130,6 @@ fn output_kernel(
     w2: &[Four],
     low: &[Four],
     lora: &[Four],
-    residual: &[Four],
     output: &mut [Four],
     tokens: u32,
     input: u32,
@@ -208,7 +206,7 @@ fn output_kernel(
             tile,
         );
         if comptime!(has_residual) {
-            add_lines(&mut sums, residual, row, column, tokens, width, tile);
+            add_lines(&mut sums, w1, row, column, tokens, width, tile);
         }
         store(&sums, output, 1.0f32, 0u32, width, row, column, tokens, width, tile);
     }

@@ -1,5 +1,6 @@
-//! Frozen linear layers of one input with low-rank paths beside them: two dispatches forward, two backward. A dispatch
-//! backward computes two products that do not need each other, side by side.
+//! Frozen linear layers of one input with low-rank paths beside them: two dispatches forward, two backward, and of three
+//! layers a third. A dispatch backward computes two products that do not need each other, side by side. No kernel has more
+//! than seven tensors: with its numbers these are the eight storage buffers that every device has.
 
 mod backward;
 mod forward;
@@ -13,7 +14,7 @@ use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
 
-/// The most layers that share an input: more would not fit into eight buffers.
+/// The most layers that share an input.
 const MOST_PARTS: usize = 3;
 
 /// The layers side by side in the output, and their places in memory.
