@@ -16,13 +16,13 @@ export function launchSoftware(modules, executablePath) {
 }
 
 /**
- * Runs a function in the training worker before the worker's own code. The page starts the worker
- * from its fetched text, so the text is where to put it.
+ * Runs a script in the training worker before the worker's own code. The page starts the worker from
+ * its fetched text, so the text is where to put it.
  */
 export function beforeWorker(page, script) {
   return page.route('**/assets/worker-*.js', async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: `(${script})();\n${await response.text()}` });
+    await route.fulfill({ response, body: `${script};\n${await response.text()}` });
   });
 }
 

@@ -55,7 +55,7 @@ async function run(page) {
   page.on('pageerror', (error) => emit({ event: 'console', text: String(error) }));
   await page.exposeFunction('loraletEvent', (json) => process.stdout.write(`${json}\n`));
   await page.exposeFunction('loraletBufferBytes', () => bufferBytes(page));
-  if (job.tasks.some((task) => task.memory_after?.length > 0)) await beforeWorker(page, countCalls);
+  if (job.tasks.some((task) => task.memory_after?.length > 0)) await beforeWorker(page, `(${countCalls})()`);
   const driven = (async () => {
     await page.goto(new URL('/headless.html', url).href);
     await page.waitForFunction('window.loraletRun !== undefined', null, { timeout: 30_000 });

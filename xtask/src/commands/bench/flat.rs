@@ -20,12 +20,12 @@ const ROWS: u64 = 16;
 const MARGIN: f64 = 1024.0 * 1024.0;
 
 /// Trains `tiny` in the page's worker, on the CPU and on WebGPU.
-pub fn measure(steps: u64, out: &Path) -> Result<Value> {
+pub fn measure(cpu_steps: u64, webgpu_steps: u64, out: &Path) -> Result<Value> {
+    fs::create_dir_all(out).context(out.display())?;
     let data = rows(out)?;
-    let on = |device| watched(device, steps, &data);
     Ok(json!({
-        "model": "tiny", "early_step": EARLY, "late_step": steps, "margin_bytes": MARGIN,
-        "cpu": on("cpu")?, "webgpu": on("webgpu")?,
+        "model": "tiny", "margin_bytes": MARGIN,
+        "cpu": watched("cpu", cpu_steps, &data)?, "webgpu": watched("webgpu", webgpu_steps, &data)?,
     }))
 }
 
@@ -54,6 +54,7 @@ fn watched(device: &str, steps: u64, data: &(String, PathBuf)) -> Result<Value> 
     let both = |key: &str| json!([early[key], late[key]]);
     let grows = |key: &str| late[key].as_f64().unwrap_or(0.0) - early[key].as_f64().unwrap_or(0.0) > MARGIN;
     Ok(json!({
+        "after_steps": [EARLY, steps],
         "wasm_bytes": both("wasm_bytes"),
         "gpu_buffer_bytes": both("gpu_buffer_bytes"),
         "gpu_reserved_bytes": both("gpu_bytes"),

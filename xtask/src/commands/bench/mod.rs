@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what a training step costs in the browser.
 
-mod flat;
+pub mod flat;
 mod peers;
 mod table;
 
@@ -85,7 +85,7 @@ impl Bench {
             result.insert("ratio".into(), json!(ratio));
         }
         if let Some(steps) = self.flat {
-            result.insert("flat_memory".into(), flat::measure(steps, &out)?);
+            result.insert("flat_memory".into(), flat::measure(steps, steps, &out)?);
         }
         let result = Value::Object(result);
         if self.json {

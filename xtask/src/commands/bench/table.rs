@@ -73,15 +73,14 @@ fn jax_js(peer: &Value) {
 }
 
 fn flat_memory(flat: &Value) {
-    println!(
-        "memory of {} after step {} and after step {}",
-        flat["model"], flat["early_step"], flat["late_step"]
-    );
+    println!("memory of {} early and late in a run", flat["model"].as_str().unwrap_or("?"));
     for (name, run) in [("CPU", &flat["cpu"]), ("WebGPU", &flat["webgpu"])] {
+        let (early, late) = (&run["after_steps"][0], &run["after_steps"][1]);
         for (what, key) in [("wasm", "wasm_bytes"), ("GPU buffers", "gpu_buffer_bytes")] {
-            let at = |index: usize| megabytes(run[key][index].as_f64().unwrap_or(0.0) as u64);
-            if run[key][1].as_f64().unwrap_or(0.0) > 0.0 {
-                println!("  {name:<10}  {} and {} of {what}", at(0), at(1));
+            let at = |index: usize| run[key][index].as_f64().unwrap_or(0.0);
+            if at(1) > 0.0 {
+                let (before, after) = (megabytes(at(0) as u64), megabytes(at(1) as u64));
+                println!("  {name:<10}  {before} of {what} after step {early}, {after} after step {late}");
             }
         }
         println!("  {name:<10}  {}", if run["flat"] == true { "flat" } else { "it grows" });
