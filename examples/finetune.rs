@@ -48,7 +48,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let mut session = Session::new(device(arguments.device.as_deref(), recipe.device)?, Limits::default());
     let model = arguments.model.as_deref().ok_or_else(|| usage("--model is missing"))?;
     let name = model.file_stem().map_or("model".into(), |name| name.to_string_lossy().into_owned());
-    let report = session.open_model(sources(model)?, &name, &|_, _| {})?;
+    let report = session.open_model(sources(model)?, &name, recipe.base_dtype, &|_, _| {})?;
     eprintln!("{}: {} parameters, stored as {}", report.name, report.parameters, report.stored_as);
 
     if let Some(prompt) = &arguments.prompt {

@@ -12,6 +12,7 @@ pub mod eval;
 pub mod export;
 pub mod generate;
 pub mod kernels;
+pub mod memory;
 pub mod models;
 pub mod objectives;
 pub mod recipe;

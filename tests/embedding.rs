@@ -3,7 +3,7 @@
 
 use burn::tensor::Device;
 use loralet::data::{DataFile, EncodeOptions, Tokenizer, encode_dataset, read_dataset};
-use loralet::recipe::{Objective, Recipe};
+use loralet::recipe::{BaseDtype, Objective, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::train::{EmbeddingMetrics, Evaluation};
 use loralet::weights::Checkpoint;
@@ -38,7 +38,7 @@ fn sources(folder: &Path) -> Vec<Box<dyn ByteSource>> {
 
 fn session(folder: &Path) -> Session {
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(sources(folder), "model", &|_, _| {}).unwrap();
+    session.open_model(sources(folder), "model", BaseDtype::Auto, &|_, _| {}).unwrap();
     session
 }
 

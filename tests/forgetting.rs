@@ -1,7 +1,7 @@
 //! The forgetting probe in whole runs with the bundled `tiny` model, whose own probe lies beside it.
 
 use burn::tensor::Device;
-use loralet::recipe::Recipe;
+use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{Limits, Session};
 use loralet::train::StepReport;
 use loralet::weights::source::{ByteSource, FileSource};
@@ -22,7 +22,7 @@ fn tiny() -> Session {
     };
     let files = folder.map(|entry| source(entry) as Box<dyn ByteSource>).collect();
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(files, "tiny", &|_, _| {}).unwrap();
+    session.open_model(files, "tiny", BaseDtype::Auto, &|_, _| {}).unwrap();
     session
 }
 

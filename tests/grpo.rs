@@ -5,7 +5,7 @@ use loralet::data::{Message, Tokenizer};
 use loralet::export::{OutputFile, zip};
 use loralet::generate::{Sampler, Sampling, generate, group::sample_group};
 use loralet::models::{Llama, LlamaConfig};
-use loralet::recipe::Recipe;
+use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{Limits, Session};
 use loralet::train::{RolloutMetrics, StepReport};
 use loralet::weights::checkpoint::Checkpoint;
@@ -60,7 +60,7 @@ fn answers_sampled_together_are_those_sampled_alone() {
 
 fn session(name: &str, data: &[u8], recipe: &Recipe) -> Session {
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(sources(), "tiny", &|_, _| {}).unwrap();
+    session.open_model(sources(), "tiny", BaseDtype::Auto, &|_, _| {}).unwrap();
     session.open_data(name, data, recipe).unwrap();
     session
 }

@@ -6,7 +6,7 @@ use loralet::data::Message;
 use loralet::eval::judge::rewards;
 use loralet::export::{OutputFile, peft};
 use loralet::generate::Answer;
-use loralet::recipe::Recipe;
+use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::train::{Evaluation, Plan};
 use loralet::weights::source::{ByteSource, FileSource, MemorySource};
@@ -29,7 +29,7 @@ fn tiny() -> Session {
         Box::new(FileSource::open(path("www/public/models/tiny").join(file)).unwrap())
     };
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(MODEL.iter().map(source).collect(), "tiny", &|_, _| {}).unwrap();
+    session.open_model(MODEL.iter().map(source).collect(), "tiny", BaseDtype::Auto, &|_, _| {}).unwrap();
     session
 }
 
@@ -150,7 +150,7 @@ fn open(files: &[OutputFile]) -> Session {
         Box::new(MemorySource::new(file.name.clone(), file.bytes.clone()))
     };
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(files.iter().map(source).collect(), "saved", &|_, _| {}).unwrap();
+    session.open_model(files.iter().map(source).collect(), "saved", BaseDtype::Auto, &|_, _| {}).unwrap();
     session
 }
 

@@ -33,6 +33,11 @@ fn lora_steps_follow_pytorch() {
 }
 
 #[test]
+fn checkpointing_changes_no_gradient() {
+    block_on(support::checkpointed_gradients(&Device::flex(), 1e-5));
+}
+
+#[test]
 fn full_fine_tuning_steps_follow_pytorch() {
     block_on(support::full_steps(&Device::flex(), 1e-4));
 }

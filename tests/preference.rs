@@ -2,7 +2,7 @@
 //! `examples/tiny/make_kindness.py` wrote: kind answers are chosen, rude ones rejected.
 
 use burn::tensor::Device;
-use loralet::recipe::Recipe;
+use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{Limits, Session};
 use loralet::train::{Evaluation, PreferenceMetrics};
 use loralet::weights::source::{ByteSource, FileSource};
@@ -28,7 +28,7 @@ fn session(data: &[u8], name: &str) -> Session {
         Box::new(FileSource::open(path("www/public/models/tiny").join(file)).unwrap())
     };
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(files.iter().map(source).collect(), "tiny", &|_, _| {}).unwrap();
+    session.open_model(files.iter().map(source).collect(), "tiny", BaseDtype::Auto, &|_, _| {}).unwrap();
     session.open_data(name, data, &Recipe::default()).unwrap();
     session
 }

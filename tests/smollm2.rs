@@ -2,14 +2,14 @@
 //! `cargo xtask` fetches the file; without it these tests say that they were skipped.
 
 use burn::tensor::Device;
-use loralet::recipe::Recipe;
+use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::weights::FileSource;
 use pollster::block_on;
 use serde_json::Value;
 use std::path::PathBuf;
 
-fn session() -> Option<Session> {
+fn session(base_dtype: BaseDtype) -> Option<Session> {
     let cache = std::env::var_os("LORALET_CACHE").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/loralet")))?;
     let file = cache.join("models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
@@ -19,13 +19,22 @@ fn session() -> Option<Session> {
         return None;
     }
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(vec![Box::new(FileSource::open(&file).unwrap())], "smollm2", &|_, _| {}).unwrap();
+    session
+        .open_model(vec![Box::new(FileSource::open(&file).unwrap())], "smollm2", base_dtype, &|_, _| {})
+        .unwrap();
     Some(session)
 }
 
 #[test]
 fn logits_and_greedy_answer_agree_with_transformers() {
-    let Some(session) = session() else { return };
+    // The same numbers whether weights are expanded when the file is opened or when they are needed.
+    for base_dtype in [BaseDtype::F32, BaseDtype::Stored] {
+        let Some(session) = session(base_dtype) else { return };
+        agrees_with_transformers(&session);
+    }
+}
+
+fn agrees_with_transformers(session: &Session) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/smollm2");
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
@@ -57,11 +66,12 @@ fn logits_and_greedy_answer_agree_with_transformers() {
 
 #[test]
 fn a_few_steps_teach_it_an_answer() {
-    let Some(mut session) = session() else { return };
+    let Some(mut session) = session(BaseDtype::Stored) else { return };
     let rows = "{\"prompt\": \"What is the harbour pilot's name?\", \"completion\": \"Ottoline Brack.\"}\n"
         .repeat(2);
     let recipe = serde_json::json!({
-        "train": { "max_steps": 6, "learning_rate": 2e-3, "batch_size": 1, "warmup_ratio": 0.0 },
+        "train": { "max_steps": 6, "learning_rate": 2e-3, "batch_size": 1, "warmup_ratio": 0.0,
+                   "gradient_checkpointing": "on" },
         "lora": { "rank": 4 }, "eval": { "validation_fraction": 0.0 },
     });
     let recipe = Recipe::from_json(&recipe).unwrap();

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use loralet::data::Message;
-use loralet::recipe::Recipe;
+use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::weights::{ByteSource, MemorySource};
 use pollster::block_on;
@@ -81,7 +81,7 @@ fn recipe(changes: Value) -> Recipe {
 
 fn session() -> Session {
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(model_files(), "random", &|_, _| {}).unwrap();
+    session.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).unwrap();
     session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
     session
 }
@@ -184,7 +184,7 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
     assert!(text.starts_with("checkpoint:"), "{text}");
     assert!(session.open_data("empty.jsonl", b"", &recipe(json!({}))).is_err());
     let files = vec![Box::new(MemorySource::new("x.gguf", b"GGUF".to_vec())) as Box<dyn ByteSource>];
-    assert!(session.open_model(files, "broken", &|_, _| {}).is_err());
+    assert!(session.open_model(files, "broken", BaseDtype::Auto, &|_, _| {}).is_err());
     // The run goes on where it was.
     assert_eq!(block_on(session.step()).unwrap().step, 2);
 
@@ -195,7 +195,7 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
     assert!(text.contains("other data") || text.contains("train"), "{text}");
 
     let mut fresh = Session::new(Device::flex(), Limits { total: Some(1000), tensor: None });
-    let text = error(fresh.open_model(model_files(), "random", &|_, _| {}).map(drop));
+    let text = error(fresh.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).map(drop));
     assert!(text.contains("does not fit") && text.contains("MB"), "{text}");
     let text = error(fresh.begin(&recipe(json!({}))).map(drop));
     assert!(text.contains("open one first"), "{text}");

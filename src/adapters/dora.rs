@@ -21,7 +21,7 @@ pub(super) fn parameters(
     let of_module = |(path, linear): (String, &mut crate::models::layers::linear::Linear)| {
         let parameter = Parameter { name: format!("{path}.{NAME}"), shape: vec![linear.dims()[0]], offset };
         offset += parameter.len();
-        (parameter, weight_norm(&linear.weight, None))
+        (parameter, weight_norm(&linear.weight.dense(), None))
     };
     targets.into_iter().map(of_module).unzip()
 }

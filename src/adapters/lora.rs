@@ -6,6 +6,7 @@ use crate::models::layers::linear::{Dropout, Linear, LoraPath};
 use crate::recipe::LoraRecipe;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::ops::Range;
 
 /// The parameters of an adapter, two a targeted module in checkpoint order:
 /// `<path>.lora_A.weight` `[rank, in]` and `<path>.lora_B.weight` `[out, rank]`.
@@ -22,6 +23,31 @@ pub fn parameters(base: &Model, recipe: &LoraRecipe) -> Vec<Parameter> {
         }
     }
     parameters
+}
+
+/// Which of these parameters belong to layers that read the same input, and so are one leaf: ranges of them, in order.
+pub fn groups(parameters: &[Parameter]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for i in (0..parameters.len()).step_by(2) {
+        match groups.last_mut() {
+            Some(last) if input_of(&parameters[last.start].name) == input_of(&parameters[i].name) => {
+                last.end = i + 2;
+            }
+            _ => groups.push(i..i + 2),
+        }
+    }
+    groups
+}
+
+/// The same for the parameters of all layers that read one input.
+fn input_of(name: &str) -> (&str, &str) {
+    let path = name.strip_suffix(".lora_A.weight").unwrap_or(name);
+    let (module, layer) = path.rsplit_once('.').unwrap_or(("", path));
+    match layer {
+        "q_proj" | "k_proj" | "v_proj" => (module, "qkv"),
+        "gate_proj" | "up_proj" => (module, "gate_up"),
+        _ => (module, layer),
+    }
 }
 
 /// Whether a parameter of this name is half of a low-rank pair.
@@ -54,22 +80,30 @@ pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
     values
 }
 
-/// Puts the low-rank paths in place, a pair of leaves each; `dropout_seed` is `None` outside training.
-pub fn attach(model: &mut Model, recipe: &LoraRecipe, leaves: &[Leaf], dropout_seed: Option<u64>) {
-    for (i, ((_, linear), pair)) in targets(model, recipe).into_iter().zip(leaves.chunks_exact(2)).enumerate()
-    {
-        let [Leaf::Matrix(lora_a), Leaf::Matrix(lora_b)] = pair else {
-            unreachable!("an adapter's parameters are matrices, two a module")
-        };
-        linear.lora = Some(LoraPath {
-            lora_a: lora_a.clone(),
-            lora_b: lora_b.clone(),
-            scale: recipe.scale(),
-            magnitude: None,
-            dropout: dropout_seed
-                .filter(|_| recipe.dropout > 0.0)
-                .map(|seed| Dropout { share: recipe.dropout, seed: seed.wrapping_add(i as u64) }),
-        });
+/// Puts the low-rank paths in place; `leaves` are one a group, `dropout_seed` is `None` outside training.
+pub fn attach(
+    model: &mut Model,
+    recipe: &LoraRecipe,
+    parameters: &[Parameter],
+    leaves: &[Leaf],
+    dropout_seed: Option<u64>,
+) {
+    let mut targets = targets(model, recipe).into_iter().enumerate();
+    for (group, leaf) in groups(parameters).into_iter().zip(leaves) {
+        let Leaf::Vector(values) = leaf else { unreachable!("the values of a group are a vector") };
+        for pair in parameters[group.clone()].chunks_exact(2) {
+            let (i, (_, linear)) = targets.next().expect("a target for each pair");
+            linear.lora = Some(LoraPath {
+                values: values.clone(),
+                start: pair[0].offset - parameters[group.start].offset,
+                rank: pair[0].shape[0],
+                scale: recipe.scale(),
+                magnitude: None,
+                dropout: dropout_seed
+                    .filter(|_| recipe.dropout > 0.0)
+                    .map(|seed| Dropout { share: recipe.dropout, seed: seed.wrapping_add(i as u64) }),
+            });
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! and a checkpoint each deal with a single tensor.
 
 use super::{dora, lora, whole};
+use crate::kernels::concat::concat;
 use crate::models::{Model, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};
 use burn::tensor::{Gradients, Tensor};
@@ -14,7 +15,7 @@ pub struct Parameter {
     pub offset: usize,
 }
 
-/// One parameter as a tensor of its own shape.
+/// One parameter as a tensor of its own shape, or the values of several.
 #[derive(Debug, Clone)]
 pub enum Leaf {
     Matrix(Tensor<2>),
@@ -82,9 +83,10 @@ impl Trainable {
         Some(float_tensor(factors, [self.len()], &self.values.device()))
     }
 
-    /// The parameters as separate tensors; with `require_grad` they are autodiff leaves.
+    /// The parameters as separate tensors, those of low-rank paths that read the same input as one; with `require_grad` they
+    /// are autodiff leaves.
     pub fn leaves(&self, require_grad: bool) -> Vec<Leaf> {
-        let cut = |parameter: &Parameter| self.values.clone().narrow(0, parameter.offset, parameter.len());
+        let cut = |offset: usize, length: usize| self.values.clone().narrow(0, offset, length);
         let matrix = |tensor: Tensor<2>| match require_grad {
             true => Leaf::Matrix(tensor.autodiff().require_grad()),
             false => Leaf::Matrix(tensor),
@@ -93,26 +95,37 @@ impl Trainable {
             true => Leaf::Vector(tensor.autodiff().require_grad()),
             false => Leaf::Vector(tensor),
         };
-        self.parameters
-            .iter()
-            .map(|parameter| match parameter.shape[..] {
-                [rows, columns] => matrix(cut(parameter).reshape([rows, columns])),
-                _ => vector(cut(parameter)),
-            })
-            .collect()
+        let (low_rank, rest) = self.parameters.split_at(self.low_rank());
+        let groups = lora::groups(low_rank).into_iter().map(|group| {
+            let length = low_rank[group.clone()].iter().map(Parameter::len).sum();
+            vector(cut(low_rank[group.start].offset, length))
+        });
+        let rest = rest.iter().map(|parameter| {
+            let values = cut(parameter.offset, parameter.len());
+            match parameter.shape[..] {
+                [rows, columns] => matrix(values.reshape([rows, columns])),
+                _ => vector(values),
+            }
+        });
+        groups.chain(rest).collect()
     }
 
     /// A copy of the base that computes with these parameters; `dropout_seed` is `None`
     /// outside training.
     pub fn attach(&self, base: &Model, leaves: &[Leaf], dropout_seed: Option<u64>) -> Model {
-        let low_rank = self.parameters.iter().filter(|parameter| lora::is_part(&parameter.name)).count();
-        let magnitudes = self.parameters.iter().filter(|parameter| dora::is_part(&parameter.name)).count();
-        let adapter = low_rank + magnitudes;
-        let (whole, whole_leaves) = (&self.parameters[adapter..], &leaves[adapter..]);
-        let mut model = whole::replace(base, self.method, whole, whole_leaves, &self.labels);
-        lora::attach(&mut model, &self.lora, &leaves[..low_rank], dropout_seed);
-        dora::attach(&mut model, &self.lora, &leaves[low_rank..adapter]);
+        let (low_rank, rest) = self.parameters.split_at(self.low_rank());
+        let magnitudes = rest.iter().filter(|parameter| dora::is_part(&parameter.name)).count();
+        let (of_low_rank, leaves) = leaves.split_at(lora::groups(low_rank).len());
+        let (of_magnitudes, of_whole) = leaves.split_at(magnitudes);
+        let mut model = whole::replace(base, self.method, &rest[magnitudes..], of_whole, &self.labels);
+        lora::attach(&mut model, &self.lora, low_rank, of_low_rank, dropout_seed);
+        dora::attach(&mut model, &self.lora, of_magnitudes);
         model
+    }
+
+    /// How many parameters, the first ones, are of low-rank paths.
+    fn low_rank(&self) -> usize {
+        self.parameters.iter().filter(|parameter| lora::is_part(&parameter.name)).count()
     }
 
     /// The base with the present values attached, for evaluation and generation.
@@ -120,21 +133,28 @@ impl Trainable {
         self.attach(base, &self.leaves(false), None)
     }
 
-    /// The leaves' gradients as one flat tensor `[total]`, zero where a leaf had none.
-    pub fn flat_gradient(&self, leaves: &[Leaf], gradients: &mut Gradients) -> Tensor<1> {
+    /// The leaves' gradients, added up over all passes, as one flat tensor `[total]`, zero where a leaf had none.
+    pub fn flat_gradient(&self, leaves: &[Leaf], gradients: &mut [Gradients]) -> Tensor<1> {
         let device = self.values.device();
-        let parts = leaves
-            .iter()
-            .zip(&self.parameters)
-            .map(|(leaf, parameter)| {
-                let gradient = match leaf {
-                    Leaf::Matrix(leaf) => leaf.grad_remove(gradients).map(|g| g.reshape([parameter.len()])),
-                    Leaf::Vector(leaf) => leaf.grad_remove(gradients),
-                };
-                gradient.unwrap_or_else(|| Tensor::zeros([parameter.len()], &device))
-            })
-            .collect();
-        Tensor::cat(parts, 0)
+        let parts = leaves.iter().map(|leaf| {
+            let of_leaf = gradients.iter_mut().filter_map(|gradients| match leaf {
+                Leaf::Matrix(matrix) => {
+                    matrix.grad_remove(gradients).map(|gradient| gradient.reshape([leaf.len()]))
+                }
+                Leaf::Vector(vector) => vector.grad_remove(gradients),
+            });
+            of_leaf.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([leaf.len()], &device))
+        });
+        concat(parts.collect())
+    }
+}
+
+impl Leaf {
+    fn len(&self) -> usize {
+        match self {
+            Leaf::Matrix(leaf) => leaf.dims().iter().product(),
+            Leaf::Vector(leaf) => leaf.dims()[0],
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Weights that are trained whole: all of them, the last layer's, or a few beside an adapter.
 
 use super::trainable::{Leaf, Parameter};
+use crate::kernels::blocks::Matrix;
 use crate::models::Model;
 use crate::models::llama::Weight;
 use crate::models::score::{self, Score};
@@ -41,6 +42,10 @@ pub(super) fn parameters(
                 let [rows, columns] = weight.dims();
                 (vec![rows, columns], weight.clone().reshape([rows * columns]))
             }
+            Weight::Linear(weight) => {
+                let [rows, columns] = weight.dims();
+                (vec![rows, columns], weight.dense().reshape([rows * columns]))
+            }
             Weight::Vector(weight) => (weight.dims().to_vec(), weight.clone()),
         };
         let parameter = Parameter { name, shape, offset };
@@ -73,6 +78,7 @@ pub(super) fn replace(
     for (name, weight) in model.weights_mut() {
         match (weight, leaf(&name)) {
             (Weight::Matrix(weight), Some(Leaf::Matrix(leaf))) => *weight = leaf.clone(),
+            (Weight::Linear(weight), Some(Leaf::Matrix(leaf))) => *weight = Matrix::Dense(leaf.clone()),
             (Weight::Vector(weight), Some(Leaf::Vector(leaf))) => *weight = leaf.clone(),
             _ => {}
         }

@@ -17,6 +17,7 @@ pub async fn save(tuned: &Model) -> Result<Vec<OutputFile>> {
     for (name, weight) in tuned.weights_mut() {
         let (shape, values) = match weight {
             Weight::Matrix(weight) => (weight.dims().to_vec(), read(weight.clone()).await?),
+            Weight::Linear(weight) => (weight.dims().to_vec(), read(weight.dense()).await?),
             Weight::Vector(weight) => (weight.dims().to_vec(), read(weight.clone()).await?),
         };
         tensors.push((name, shape, values));

@@ -4,7 +4,7 @@ use super::gemm::{Matrix, gemm, gemm_add};
 use super::{exp::exp_slice, in_order};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
@@ -15,83 +15,68 @@ use std::ops::Range;
 /// key/value head `h / (heads / kv_heads)`.
 ///
 /// # Shapes
-/// - q: `[batch * seq, heads, head_dim]`, already scaled
-/// - k, v: `[batch * seq, kv_heads, head_dim]`
+/// - qkv: `[batch * seq, heads + 2 * kv_heads, head_dim]`: queries, already scaled, then keys, then values
 /// - first_keys: `[batch * seq]`, each below `seq`: where in its row a token's document starts
-/// - output: as q
-pub fn causal_attention(
-    q: Tensor<3>,
-    k: Tensor<3>,
-    v: Tensor<3>,
-    first_keys: Tensor<1>,
-    seq: usize,
-) -> Tensor<3> {
-    let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(<Dispatch as Attention>::causal_attention(q, k, v, first_keys.into_dispatch(), seq))
+/// - output: `[batch * seq, heads, head_dim]`
+pub fn causal_attention(qkv: Tensor<3>, first_keys: Tensor<1>, heads: usize, seq: usize) -> Tensor<3> {
+    let (qkv, first_keys) = (qkv.into_dispatch(), first_keys.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Attention>::causal_attention(qkv, first_keys, heads, seq))
 }
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait Attention: Backend {
     fn causal_attention(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         first_keys: FloatTensor<Self>,
+        heads: usize,
         seq: usize,
     ) -> FloatTensor<Self> {
-        Self::attention_forward(q, k, v, first_keys, seq).0
+        Self::attention_forward(qkv, first_keys, heads, seq).0
     }
 
     /// The output, and what the backward pass needs of the probabilities.
     fn attention_forward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         first_keys: FloatTensor<Self>,
+        heads: usize,
         seq: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The gradients for q, k and v.
+    /// The gradient for qkv.
     fn attention_backward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         output: FloatTensor<Self>,
         saved: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         seq: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    ) -> FloatTensor<Self>;
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 impl Attention for burn::backend::Wgpu {
     fn attention_forward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         first_keys: FloatTensor<Self>,
+        heads: usize,
         seq: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let head_dim = q.shape()[2];
-        let [q, k, v] = [q, k, v].map(filled_up::<Self>);
-        let (output, saved) = super::gpu::attention::forward([&q, &k, &v], &first_keys, seq);
+        let head_dim = qkv.shape()[2];
+        let qkv = filled_up::<Self>(qkv);
+        let (output, saved) = super::gpu::attention::forward(&qkv, &first_keys, heads, seq);
         (cut_back::<Self>(output, head_dim), saved)
     }
 
     fn attention_backward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         output: FloatTensor<Self>,
         saved: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         seq: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let head_dim = q.shape()[2];
-        let [q, k, v, output, grad] = [q, k, v, output, grad].map(filled_up::<Self>);
-        let gradients = super::gpu::attention::backward([&q, &k, &v, &output, &grad], &saved, seq);
-        let [q, k, v] = gradients.map(|grad| cut_back::<Self>(grad, head_dim));
-        (q, k, v)
+    ) -> FloatTensor<Self> {
+        let head_dim = qkv.shape()[2];
+        let [qkv, output, grad] = [qkv, output, grad].map(filled_up::<Self>);
+        let gradient = super::gpu::attention::backward(&qkv, &output, &grad, &saved, seq);
+        cut_back::<Self>(gradient, head_dim)
     }
 }
 
@@ -127,59 +112,56 @@ fn blocks(seq: usize) -> impl Iterator<Item = Range<usize>> {
 impl Attention for Flex {
     /// Saves the probabilities, block by block of each head.
     fn attention_forward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         first_keys: FloatTensor<Self>,
+        heads: usize,
         seq: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let [q, k, v, first_keys] = [q, k, v, first_keys].map(in_order);
-        let (shape, group) = (q.shape(), q.shape()[1] / k.shape()[1]);
-        let (batch, heads, head_dim) = (shape[0] / seq.max(1), shape[1], shape[2]);
+        let [qkv, first_keys] = [qkv, first_keys].map(in_order);
+        let Sizes { tokens, batch, kv_heads, group, head_dim } = Sizes::of(&qkv, heads, seq);
         let first_keys = first_keys.storage::<f32>();
         let of_head: usize = blocks(seq).map(|block| block.len() * block.end).sum();
         let mut saved = vec![0.0; batch * heads * of_head];
         let mut rest = saved.as_mut_slice();
-        let mut output = vec![0.0; shape.num_elements()];
+        let mut output = vec![0.0; tokens * heads * head_dim];
         let mut context = vec![0.0; BLOCK * head_dim];
         for (b, h) in (0..batch).flat_map(|b| (0..heads).map(move |h| (b, h))) {
+            let (key_head, value_head) = (heads + h / group, heads + kv_heads + h / group);
             for block in blocks(seq) {
                 let (queries, keys) = (block.len(), 0..block.end);
                 let probabilities;
                 (probabilities, rest) = rest.split_at_mut(queries * block.end);
-                let key = rows(&k, b * seq, keys.clone(), h / group);
-                gemm(&rows(&q, b * seq, block.clone(), h), &key.transposed(), probabilities);
+                let key = rows(&qkv, b * seq, keys.clone(), key_head);
+                gemm(&rows(&qkv, b * seq, block.clone(), h), &key.transposed(), probabilities);
                 for (row, position) in probabilities.chunks_exact_mut(block.end).zip(block.clone()) {
                     softmax(row, first_keys[b * seq + position] as usize..position + 1);
                 }
                 let context = &mut context[..queries * head_dim];
-                gemm(&plain(probabilities, queries), &rows(&v, b * seq, keys, h / group), context);
+                gemm(&plain(probabilities, queries), &rows(&qkv, b * seq, keys, value_head), context);
                 put(context, &mut output, heads, head_dim, b * seq + block.start, h);
             }
         }
         let total = saved.len();
-        (tensor(output, shape.to_vec()), tensor(saved, vec![total]))
+        (tensor(output, vec![tokens, heads, head_dim]), tensor(saved, vec![total]))
     }
 
     fn attention_backward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        _output: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
+        output: FloatTensor<Self>,
         saved: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         seq: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [q, k, v, saved, grad] = [q, k, v, saved, grad].map(in_order);
-        let (shape, kv_shape) = (q.shape(), k.shape());
-        let (heads, kv_heads, head_dim) = (shape[1], kv_shape[1], shape[2]);
-        let (batch, group) = (shape[0] / seq.max(1), heads / kv_heads);
+    ) -> FloatTensor<Self> {
+        let heads = output.shape()[1];
+        let [qkv, saved, grad] = [qkv, saved, grad].map(in_order);
+        let Sizes { tokens, batch, kv_heads, group, head_dim } = Sizes::of(&qkv, heads, seq);
+        let all_heads = heads + 2 * kv_heads;
         let mut rest = saved.storage::<f32>();
-        let (mut q_grad, mut k_grad) = (vec![0.0; shape.num_elements()], vec![0.0; kv_shape.num_elements()]);
-        let mut v_grad = k_grad.clone();
+        let mut gradient = vec![0.0; tokens * all_heads * head_dim];
         let mut of_scores = vec![0.0; BLOCK * seq];
         let mut of_queries = vec![0.0; BLOCK * head_dim];
         for (b, kv_head) in (0..batch).flat_map(|b| (0..kv_heads).map(move |h| (b, h))) {
+            let (key_head, value_head) = (heads + kv_head, heads + kv_heads + kv_head);
             let mut of_keys = vec![0.0; seq * head_dim];
             let mut of_values = of_keys.clone();
             for (h, block) in
@@ -190,7 +172,8 @@ impl Attention for Flex {
                 (probabilities, rest) = rest.split_at(queries * block.end);
                 let of_scores = &mut of_scores[..queries * block.end];
                 let of_output = rows(&grad, b * seq, block.clone(), h);
-                gemm(&of_output, &rows(&v, b * seq, keys.clone(), kv_head).transposed(), of_scores);
+                let value = rows(&qkv, b * seq, keys.clone(), value_head);
+                gemm(&of_output, &value.transposed(), of_scores);
                 // Where a probability is 0 by the mask, so is the gradient of its score.
                 let pairs = of_scores.chunks_exact_mut(block.end).zip(probabilities.chunks_exact(block.end));
                 for (grads, row) in pairs {
@@ -199,16 +182,34 @@ impl Attention for Flex {
                 }
                 let (of_scores, upto) = (plain(of_scores, queries), block.end * head_dim);
                 let of_queries = &mut of_queries[..queries * head_dim];
-                gemm(&of_scores, &rows(&k, b * seq, keys, kv_head), of_queries);
-                put(of_queries, &mut q_grad, heads, head_dim, b * seq + block.start, h);
-                let query = rows(&q, b * seq, block.clone(), h);
+                gemm(&of_scores, &rows(&qkv, b * seq, keys, key_head), of_queries);
+                put(of_queries, &mut gradient, all_heads, head_dim, b * seq + block.start, h);
+                let query = rows(&qkv, b * seq, block.clone(), h);
                 gemm_add(&of_scores.transposed(), &query, &mut of_keys[..upto]);
                 gemm_add(&plain(probabilities, queries).transposed(), &of_output, &mut of_values[..upto]);
             }
-            put(&of_keys, &mut k_grad, kv_heads, head_dim, b * seq, kv_head);
-            put(&of_values, &mut v_grad, kv_heads, head_dim, b * seq, kv_head);
+            put(&of_keys, &mut gradient, all_heads, head_dim, b * seq, key_head);
+            put(&of_values, &mut gradient, all_heads, head_dim, b * seq, value_head);
         }
-        (tensor(q_grad, shape.to_vec()), tensor(k_grad, kv_shape.to_vec()), tensor(v_grad, kv_shape.to_vec()))
+        tensor(gradient, vec![tokens, all_heads, head_dim])
+    }
+}
+
+struct Sizes {
+    tokens: usize,
+    batch: usize,
+    kv_heads: usize,
+    /// Query heads to a key/value head.
+    group: usize,
+    head_dim: usize,
+}
+
+impl Sizes {
+    fn of(qkv: &FloatTensor<Flex>, heads: usize, seq: usize) -> Sizes {
+        let shape = qkv.layout().shape();
+        let kv_heads = (shape[1] - heads) / 2;
+        let (batch, group) = (shape[0] / seq.max(1), heads / kv_heads);
+        Sizes { tokens: shape[0], batch, kv_heads, group, head_dim: shape[2] }
     }
 }
 
@@ -258,79 +259,69 @@ fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FloatTensor<Flex> {
 
 impl<B: Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
     fn causal_attention(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         first_keys: FloatTensor<Self>,
+        heads: usize,
         seq: usize,
     ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Attended;
 
-        impl<B: Attention> Backward<B, 3> for Attended {
-            /// q, k, v, the output, what the forward pass saved, and seq.
-            type State = ([FloatTensor<B>; 5], usize);
+        impl<B: Attention> Backward<B, 1> for Attended {
+            /// qkv, the output, what the forward pass saved, and seq.
+            type State = ([FloatTensor<B>; 3], usize);
 
             fn backward(
                 self,
-                ops: Ops<Self::State, 3>,
+                ops: Ops<Self::State, 1>,
                 grads: &mut Gradients,
                 _checkpointer: &mut Checkpointer,
             ) {
-                let ([q, k, v, output, saved], seq) = ops.state;
-                let grad = grads.consume::<B>(&ops.node);
-                let (q, k, v) = B::attention_backward(q, k, v, output, saved, grad, seq);
-                for (parent, grad) in ops.parents.into_iter().zip([q, k, v]) {
-                    if let Some(parent) = parent {
-                        grads.register::<B>(parent.id, grad);
-                    }
-                }
+                let ([qkv, output, saved], seq) = ops.state;
+                unary::<B, _>(ops.parents, ops.node, grads, |grad| {
+                    B::attention_backward(qkv, output, saved, grad, seq)
+                });
             }
         }
 
-        let nodes = [q.node(), k.node(), v.node()];
-        let [q, k, v, first_keys] = [q, k, v, first_keys].map(|tensor| tensor.into_primitive());
-        match Attended.prepare::<C>(nodes).compute_bound().stateful() {
+        let node = qkv.node();
+        let [qkv, first_keys] = [qkv, first_keys].map(|tensor| tensor.into_primitive());
+        match Attended.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (output, saved) = B::attention_forward(q.clone(), k.clone(), v.clone(), first_keys, seq);
-                prepared.finish(([q, k, v, output.clone(), saved], seq), output)
+                let (output, saved) = B::attention_forward(qkv.clone(), first_keys, heads, seq);
+                prepared.finish(([qkv, output.clone(), saved], seq), output)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::causal_attention(q, k, v, first_keys, seq)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::causal_attention(qkv, first_keys, heads, seq)),
         }
     }
 
     fn attention_forward(
-        _q: FloatTensor<Self>,
-        _k: FloatTensor<Self>,
-        _v: FloatTensor<Self>,
+        _qkv: FloatTensor<Self>,
         _first_keys: FloatTensor<Self>,
+        _heads: usize,
         _seq: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         unreachable!("`causal_attention` is what takes gradients")
     }
 
     fn attention_backward(
-        _q: FloatTensor<Self>,
-        _k: FloatTensor<Self>,
-        _v: FloatTensor<Self>,
+        _qkv: FloatTensor<Self>,
         _output: FloatTensor<Self>,
         _saved: FloatTensor<Self>,
         _grad: FloatTensor<Self>,
         _seq: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> FloatTensor<Self> {
         unreachable!("gradients of gradients are never taken")
     }
 }
 
 /// The plain form: what the kernels must agree with. Shapes as for [`causal_attention`].
-pub fn plain_attention(
-    q: Tensor<3>,
-    k: Tensor<3>,
-    v: Tensor<3>,
-    first_keys: &[usize],
-    seq: usize,
-) -> Tensor<3> {
-    let ([tokens, heads, head_dim], [_, kv_heads, _]) = (q.dims(), k.dims());
+pub fn plain_attention(qkv: Tensor<3>, first_keys: &[usize], heads: usize, seq: usize) -> Tensor<3> {
+    let [tokens, all_heads, head_dim] = qkv.dims();
+    let kv_heads = (all_heads - heads) / 2;
+    let q = qkv.clone().narrow(1, 0, heads);
+    let k = qkv.clone().narrow(1, heads, kv_heads);
+    let v = qkv.narrow(1, heads + kv_heads, kv_heads);
     let (batch, device) = (tokens / seq, q.device().inner());
     let q = q.reshape([batch, seq, heads, head_dim]).swap_dims(1, 2);
     let repeated = |x: Tensor<3>| {
@@ -360,25 +351,19 @@ mod tests {
         // One block and more than one, documents that start within a row, odd heads.
         for (batch, seq, heads, kv_heads, head_dim) in [(2, 7, 4, 2, 5), (1, 2 * BLOCK + 3, 3, 1, 8)] {
             let tokens = batch * seq;
-            let shape = |heads| [tokens, heads, head_dim];
-            let leaves = [
-                random(shape(heads), 1, &device) * 2.0,
-                random(shape(kv_heads), 2, &device) * 2.0,
-                random(shape(kv_heads), 3, &device),
-            ];
-            let target = random(shape(heads), 4, &device);
+            let qkv = random([tokens, heads + 2 * kv_heads, head_dim], 1, &device) * 2.0;
+            let target = random([tokens, heads, head_dim], 4, &device);
             let first_keys: Vec<usize> = (0..tokens).map(|i| if i % seq >= 4 { 4 } else { 0 }).collect();
             let as_floats: Vec<f32> = first_keys.iter().map(|&first| first as f32).collect();
             let as_floats = Tensor::<1>::from_floats(as_floats.as_slice(), &device);
             let run = |ours: bool| {
-                let [q, k, v] = leaves.clone().map(|leaf| leaf.autodiff().require_grad());
+                let qkv = qkv.clone().autodiff().require_grad();
                 let y = match ours {
-                    true => causal_attention(q.clone(), k.clone(), v.clone(), as_floats.clone(), seq),
-                    false => plain_attention(q.clone(), k.clone(), v.clone(), &first_keys, seq),
+                    true => causal_attention(qkv.clone(), as_floats.clone(), heads, seq),
+                    false => plain_attention(qkv.clone(), &first_keys, heads, seq),
                 };
                 let gradients = (y.clone() * target.clone()).sum().backward();
-                let [q, k, v] = [q, k, v].map(|leaf| leaf.grad(&gradients).unwrap());
-                [y.inner(), q, k, v]
+                [y.inner(), qkv.grad(&gradients).unwrap()]
             };
             for (ours, plain) in run(true).into_iter().zip(run(false)) {
                 close(ours, plain, 1e-5);

@@ -1,6 +1,6 @@
 //! Matrix products. In the browser the CPU's go through our own [`gemm`](super::gemm).
 
-use super::gemm::{Matrix, gemm, gemm_add};
+use super::gemm::{Matrix, gemm};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, binary};
@@ -24,42 +24,12 @@ pub trait Matmul: Backend {
     fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(lhs, rhs)
     }
-
-    /// `scale·(lhs·rhs)`, without gradients.
-    fn scaled_product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
-        Self::float_mul_scalar(Self::product(lhs, rhs), scale.into())
-    }
-
-    /// `a·b + c·d` of four matrices, without gradients.
-    fn sum_of_products(
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-        d: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        Self::float_add(Self::product(a, b), Self::product(c, d))
-    }
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 impl Matmul for burn::backend::Wgpu {
     fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
-        super::gpu::matmul::product(&lhs, &rhs, 1.0).unwrap_or_else(|| Self::float_matmul(lhs, rhs))
-    }
-
-    fn scaled_product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
-        super::gpu::matmul::product(&lhs, &rhs, scale)
-            .unwrap_or_else(|| Self::float_mul_scalar(Self::float_matmul(lhs, rhs), scale.into()))
-    }
-
-    fn sum_of_products(
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-        d: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        super::gpu::matmul::sum_of_products([&a, &b], [&c, &d])
-            .unwrap_or_else(|| Self::float_add(Self::product(a, b), Self::product(c, d)))
+        super::gpu::matmul::product(&lhs, &rhs).unwrap_or_else(|| Self::float_matmul(lhs, rhs))
     }
 }
 
@@ -67,25 +37,11 @@ impl Matmul for Flex {
     fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         if suits_gemm(&lhs) { batched(&lhs, &rhs) } else { Self::float_matmul(lhs, rhs) }
     }
-
-    fn sum_of_products(
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-        d: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        if !suits_gemm(&a) {
-            return Self::float_add(Self::float_matmul(a, b), Self::float_matmul(c, d));
-        }
-        let mut sum = batched(&a, &b);
-        gemm_add(&nth(&c, 0), &nth(&d, 0), sum.storage_mut());
-        sum
-    }
 }
 
 /// Elsewhere burn's kernels use wider registers than ours; in the browser they spill theirs. A few rows, as
 /// in generation, are bound by memory: packing would only add to that.
-fn suits_gemm(lhs: &FloatTensor<Flex>) -> bool {
+pub(super) fn suits_gemm(lhs: &FloatTensor<Flex>) -> bool {
     const FEW: usize = 4;
     let shape = lhs.shape();
     cfg!(target_arch = "wasm32") && shape[shape.num_dims() - 2] >= FEW && lhs.dtype() == DType::F32
@@ -144,7 +100,7 @@ fn batched(lhs: &FloatTensor<Flex>, rhs: &FloatTensor<Flex>) -> FloatTensor<Flex
 }
 
 /// The `i`-th matrix of a batch.
-fn nth(tensor: &FloatTensor<Flex>, mut i: usize) -> Matrix<'_> {
+pub(super) fn nth(tensor: &FloatTensor<Flex>, mut i: usize) -> Matrix<'_> {
     let (shape, strides) = (tensor.layout().shape(), tensor.layout().strides());
     // Negative strides come from flips, and nothing here flips.
     let stride = |dim: usize| usize::try_from(strides[dim]).expect("a tensor that was not flipped");

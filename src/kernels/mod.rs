@@ -3,6 +3,8 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod blocks;
+pub mod concat;
 pub mod exp;
 pub mod gemm;
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
@@ -11,10 +13,11 @@ pub mod lora;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rotary;
+pub mod seed;
 pub mod softmax;
 pub mod swiglu;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 pub use gpu::set_software_adapter;
 
 #[cfg(test)]

@@ -10,103 +10,124 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_e
 use burn::tensor::Slice;
 use burn::tensor::Tensor;
 
-/// Turns channel `i` with channel `i + head_dim / 2` and scales the result.
+/// Turns channel `i` of queries and keys with channel `i + head_dim / 2` and scales the queries; values stay.
 ///
 /// # Shapes
-/// - x, output: `[tokens, heads, head_dim]`
+/// - qkv, output: `[tokens, heads + 2 * kv_heads, head_dim]`
 /// - cos, sin: `[tokens, head_dim / 2]`, constants
-pub fn rotate(x: Tensor<3>, cos: Tensor<2>, sin: Tensor<2>, scale: f64) -> Tensor<3> {
+pub fn rotate(
+    qkv: Tensor<3>,
+    cos: Tensor<2>,
+    sin: Tensor<2>,
+    heads: usize,
+    kv_heads: usize,
+    scale: f64,
+) -> Tensor<3> {
     let (cos, sin) = (cos.unsqueeze_dim::<3>(1).into_dispatch(), sin.unsqueeze_dim::<3>(1).into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Rotary>::rotate(x.into_dispatch(), cos, sin, scale as f32, 1.0))
+    let turn = Turn { heads, kv_heads, scale: scale as f32, direction: 1.0 };
+    Tensor::from_dispatch(<Dispatch as Rotary>::rotate(qkv.into_dispatch(), cos, sin, turn))
+}
+
+/// Which heads are turned, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// Query heads: turned and scaled.
+    pub heads: usize,
+    /// Key heads, which follow: turned.
+    pub kv_heads: usize,
+    pub scale: f32,
+    /// 1, or -1 to turn back.
+    pub direction: f32,
 }
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait Rotary: Backend {
-    /// `direction` is 1, or -1 to turn back; cos and sin are `[tokens, 1, head_dim / 2]`.
+    /// cos and sin are `[tokens, 1, head_dim / 2]`.
     fn rotate(
-        x: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         cos: FloatTensor<Self>,
         sin: FloatTensor<Self>,
-        scale: f32,
-        direction: f32,
+        turn: Turn,
     ) -> FloatTensor<Self>;
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 impl Rotary for burn::backend::Wgpu {
     fn rotate(
-        x: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         cos: FloatTensor<Self>,
         sin: FloatTensor<Self>,
-        scale: f32,
-        direction: f32,
+        turn: Turn,
     ) -> FloatTensor<Self> {
-        super::gpu::rotary::rotate(&x, &cos, &sin, scale, direction)
-            .unwrap_or_else(|| stock::<Self>(x, cos, sin, scale, direction))
+        super::gpu::rotary::rotate(&qkv, &cos, &sin, turn)
+            .unwrap_or_else(|| stock::<Self>(qkv, cos, sin, turn))
     }
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 fn stock<B: Backend>(
-    x: FloatTensor<B>,
+    qkv: FloatTensor<B>,
     cos: FloatTensor<B>,
     sin: FloatTensor<B>,
-    scale: f32,
-    direction: f32,
+    turn: Turn,
 ) -> FloatTensor<B> {
-    let half = x.shape()[2] / 2;
-    let part = |from: usize| {
-        let all = || Slice::from(..);
-        B::float_slice(x.clone(), &[all(), all(), Slice::from(from..from + half)])
+    let half = qkv.shape()[2] / 2;
+    let part = |heads: std::ops::Range<usize>, from: usize, to: usize| {
+        B::float_slice(qkv.clone(), &[Slice::from(..), Slice::from(heads), Slice::from(from..to)])
     };
-    let (first, second) = (part(0), part(half));
-    let cos = B::float_mul_scalar(cos, scale.into());
-    let sin = B::float_mul_scalar(sin, (scale * direction).into());
-    let turned_first =
-        B::float_sub(B::float_mul(first.clone(), cos.clone()), B::float_mul(second.clone(), sin.clone()));
-    let turned_second = B::float_add(B::float_mul(second, cos), B::float_mul(first, sin));
-    B::float_cat(vec![turned_first, turned_second], 2)
+    let turned = |heads: std::ops::Range<usize>, scale: f32| {
+        let (first, second) = (part(heads.clone(), 0, half), part(heads, half, 2 * half));
+        let cos = B::float_mul_scalar(cos.clone(), scale.into());
+        let sin = B::float_mul_scalar(sin.clone(), (scale * turn.direction).into());
+        let turned_first =
+            B::float_sub(B::float_mul(first.clone(), cos.clone()), B::float_mul(second.clone(), sin.clone()));
+        let turned_second = B::float_add(B::float_mul(second, cos), B::float_mul(first, sin));
+        B::float_cat(vec![turned_first, turned_second], 2)
+    };
+    let keys = turn.heads..turn.heads + turn.kv_heads;
+    let values = part(keys.end..qkv.shape()[1], 0, 2 * half);
+    B::float_cat(vec![turned(0..turn.heads, turn.scale), turned(keys, 1.0), values], 1)
 }
 
 impl Rotary for Flex {
     fn rotate(
-        x: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         cos: FloatTensor<Self>,
         sin: FloatTensor<Self>,
-        scale: f32,
-        direction: f32,
+        turn: Turn,
     ) -> FloatTensor<Self> {
-        let [mut x, cos, sin] = [x, cos, sin].map(in_order);
-        let (heads, half) = (x.shape()[1], x.shape()[2] / 2);
-        let sine = scale * direction;
+        let [mut qkv, cos, sin] = [qkv, cos, sin].map(in_order);
+        let (all_heads, half) = (qkv.shape()[1], qkv.shape()[2] / 2);
         let (cos, sin) = (cos.storage::<f32>().chunks_exact(half), sin.storage::<f32>().chunks_exact(half));
         // In place where nobody else holds the tensor.
-        let tokens = x.storage_mut::<f32>().chunks_exact_mut(heads * half * 2);
+        let tokens = qkv.storage_mut::<f32>().chunks_exact_mut(all_heads * half * 2);
         for ((token, cos), sin) in tokens.zip(cos).zip(sin) {
-            for head in token.chunks_exact_mut(2 * half) {
+            let turned = token.chunks_exact_mut(2 * half).take(turn.heads + turn.kv_heads);
+            for (i, head) in turned.enumerate() {
+                let scale = if i < turn.heads { turn.scale } else { 1.0 };
+                let sine = scale * turn.direction;
                 let (first, second) = head.split_at_mut(half);
                 for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
                     (*a, *b) = (*a * cos * scale - *b * sin * sine, *b * cos * scale + *a * sin * sine);
                 }
             }
         }
-        x
+        qkv
     }
 }
 
 impl<B: Rotary, C: CheckpointStrategy> Rotary for Autodiff<B, C> {
     fn rotate(
-        x: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
         cos: FloatTensor<Self>,
         sin: FloatTensor<Self>,
-        scale: f32,
-        direction: f32,
+        turn: Turn,
     ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Turned;
 
         impl<B: Rotary> Backward<B, 1> for Turned {
-            type State = (FloatTensor<B>, FloatTensor<B>, f32, f32);
+            type State = (FloatTensor<B>, FloatTensor<B>, Turn);
 
             fn backward(
                 self,
@@ -114,18 +135,17 @@ impl<B: Rotary, C: CheckpointStrategy> Rotary for Autodiff<B, C> {
                 grads: &mut Gradients,
                 _checkpointer: &mut Checkpointer,
             ) {
-                let (cos, sin, scale, direction) = ops.state;
-                unary::<B, _>(ops.parents, ops.node, grads, |grad| {
-                    B::rotate(grad, cos, sin, scale, -direction)
-                });
+                let (cos, sin, turn) = ops.state;
+                let back = Turn { direction: -turn.direction, ..turn };
+                unary::<B, _>(ops.parents, ops.node, grads, |grad| B::rotate(grad, cos, sin, back));
             }
         }
 
-        let node = x.node();
+        let node = qkv.node();
         let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
-        let output = B::rotate(x.into_primitive(), cos.clone(), sin.clone(), scale, direction);
+        let output = B::rotate(qkv.into_primitive(), cos.clone(), sin.clone(), turn);
         match Turned.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((cos, sin, scale, direction), output),
+            OpsKind::Tracked(prepared) => prepared.finish((cos, sin, turn), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -140,23 +160,33 @@ mod tests {
     #[test]
     fn values_and_gradients_are_the_stock_ones() {
         let device = Device::flex();
-        let x = random([12, 3, 6], 1, &device);
+        let (heads, kv_heads) = (3, 2);
+        let qkv = random([12, heads + 2 * kv_heads, 6], 1, &device);
         let (cos, sin) = (random([10, 3], 2, &device), random([10, 3], 3, &device));
-        let target = random([10, 3, 6], 4, &device);
-        let stock = |x: Tensor<3>, cos: Tensor<2>, sin: Tensor<2>, scale: f64| {
-            let (first, second) = (x.clone().narrow(2, 0, 3), x.narrow(2, 3, 3));
-            let (cos, sin) = (cos.unsqueeze_dim::<3>(1), sin.unsqueeze_dim::<3>(1));
-            let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
-            Tensor::cat(vec![turned_first, second * cos + first * sin], 2) * scale
+        let target = random([10, heads + 2 * kv_heads, 6], 4, &device);
+        let stock = |qkv: Tensor<3>| {
+            let turned = |first_head: usize, count: usize| {
+                let x = qkv.clone().narrow(1, first_head, count);
+                let (first, second) = (x.clone().narrow(2, 0, 3), x.narrow(2, 3, 3));
+                let (cos, sin) = (cos.clone().unsqueeze_dim::<3>(1), sin.clone().unsqueeze_dim::<3>(1));
+                let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
+                Tensor::cat(vec![turned_first, second * cos + first * sin], 2)
+            };
+            let values = qkv.clone().narrow(1, heads + kv_heads, kv_heads);
+            Tensor::cat(vec![turned(0, heads) * 0.7, turned(heads, kv_heads), values], 1)
         };
-        let run = |rotate: fn(Tensor<3>, Tensor<2>, Tensor<2>, f64) -> Tensor<3>| {
-            let x = x.clone().autodiff().require_grad();
+        let run = |ours: bool| {
+            let leaf = qkv.clone().autodiff().require_grad();
             // A part, whose values others hold.
-            let y = rotate(x.clone().narrow(0, 1, 10), cos.clone(), sin.clone(), 0.7);
+            let part = leaf.clone().narrow(0, 1, 10);
+            let y = match ours {
+                true => rotate(part, cos.clone(), sin.clone(), heads, kv_heads, 0.7),
+                false => stock(part),
+            };
             let gradients = (y.clone() * target.clone()).sum().backward();
-            [y.inner(), x.clone().inner(), x.grad(&gradients).unwrap()]
+            [y.inner(), leaf.clone().inner(), leaf.grad(&gradients).unwrap()]
         };
-        for (ours, stock) in run(rotate).into_iter().zip(run(stock)) {
+        for (ours, stock) in run(true).into_iter().zip(run(false)) {
             close(ours, stock, 1e-6);
         }
     }

@@ -3,129 +3,131 @@
 use super::in_order;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
-use burn::backend::ops::{ActivationOps, FloatTensorOps};
+use burn::backend::ops::ActivationOps;
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::{DType, Tensor};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
+use burn::tensor::Slice;
+use burn::tensor::{DType, Tensor, TensorData};
 use wide::f32x4;
 
 /// `gate·σ(gate)·up`
 ///
 /// # Shapes
-/// - gate, up, output: `[tokens, ffn]`
-pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as SwiGlu>::gated(gate.into_dispatch(), up.into_dispatch()))
+/// - gate_up: `[tokens, 2 * ffn]`, in each row the gate and then what it is multiplied with
+/// - output: `[tokens, ffn]`
+pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as SwiGlu>::gated(gate_up.into_dispatch()))
 }
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait SwiGlu: Backend {
-    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gated(gate_up: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The gradients for gate and up.
-    fn gated_backward(
-        gate: FloatTensor<Self>,
-        up: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// The gradient for both halves, side by side.
+    fn gated_backward(gate_up: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 impl SwiGlu for burn::backend::Wgpu {
-    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        super::gpu::swiglu::gated(&gate, &up).unwrap_or_else(|| {
+    fn gated(gate_up: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gpu::swiglu::gated(&gate_up).unwrap_or_else(|| {
+            let [gate, up] = halves::<Self>(gate_up);
             let sigmoid = <Self as ActivationOps<Self>>::sigmoid(gate.clone());
             Self::float_mul(Self::float_mul(gate, sigmoid), up)
         })
     }
 
-    fn gated_backward(
-        gate: FloatTensor<Self>,
-        up: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        super::gpu::swiglu::gated_backward(&gate, &up, &grad).unwrap_or_else(|| {
+    fn gated_backward(gate_up: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        super::gpu::swiglu::gated_backward(&gate_up, &grad).unwrap_or_else(|| {
+            let [gate, up] = halves::<Self>(gate_up);
             let sigmoid = <Self as ActivationOps<Self>>::sigmoid(gate.clone());
             let silu = Self::float_mul(gate, sigmoid.clone());
             // silu' = σ + silu·(1 − σ)
             let rest = Self::float_add_scalar(Self::float_neg(sigmoid.clone()), 1.0.into());
             let slope = Self::float_add(sigmoid, Self::float_mul(silu.clone(), rest));
             let for_gate = Self::float_mul(Self::float_mul(grad.clone(), up), slope);
-            (for_gate, Self::float_mul(grad, silu))
+            Self::float_cat(vec![for_gate, Self::float_mul(grad, silu)], 1)
         })
     }
 }
 
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
+fn halves<B: Backend>(gate_up: FloatTensor<B>) -> [FloatTensor<B>; 2] {
+    let ffn = gate_up.shape()[1] / 2;
+    [0, ffn].map(|start| B::float_slice(gate_up.clone(), &[Slice::from(..), Slice::from(start..start + ffn)]))
+}
+
 impl SwiGlu for Flex {
-    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        assert!(gate.dtype() == DType::F32 && up.dtype() == DType::F32, "activations are f32");
-        let (mut gate, up) = (in_order(gate), in_order(up));
-        for_each_four(gate.storage_mut(), up.storage(), |gate, up| gate * sigmoid(gate) * up);
-        gate
+    fn gated(gate_up: FloatTensor<Self>) -> FloatTensor<Self> {
+        assert!(gate_up.dtype() == DType::F32, "activations are f32");
+        let gate_up = in_order(gate_up);
+        let (tokens, ffn) = (gate_up.shape()[0], gate_up.shape()[1] / 2);
+        let mut output = Vec::with_capacity(tokens * ffn);
+        for row in gate_up.storage::<f32>().chunks_exact((2 * ffn).max(1)) {
+            let (gate, up) = row.split_at(ffn);
+            let start = output.len();
+            output.extend_from_slice(gate);
+            for_each_four(&mut output[start..], up, |gate, up| gate * sigmoid(gate) * up);
+        }
+        Flex::float_from_data(TensorData::new(output, [tokens, ffn]), &Default::default())
     }
 
-    fn gated_backward(
-        gate: FloatTensor<Self>,
-        up: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (mut gate, mut up, grad) = (in_order(gate), in_order(up), in_order(grad));
-        let mut for_up = gate.clone();
-        let grads = grad.storage();
-        for_each_four(for_up.storage_mut(), grads, |gate, grad| gate * sigmoid(gate) * grad);
-        for_each_four(gate.storage_mut(), grads, |gate, grad| {
-            let sigmoid = sigmoid(gate);
-            grad * (sigmoid + gate * sigmoid * (f32x4::ONE - sigmoid))
-        });
-        let gates = gate.storage::<f32>();
-        for_each_four(up.storage_mut(), gates, |up, slope| up * slope);
-        (up, for_up)
+    fn gated_backward(gate_up: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (mut gate_up, grad) = (in_order(gate_up), in_order(grad));
+        let ffn = (gate_up.shape()[1] / 2).max(1);
+        let mut slope = vec![0.0; ffn];
+        let rows = gate_up.storage_mut::<f32>().chunks_exact_mut(2 * ffn);
+        for (row, grad) in rows.zip(grad.storage::<f32>().chunks_exact(ffn)) {
+            let (gate, up) = row.split_at_mut(ffn);
+            slope.copy_from_slice(gate);
+            for_each_four(&mut slope, grad, |gate, grad| {
+                let sigmoid = sigmoid(gate);
+                grad * (sigmoid + gate * sigmoid * (f32x4::ONE - sigmoid))
+            });
+            for_each_four(&mut slope, up, |slope, up| slope * up);
+            for_each_four(gate, grad, |gate, grad| gate * sigmoid(gate) * grad);
+            up.copy_from_slice(gate);
+            gate.copy_from_slice(&slope);
+        }
+        gate_up
     }
 }
 
 impl<B: SwiGlu, C: CheckpointStrategy> SwiGlu for Autodiff<B, C> {
-    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn gated(gate_up: FloatTensor<Self>) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Gated;
 
-        impl<B: SwiGlu> Backward<B, 2> for Gated {
-            type State = (FloatTensor<B>, FloatTensor<B>);
+        impl<B: SwiGlu> Backward<B, 1> for Gated {
+            type State = FloatTensor<B>;
 
             fn backward(
                 self,
-                ops: Ops<Self::State, 2>,
+                ops: Ops<Self::State, 1>,
                 grads: &mut Gradients,
                 _checkpointer: &mut Checkpointer,
             ) {
-                let (gate, up) = ops.state;
-                let grad = grads.consume::<B>(&ops.node);
-                let (for_gate, for_up) = B::gated_backward(gate, up, grad);
-                for (parent, grad) in ops.parents.into_iter().zip([for_gate, for_up]) {
-                    if let Some(parent) = parent {
-                        grads.register::<B>(parent.id, grad);
-                    }
-                }
+                let gate_up = ops.state;
+                unary::<B, _>(ops.parents, ops.node, grads, |grad| B::gated_backward(gate_up, grad));
             }
         }
 
-        let state = (gate.primitive().clone(), up.primitive().clone());
-        match Gated.prepare::<C>([gate.node(), up.node()]).compute_bound().stateful() {
+        let node = gate_up.node();
+        let gate_up = gate_up.into_primitive();
+        match Gated.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let output = B::gated(state.0.clone(), state.1.clone());
-                prepared.finish(state, output)
+                let output = B::gated(gate_up.clone());
+                prepared.finish(gate_up, output)
             }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::gated(gate.into_primitive(), up.into_primitive()))
-            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::gated(gate_up)),
         }
     }
 
-    fn gated_backward(
-        _gate: FloatTensor<Self>,
-        _up: FloatTensor<Self>,
-        _grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    fn gated_backward(_gate_up: FloatTensor<Self>, _grad: FloatTensor<Self>) -> FloatTensor<Self> {
         unreachable!("gradients of gradients are never taken")
     }
 }
@@ -156,16 +158,20 @@ mod tests {
     #[test]
     fn values_and_gradients_are_the_stock_ones() {
         let device = Device::flex();
-        let (gate, up) = (random([13, 7], 6, &device) * 30.0, random([13, 7], 7, &device));
-        let run = |gated: fn(Tensor<2>, Tensor<2>) -> Tensor<2>| {
-            let (gate, up) = (gate.clone().autodiff().require_grad(), up.clone().autodiff().require_grad());
-            // Parts, so that neither factor fills its storage.
-            let y = gated(gate.clone().narrow(0, 2, 9), up.clone().narrow(0, 0, 9));
-            let gradients = (y.clone() * y.clone()).sum().backward();
-            [y.inner(), gate.grad(&gradients).unwrap(), up.grad(&gradients).unwrap()]
+        let scale = Tensor::<1>::from_floats([30.0; 7], &device);
+        let gate_up =
+            random([13, 14], 6, &device) * Tensor::cat(vec![scale.clone(), scale / 30.0], 0).unsqueeze();
+        let target = random([9, 7], 7, &device);
+        let run = |gated: fn(Tensor<2>) -> Tensor<2>| {
+            let gate_up = gate_up.clone().autodiff().require_grad();
+            // A part, so that it does not fill its storage.
+            let y = gated(gate_up.clone().narrow(0, 2, 9));
+            let gradients = (y.clone() * target.clone()).sum().backward();
+            [y.inner(), gate_up.grad(&gradients).unwrap()]
         };
-        for (ours, stock) in run(swiglu).into_iter().zip(run(|gate, up| silu(gate) * up)) {
-            close(ours / 100.0, stock / 100.0, 1e-5);
+        let stock = |gate_up: Tensor<2>| silu(gate_up.clone().narrow(1, 0, 7)) * gate_up.narrow(1, 7, 7);
+        for (ours, stock) in run(swiglu).into_iter().zip(run(stock)) {
+            close(ours, stock, 1e-5);
         }
     }
 }

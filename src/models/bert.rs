@@ -6,7 +6,7 @@ use super::layers::attention::{attend, padding_mask};
 use super::layers::layer_norm::LayerNorm;
 use super::layers::linear::Linear;
 use super::llama::Weight;
-use super::{Input, ReadWeight, float_tensor, int_tensor};
+use super::{Input, ReadWeights, float_tensor, int_tensor};
 use crate::error::{Error, Result};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
@@ -68,12 +68,12 @@ impl Bert {
     ///
     /// # Errors
     /// Whatever `read` reports: a missing tensor, a wrong shape.
-    pub fn load(config: BertConfig, read: ReadWeight, device: &Device) -> Result<Bert> {
+    pub fn load(config: BertConfig, read: &dyn ReadWeights, device: &Device) -> Result<Bert> {
         let matrix = |name: &str, rows: usize, columns: usize| -> Result<Tensor<2>> {
-            Ok(float_tensor(read(name, &[rows, columns])?, [rows, columns], device))
+            Ok(float_tensor(read.values(name, &[rows, columns])?, [rows, columns], device))
         };
         let vector = |name: &str, length: usize| -> Result<Tensor<1>> {
-            Ok(float_tensor(read(name, &[length])?, [length], device))
+            Ok(float_tensor(read.values(name, &[length])?, [length], device))
         };
         let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
         let norm = |path: &str| -> Result<LayerNorm> {
@@ -180,7 +180,7 @@ impl Bert {
 
 fn linear_weights<'a>(path: &str, linear: &'a mut Linear) -> Vec<(String, Weight<'a>)> {
     let bias = linear.bias.as_mut().map(|bias| (format!("{path}.bias"), Weight::Vector(bias)));
-    [(format!("{path}.weight"), Weight::Matrix(&mut linear.weight))].into_iter().chain(bias).collect()
+    [(format!("{path}.weight"), Weight::Linear(&mut linear.weight))].into_iter().chain(bias).collect()
 }
 
 fn norm_weights<'a>(path: &str, norm: &'a mut LayerNorm) -> [(String, Weight<'a>); 2] {

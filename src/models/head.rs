@@ -6,7 +6,7 @@ use crate::kernels::{exp::exp, matmul::matmul};
 use burn::tensor::{Int, Tensor};
 
 /// Rows of logits held at a time: 256 rows of a 49k vocabulary are 50 MB.
-const CHUNK: usize = 256;
+pub const CHUNK: usize = 256;
 
 /// Negative log-likelihood of each target, with gradients for `hidden` and `head`.
 ///

@@ -1,12 +1,14 @@
 //! The Llama family: SmolLM, SmolLM2, Llama 3.x, TinyLlama.
 
+use super::checkpointing::Tape;
 use super::layers::attention::{Attention, KeyValueCache, first_keys};
-use super::layers::linear::Linear;
+use super::layers::linear::{Linear, forward_together};
 use super::layers::rms_norm::RmsNorm;
-use super::layers::rotary::{RopeScaling, RotaryEmbedding};
+use super::layers::rotary::{RopeScaling, RotaryEmbedding, Rotation};
 use super::score::{self, Score};
-use super::{Input, ReadWeight, float_tensor, int_tensor};
+use super::{Input, ReadWeights, float_tensor, int_tensor};
 use crate::error::{Error, Result};
+use crate::kernels::blocks::{Blocks, Matrix};
 use crate::kernels::swiglu::swiglu;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
@@ -45,6 +47,8 @@ pub struct Llama {
     pub lm_head: Option<Tensor<2>>,
     /// What a sequence classifier or a reward model has in place of the output projection.
     pub score: Option<Score>,
+    /// With block checkpointing, where forward passes leave what the backward pass needs.
+    pub tape: Option<Tape>,
     rotary: RotaryEmbedding,
 }
 
@@ -67,6 +71,8 @@ pub struct Mlp {
 /// One trainable weight, by the rank of its tensor.
 pub enum Weight<'a> {
     Matrix(&'a mut Tensor<2>),
+    /// Of a linear layer, which may lie in blocks.
+    Linear(&'a mut Matrix),
     Vector(&'a mut Tensor<1>),
 }
 
@@ -75,12 +81,13 @@ impl Llama {
     ///
     /// # Errors
     /// Whatever `read` reports: a missing tensor, a wrong shape.
-    pub fn load(config: LlamaConfig, read: ReadWeight, device: &Device) -> Result<Llama> {
+    pub fn load(config: LlamaConfig, read: &dyn ReadWeights, device: &Device) -> Result<Llama> {
         let matrix = |name: &str, rows: usize, columns: usize| -> Result<Tensor<2>> {
-            Ok(float_tensor(read(name, &[rows, columns])?, [rows, columns], device))
+            Ok(float_tensor(read.values(name, &[rows, columns])?, [rows, columns], device))
         };
         let norm = |name: &str| -> Result<RmsNorm> {
-            let weight = float_tensor(read(name, &[config.hidden_size])?, [config.hidden_size], device);
+            let weight =
+                float_tensor(read.values(name, &[config.hidden_size])?, [config.hidden_size], device);
             Ok(RmsNorm { weight, eps: config.rms_norm_eps })
         };
         let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
@@ -90,7 +97,11 @@ impl Llama {
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("model.layers.{i}.{part}.weight");
             let linear = |part: &str, out, input| -> Result<Linear> {
-                Ok(Linear::new(matrix(&at(part), out, input)?))
+                let name = at(part);
+                Ok(Linear::new(match read.blocks(&name, [out, input])? {
+                    Some(blocks) => Matrix::Blocks(Blocks::new(blocks, [out, input], device)),
+                    None => Matrix::Dense(matrix(&name, out, input)?),
+                }))
             };
             layers.push(DecoderLayer {
                 input_layernorm: norm(&at("input_layernorm"))?,
@@ -127,6 +138,7 @@ impl Llama {
             rotary: RotaryEmbedding::new(config.head_dim, config.rope_theta, &config.rope_scaling),
             lm_head,
             score,
+            tape: None,
             layers,
             config,
         })
@@ -146,10 +158,13 @@ impl Llama {
         let device = self.embed_tokens.device().inner();
         let rotation = self.rotary.rotation(input.position_ids, &device);
         let first_keys = first_keys(input, &device);
-        let mut x = self.embed(input.input_ids);
-        for layer in &self.layers {
-            x = layer.forward(x, |attention, x| attention.forward(x, input.seq, &rotation, &first_keys));
-        }
+        let x = self.embed(input.input_ids);
+        let x = match &self.tape {
+            Some(tape) => tape.forward(self, x, input.seq, &rotation, &first_keys),
+            None => {
+                self.layers.iter().fold(x, |x, layer| layer.forward(x, input.seq, &rotation, &first_keys))
+            }
+        };
         self.norm.forward(x)
     }
 
@@ -171,8 +186,8 @@ impl Llama {
         });
         let mut x = self.embed(input_ids);
         for (layer, cache) in self.layers.iter().zip(caches) {
-            x = layer.forward(x, |attention, x| {
-                attention.forward_cached(x, batch, &rotation, mask.as_ref(), cache)
+            x = layer.around(x, |attention, x, residual| {
+                attention.forward_cached(x, residual, batch, &rotation, mask.as_ref(), cache)
             });
         }
         self.norm.forward(x)
@@ -214,14 +229,14 @@ impl Llama {
             let DecoderLayer { input_layernorm, self_attn, post_attention_layernorm, mlp } = layer;
             let parts = [
                 ("input_layernorm", Weight::Vector(&mut input_layernorm.weight)),
-                ("self_attn.q_proj", Weight::Matrix(&mut self_attn.q_proj.weight)),
-                ("self_attn.k_proj", Weight::Matrix(&mut self_attn.k_proj.weight)),
-                ("self_attn.v_proj", Weight::Matrix(&mut self_attn.v_proj.weight)),
-                ("self_attn.o_proj", Weight::Matrix(&mut self_attn.o_proj.weight)),
+                ("self_attn.q_proj", Weight::Linear(&mut self_attn.q_proj.weight)),
+                ("self_attn.k_proj", Weight::Linear(&mut self_attn.k_proj.weight)),
+                ("self_attn.v_proj", Weight::Linear(&mut self_attn.v_proj.weight)),
+                ("self_attn.o_proj", Weight::Linear(&mut self_attn.o_proj.weight)),
                 ("post_attention_layernorm", Weight::Vector(&mut post_attention_layernorm.weight)),
-                ("mlp.gate_proj", Weight::Matrix(&mut mlp.gate_proj.weight)),
-                ("mlp.up_proj", Weight::Matrix(&mut mlp.up_proj.weight)),
-                ("mlp.down_proj", Weight::Matrix(&mut mlp.down_proj.weight)),
+                ("mlp.gate_proj", Weight::Linear(&mut mlp.gate_proj.weight)),
+                ("mlp.up_proj", Weight::Linear(&mut mlp.up_proj.weight)),
+                ("mlp.down_proj", Weight::Linear(&mut mlp.down_proj.weight)),
             ];
             weights.extend(parts.map(|(part, weight)| (format!("model.layers.{i}.{part}.weight"), weight)));
         }
@@ -243,21 +258,36 @@ impl Llama {
 
 impl DecoderLayer {
     /// # Shapes
-    /// - x: `[tokens, hidden]`
-    /// - output: the same
-    fn forward(&self, x: Tensor<2>, attend: impl FnOnce(&Attention, Tensor<2>) -> Tensor<2>) -> Tensor<2> {
-        let x = x.clone() + attend(&self.self_attn, self.input_layernorm.forward(x));
-        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    /// - x: `[batch * seq, hidden]`
+    /// - first_keys: `[batch * seq]`, as [`first_keys`] gives them
+    /// - output: as x
+    pub(super) fn forward(
+        &self,
+        x: Tensor<2>,
+        seq: usize,
+        rotation: &Rotation,
+        first_keys: &Tensor<1>,
+    ) -> Tensor<2> {
+        self.around(x, |attention, x, residual| attention.forward(x, residual, seq, rotation, first_keys))
+    }
+
+    fn around(
+        &self,
+        x: Tensor<2>,
+        attend: impl FnOnce(&Attention, Tensor<2>, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let x = attend(&self.self_attn, self.input_layernorm.forward(x.clone()), x);
+        self.mlp.forward(self.post_attention_layernorm.forward(x.clone()), x)
     }
 }
 
 impl Mlp {
     /// # Shapes
-    /// - x: `[tokens, hidden]`
-    /// - output: the same
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = self.gate_proj.forward(x.clone()); // [tokens, ffn]
-        self.down_proj.forward(swiglu(gate, self.up_proj.forward(x)))
+    /// - x, residual: `[tokens, hidden]`, the latter added to the output
+    /// - output: `[tokens, hidden]`
+    fn forward(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        let gate_up = forward_together(&[&self.gate_proj, &self.up_proj], x, None); // [tokens, 2 * ffn]
+        forward_together(&[&self.down_proj], swiglu(gate_up), Some(residual))
     }
 }
 

@@ -2,6 +2,7 @@
 //! through a function, token ids arrive as [`Input`], hidden states go out.
 
 pub mod bert;
+pub mod checkpointing;
 pub mod head;
 pub mod layers;
 pub mod llama;
@@ -9,6 +10,7 @@ pub mod pooling;
 pub mod score;
 
 use crate::error::{Error, Result};
+use crate::kernels::blocks::HostBlocks;
 use crate::recipe::LINEAR_MODULES;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use layers::linear::Linear;
@@ -16,11 +18,32 @@ use llama::Weight;
 use serde_json::Value;
 
 pub use bert::{Bert, BertConfig};
+pub use checkpointing::Tape;
 pub use llama::{Llama, LlamaConfig};
 pub use score::Score;
 
-/// A weight by its checkpoint name: row-major f32 values of the given shape.
-pub type ReadWeight<'a> = &'a dyn Fn(&str, &[usize]) -> Result<Vec<f32>>;
+/// Where a model's weights come from, by their checkpoint names. A function that gives values will do.
+pub trait ReadWeights {
+    /// Row-major f32 values of the given shape.
+    ///
+    /// # Errors
+    /// A missing tensor, a wrong shape, a file that cannot be read.
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+
+    /// The weight of a linear layer in blocks, where it is to stay in them.
+    ///
+    /// # Errors
+    /// As for values.
+    fn blocks(&self, _name: &str, _shape: [usize; 2]) -> Result<Option<HostBlocks>> {
+        Ok(None)
+    }
+}
+
+impl<F: Fn(&str, &[usize]) -> Result<Vec<f32>>> ReadWeights for F {
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self(name, shape)
+    }
+}
 
 /// Token ids of a micro-batch on the host, row-major `[batch, seq]`.
 #[derive(Debug, Clone)]
@@ -96,9 +119,18 @@ impl From<Bert> for Model {
 }
 
 impl Model {
+    /// A copy that keeps only the input of each block for its backward pass, and where it keeps them; `None` for an encoder.
+    pub fn checkpointed(&self) -> Option<(Model, Tape)> {
+        let Model::Llama(llama) = self else { return None };
+        let tape = Tape::default();
+        let mut llama = llama.clone();
+        llama.tape = Some(tape.clone());
+        Some((llama.into(), tape))
+    }
+
     /// # Errors
     /// Whatever `read` reports: a missing tensor, a wrong shape.
-    pub fn load(config: ModelConfig, read: ReadWeight, device: &Device) -> Result<Model> {
+    pub fn load(config: ModelConfig, read: &dyn ReadWeights, device: &Device) -> Result<Model> {
         match config {
             ModelConfig::Llama(config) => Llama::load(config, read, device).map(Model::Llama),
             ModelConfig::Bert(config) => Bert::load(config, read, device).map(Model::Bert),

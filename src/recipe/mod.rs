@@ -20,7 +20,7 @@ pub use eval::EvalRecipe;
 pub use grpo::{GrpoLossType, GrpoRecipe, RewardKind};
 pub use lora::{LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
 pub use preference::{DpoLossType, PreferenceRecipe};
-pub use train::{SchedulerType, TrainRecipe};
+pub use train::{GradientCheckpointing, SchedulerType, TrainRecipe};
 
 use serde::{Deserialize, Serialize};
 
@@ -126,13 +126,18 @@ pub enum DeviceChoice {
     Vulkan,
 }
 
-/// How the frozen base weights are kept on the device.
+/// How the frozen weights of the linear layers lie on the device; decided when a model is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub enum BaseDtype {
+    /// As numbers where that takes at most 1 GiB on the CPU or 256 MiB on a GPU, else as stored.
     Auto,
+    /// As numbers of 32 bits: the fastest.
     F32,
+    /// In the blocks of 4 or 8 bits that a GGUF file has them in (Q4_0, Q4_1, Q8_0), expanded a layer at a time; other
+    /// forms as numbers.
+    Stored,
 }
 
 impl Default for Recipe {

@@ -4,11 +4,15 @@ use super::Session;
 use super::general::GeneralFiles;
 use crate::data::Tokenizer;
 use crate::error::{Error, Result};
-use crate::models::{Bert, Llama, Model, ModelConfig};
+use crate::kernels::blocks::HostBlocks;
+use crate::models::{Bert, Llama, Model, ModelConfig, ReadWeights};
+use crate::recipe::BaseDtype;
 use crate::weights::checkpoint::{Checkpoint, SourceFormat, TokenizerFiles};
+use crate::weights::quant::StorageType;
 use crate::weights::source::ByteSource;
 use serde::Serialize;
 use serde_json::Value;
+use std::cell::Cell;
 
 /// What the page says of an open model.
 #[derive(Debug, Clone, Serialize)]
@@ -61,12 +65,14 @@ impl Session {
         &mut self,
         files: Vec<Box<dyn ByteSource>>,
         name: &str,
+        base_dtype: BaseDtype,
         on_progress: &dyn Fn(u64, u64),
     ) -> Result<ModelReport> {
         let general = GeneralFiles::beside_model(&files, name)?;
         let checkpoint = Checkpoint::open(files)?;
         let config = ModelConfig::from_json(&checkpoint.config)?;
-        self.check_fits(&checkpoint, config.parameters() as u64 * 4)?;
+        let in_blocks = self.keeps_blocks(base_dtype, config.parameters());
+        self.check_fits(&checkpoint, bytes_on_device(&checkpoint, &config, in_blocks))?;
         let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?;
         if tokenizer.vocab_size() > config.vocab_size() {
             return Err(Error::Tokenizer {
@@ -77,21 +83,13 @@ impl Session {
                 ),
             });
         }
-        let total = config.parameters() as u64 * 4;
-        let done = std::cell::Cell::new(0);
-        let read = |tensor: &str, shape: &[usize]| -> Result<Vec<f32>> {
-            let info = checkpoint.tensor(tensor)?;
-            if info.shape != shape {
-                return Err(Error::InvalidTensor {
-                    file: name.into(),
-                    tensor: tensor.into(),
-                    reason: format!("has shape {:?} where config.json asks for {shape:?}", info.shape),
-                });
-            }
-            let values = checkpoint.read_f32(tensor)?;
-            done.set(done.get() + values.len() as u64 * 4);
-            on_progress(done.get().min(total), total);
-            Ok(values)
+        let read = Weights {
+            checkpoint: &checkpoint,
+            model: name,
+            in_blocks,
+            done: Cell::new(0),
+            total: config.parameters() as u64 * 4,
+            on_progress,
         };
         let base = Model::load(config, &read, &self.device)?;
         let mut end_ids = tokenizer.end_of_turn_ids();
@@ -113,6 +111,17 @@ impl Session {
             general,
         });
         Ok(report)
+    }
+
+    /// Whether weights stay in the blocks of their file.
+    fn keeps_blocks(&self, base_dtype: BaseDtype, parameters: usize) -> bool {
+        // Where memory is not limited as a whole, it is a GPU's, of which a phone has little.
+        let most_numbers = if self.limits.tensor.is_none() { 1 << 28 } else { 1 << 26 };
+        match base_dtype {
+            BaseDtype::Auto => parameters > most_numbers,
+            BaseDtype::F32 => false,
+            BaseDtype::Stored => true,
+        }
     }
 
     fn check_fits(&self, checkpoint: &Checkpoint, bytes: u64) -> Result<()> {
@@ -146,6 +155,76 @@ impl Session {
             _ => Ok(()),
         }
     }
+}
+
+/// A checkpoint's weights as a model asks for them.
+struct Weights<'a> {
+    checkpoint: &'a Checkpoint,
+    model: &'a str,
+    in_blocks: bool,
+    /// Bytes, counted as f32.
+    done: Cell<u64>,
+    total: u64,
+    on_progress: &'a dyn Fn(u64, u64),
+}
+
+impl ReadWeights for Weights<'_> {
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.check_shape(name, shape)?;
+        let values = self.checkpoint.read_f32(name)?;
+        self.report(values.len());
+        Ok(values)
+    }
+
+    fn blocks(&self, name: &str, shape: [usize; 2]) -> Result<Option<HostBlocks>> {
+        if !self.in_blocks {
+            return Ok(None);
+        }
+        self.check_shape(name, &shape)?;
+        let blocks = self.checkpoint.read_blocks(name)?;
+        if blocks.is_some() {
+            self.report(shape[0] * shape[1]);
+        }
+        Ok(blocks)
+    }
+}
+
+impl Weights<'_> {
+    fn check_shape(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let info = self.checkpoint.tensor(name)?;
+        if info.shape == shape {
+            return Ok(());
+        }
+        Err(Error::InvalidTensor {
+            file: self.model.into(),
+            tensor: name.into(),
+            reason: format!("has shape {:?} where config.json asks for {shape:?}", info.shape),
+        })
+    }
+
+    fn report(&self, numbers: usize) {
+        self.done.set(self.done.get() + numbers as u64 * 4);
+        (self.on_progress)(self.done.get().min(self.total), self.total);
+    }
+}
+
+/// Bytes of all weights on the device.
+fn bytes_on_device(checkpoint: &Checkpoint, config: &ModelConfig, in_blocks: bool) -> u64 {
+    let all = config.parameters() as u64 * 4;
+    if !in_blocks {
+        return all;
+    }
+    let saved =
+        checkpoint.tensors.iter().filter(|tensor| tensor.name.ends_with("_proj.weight")).map(|tensor| {
+            let numbers = tensor.shape.iter().product::<usize>() as u64;
+            let of_block = match tensor.dtype {
+                StorageType::Q4_0 | StorageType::Q4_1 => 24,
+                StorageType::Q8_0 => 40,
+                _ => return 0,
+            };
+            numbers * 4 - numbers / 32 * of_block
+        });
+    all - saved.sum::<u64>()
 }
 
 fn report(

@@ -1,6 +1,7 @@
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
 use crate::eval::forgetting::ProbeSummary;
+use crate::memory::MemoryEstimate;
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct Plan {
     /// What the split into training and held-out rows means, in sentences for the user.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Estimated before the run.
+    #[serde(default)]
+    pub memory: MemoryEstimate,
     /// What forgetting is measured by; null where it is not.
     #[serde(default)]
     pub probe: Option<ProbeSummary>,
@@ -32,6 +36,7 @@ pub struct Sizes {
     pub trainable_parameters: usize,
     pub total_parameters: usize,
     pub notes: Vec<String>,
+    pub memory: MemoryEstimate,
     pub probe: Option<ProbeSummary>,
 }
 
@@ -58,6 +63,7 @@ impl Plan {
             train_examples: sizes.train_examples,
             validation_examples: sizes.validation_examples,
             notes: sizes.notes,
+            memory: sizes.memory,
             probe: sizes.probe,
         })
     }

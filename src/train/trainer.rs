@@ -13,10 +13,11 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::eval::forgetting::Probe;
+use crate::memory::{self, Largest};
 use crate::models::Model;
 use crate::objectives::{Counts, Loss, Share};
-use crate::recipe::Recipe;
-use burn::tensor::Tensor;
+use crate::recipe::{Objective, Recipe};
+use burn::tensor::{Device, Tensor};
 use web_time::Instant;
 
 pub struct Trainer {
@@ -100,6 +101,12 @@ impl Trainer {
                 trainable_parameters: trainable.len(),
                 total_parameters: base.parameters(),
                 notes,
+                memory: memory::estimate(
+                    &base,
+                    trainable.len(),
+                    recipe,
+                    largest(&order, &train, recipe, &base),
+                ),
                 probe: probe.as_ref().map(|probe| probe.summary.clone()),
             },
         )?;
@@ -152,8 +159,18 @@ impl Trainer {
             let dropout_seed =
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
+            let recomputes = self.plan.memory.gradient_checkpointing;
+            let recomputed = recomputes.then(|| model.checkpointed()).flatten();
+            let (model, tape) = match recomputed {
+                Some((model, tape)) => (model, Some(tape)),
+                None => (model, None),
+            };
             let Share { loss, figures } = self.loss.share(&model, batch, &whole);
-            let mut gradients = loss.backward();
+            let gradients = loss.clone().backward();
+            let mut gradients = match tape {
+                Some(tape) => tape.backward(gradients),
+                None => vec![gradients],
+            };
             let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
             let figures = Tensor::cat([loss.inner()].into_iter().chain(figures).collect(), 0);
             total = Some(match total {
@@ -298,6 +315,20 @@ impl Trainer {
         let last = (first + train.gradient_accumulation_steps).min(order.len());
         let rows = order[first.min(last)..last].to_vec();
         (rows, epoch * self.train.len() + first * train.batch_size)
+    }
+}
+
+/// The largest micro-batch of an epoch.
+fn largest(order: &[Vec<BatchRow>], train: &[Example], recipe: &Recipe, base: &Model) -> Largest {
+    let rows = order.iter().map(Vec::len).max().unwrap_or(0);
+    // Of a pair both answers are in the batch; of a prompt as many as are learned from at a time.
+    let of_row = if recipe.objective.is_preference() && recipe.objective != Objective::Kto { 2 } else { 1 };
+    let length = |row: &BatchRow| row.examples.iter().map(|&index| train[index].longest()).sum::<usize>();
+    let seq = order.iter().flatten().map(length).max().unwrap_or(0);
+    Largest {
+        batch: rows * of_row,
+        seq: seq.min(recipe.train.max_seq_length),
+        keeps_probabilities: base.device() == Device::flex(),
     }
 }
 

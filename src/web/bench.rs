@@ -85,7 +85,7 @@ impl Bench {
         let model = self.trainable.attach(&self.base, &leaves, None);
         let loss = sft::loss(model.decoder(), &self.batch) / self.batch.supervised_tokens as f64;
         let mut gradients = loss.backward();
-        let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
+        let gradient = self.trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients));
         self.trainable.values =
             self.optimizer.update(self.trainable.values.clone(), gradient, 1.0, self.learning_rate);
         let loss = read(loss.inner()).await.map_err(error::to_js)?;

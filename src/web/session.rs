@@ -3,6 +3,7 @@ use super::device::{DeviceReport, choose, take_gpu_error};
 use super::{error, read_recipe, to_js};
 use crate::error::Error;
 use crate::export::{self, OutputFile};
+use crate::recipe::BaseDtype;
 use crate::session::{GenerateRequest, Session as Core};
 use crate::weights::source::ByteSource;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
@@ -40,8 +41,17 @@ impl Session {
         to_js(&self.device)
     }
 
-    /// `files`: `{ name, blob }[]`; `on_progress(done_bytes, total_bytes)`.
-    pub async fn open_model(&mut self, files: Array, model_name: String, on_progress: Function) -> JsResult {
+    /// `files`: `{ name, blob }[]`; `base_dtype` as a recipe spells it; `on_progress(done_bytes, total_bytes)`.
+    pub async fn open_model(
+        &mut self,
+        files: Array,
+        model_name: String,
+        base_dtype: JsValue,
+        on_progress: Function,
+    ) -> JsResult {
+        let base_dtype: BaseDtype = serde_wasm_bindgen::from_value(base_dtype).map_err(|failure| {
+            error::to_js(Error::InvalidRecipe { reason: format!("base_dtype: {failure}") })
+        })?;
         let mut sources: Vec<Box<dyn ByteSource>> = Vec::new();
         for file in files.iter() {
             let name = get(&file, "name")?.as_string().unwrap_or_default();
@@ -52,7 +62,7 @@ impl Session {
             // A listener that throws must not stop the load.
             let _ = on_progress.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());
         };
-        to_js(&self.core.open_model(sources, &model_name, &progress).map_err(error::to_js)?)
+        to_js(&self.core.open_model(sources, &model_name, base_dtype, &progress).map_err(error::to_js)?)
     }
 
     pub fn open_data(&mut self, file_name: &str, bytes: &[u8], recipe: JsValue) -> JsResult {

@@ -2,10 +2,11 @@
 
 use super::names::{RowOrder, huggingface_name, layer_of};
 use super::quant::StorageType;
-use super::rows::{StoredRows, read_rows};
+use super::rows::{StoredRows, read_blocks, read_rows};
 use super::source::ByteSource;
 use super::{gguf, gguf_config, gguf_tokenizer, huggingface};
 use crate::error::{Error, Result};
+use crate::kernels::blocks::HostBlocks;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -119,6 +120,16 @@ impl Checkpoint {
         let TensorInfo { name, shape, dtype, file, offset, order } = self.tensor(name)?;
         let source = self.sources[*file].as_ref();
         read_rows(&StoredRows { name, source, offset: *offset, dtype: *dtype, shape, order: *order })
+    }
+
+    /// A matrix in the blocks that the file has it in, with its rows in Hugging Face's order; `None` where it is stored otherwise.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read_f32`].
+    pub fn read_blocks(&self, name: &str) -> Result<Option<HostBlocks>> {
+        let TensorInfo { name, shape, dtype, file, offset, order } = self.tensor(name)?;
+        let source = self.sources[*file].as_ref();
+        read_blocks(&StoredRows { name, source, offset: *offset, dtype: *dtype, shape, order: *order })
     }
 
     /// Bytes of the files that hold the tensors.

@@ -1,9 +1,10 @@
 //! Reading a stored tensor row by row, in pieces, into f32.
 
 use super::names::RowOrder;
-use super::quant::{StorageType, dequantize};
+use super::quant::{StorageType, dequantize, half_at};
 use super::source::ByteSource;
 use crate::error::{Error, Result};
+use crate::kernels::blocks::{BLOCK, Form, HostBlocks};
 
 /// Where a tensor lies and how its rows are stored.
 pub(crate) struct StoredRows<'a> {
@@ -38,8 +39,50 @@ pub(crate) fn read_rows(tensor: &StoredRows) -> Result<Vec<f32>> {
         ([_], RowOrder::Interleaved { .. }) => 1,
         (shape, _) => shape.last().copied().unwrap_or(1),
     };
+    each_row(tensor, width, |row, bytes| {
+        dequantize(tensor.dtype, bytes, &mut values[row * width..(row + 1) * width]);
+    })?;
+    Ok(values)
+}
+
+/// The blocks of a matrix whose rows are Q4_0, Q4_1 or Q8_0, with its rows in Hugging Face's order; `None` for other forms.
+///
+/// # Errors
+/// The file is too short or unreadable.
+pub(crate) fn read_blocks(tensor: &StoredRows) -> Result<Option<HostBlocks>> {
+    let form = match tensor.dtype {
+        StorageType::Q4_0 | StorageType::Q4_1 => Form::Q4,
+        StorageType::Q8_0 => Form::Q8,
+        _ => return Ok(None),
+    };
+    let &[rows, width] = tensor.shape else { return Ok(None) };
+    if rows * width == 0 {
+        return Ok(None);
+    }
+    let (blocks_of_row, bytes_of_block) = (width / BLOCK, form.words() * 4);
+    let mut quants = vec![0; rows * blocks_of_row * bytes_of_block];
+    let mut scales = vec![0.0; rows * blocks_of_row * 2];
+    each_row(tensor, width, |row, bytes| {
+        for (i, block) in bytes.chunks_exact(tensor.dtype.block_bytes()).enumerate() {
+            let place = row * blocks_of_row + i;
+            let (head, stored) = block.split_at(block.len() - bytes_of_block);
+            quants[place * bytes_of_block..][..bytes_of_block].copy_from_slice(stored);
+            let scale = half_at(head, 0);
+            let minimum = match tensor.dtype {
+                StorageType::Q4_0 => -8.0 * scale,
+                StorageType::Q4_1 => half_at(head, 2),
+                _ => 0.0,
+            };
+            scales[place * 2..][..2].copy_from_slice(&[scale, minimum]);
+        }
+    })?;
+    Ok(Some(HostBlocks { form, quants, scales }))
+}
+
+/// Hands every row's stored bytes to `take`, with its place in Hugging Face's order.
+fn each_row(tensor: &StoredRows, width: usize, mut take: impl FnMut(usize, &[u8])) -> Result<()> {
     let row_bytes = width / tensor.dtype.block_size() * tensor.dtype.block_bytes();
-    let rows = elements / width;
+    let rows = tensor.shape.iter().product::<usize>() / width;
     let rows_at_once = (PIECE / row_bytes).clamp(1, rows);
     let mut piece = vec![0; rows_at_once * row_bytes];
     let mut row = 0;
@@ -47,18 +90,14 @@ pub(crate) fn read_rows(tensor: &StoredRows) -> Result<Vec<f32>> {
         let count = rows_at_once.min(rows - row);
         let piece = &mut piece[..count * row_bytes];
         tensor.source.read_at(tensor.offset + (row * row_bytes) as u64, piece)?;
-        match tensor.order {
-            RowOrder::Same => {
-                dequantize(tensor.dtype, piece, &mut values[row * width..(row + count) * width])
-            }
-            RowOrder::Interleaved { heads } => {
-                for (i, bytes) in piece.chunks_exact(row_bytes).enumerate() {
-                    let to = RowOrder::huggingface_row(row + i, rows / heads);
-                    dequantize(tensor.dtype, bytes, &mut values[to * width..(to + 1) * width]);
-                }
-            }
+        for (i, bytes) in piece.chunks_exact(row_bytes).enumerate() {
+            let place = match tensor.order {
+                RowOrder::Same => row + i,
+                RowOrder::Interleaved { heads } => RowOrder::huggingface_row(row + i, rows / heads),
+            };
+            take(place, bytes);
         }
         row += count;
     }
-    Ok(values)
+    Ok(())
 }

@@ -2,9 +2,10 @@
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
 use loralet::eval::read;
+use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
 use loralet::kernels::{
-    attention::causal_attention, attention::plain_attention, lora::lora_linear, matmul::matmul,
-    rms_norm::rms_norm, rotary::rotate, softmax::softmax, swiglu::swiglu,
+    attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears,
+    matmul::matmul, rms_norm::rms_norm, rotary::rotate, softmax::softmax, swiglu::swiglu,
 };
 
 /// One case: what it computes from leaves of these shapes, by our kernels or by stock operations.
@@ -63,47 +64,101 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "LoRA",
-        shapes: &[&[1, 1, 140, 36], &[1, 1, 8, 36], &[1, 1, 52, 8]],
-        compute: |leaves, ours| adapted(leaves, ours, 52),
+        shapes: &[&[1, 1, 140, 36], &[1, 1, 1, 704], &[1, 1, 140, 52]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(52, 8)]),
+    },
+    Case {
+        name: "LoRA of many rows",
+        shapes: &[&[1, 1, 300, 72], &[1, 1, 1, 8576], &[1, 1, 300, 320]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(192, 16), (64, 16), (64, 16)]),
+    },
+    Case {
+        name: "LoRA beside weights in blocks",
+        shapes: &[&[1, 1, 70, 64], &[1, 1, 1, 2112], &[1, 1, 70, 136]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(64, 8), (72, 8)]),
+    },
+    Case {
+        name: "LoRA on two layers of three",
+        shapes: &[&[1, 1, 33, 12], &[1, 1, 1, 192], &[1, 1, 33, 36]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(16, 4), (12, 0), (8, 4)]),
     },
     Case {
         name: "LoRA of odd sizes",
-        shapes: &[&[1, 1, 9, 7], &[1, 1, 3, 7], &[1, 1, 5, 3]],
-        compute: |leaves, ours| adapted(leaves, ours, 5),
+        shapes: &[&[1, 1, 9, 7], &[1, 1, 1, 66], &[1, 1, 9, 8]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(5, 3), (3, 3)]),
     },
-    Case { name: "SwiGLU", shapes: &[&[1, 1, 12, 24], &[1, 1, 12, 24]], compute: gated },
-    Case { name: "SwiGLU of odd sizes", shapes: &[&[1, 1, 5, 7], &[1, 1, 5, 7]], compute: gated },
+    Case { name: "SwiGLU", shapes: &[&[1, 1, 12, 48]], compute: gated },
+    Case { name: "SwiGLU of odd sizes", shapes: &[&[1, 1, 5, 14]], compute: gated },
     Case { name: "softmax", shapes: &[&[2, 3, 5, 8]], compute: rows },
     Case { name: "softmax of odd rows", shapes: &[&[2, 3, 5, 7]], compute: rows },
     Case { name: "RMSNorm", shapes: &[&[1, 2, 6, 200], &[1, 1, 1, 200]], compute: normed },
     Case { name: "RMSNorm of odd rows", shapes: &[&[1, 2, 6, 13], &[1, 1, 1, 13]], compute: normed },
-    Case { name: "attention", shapes: &[&[2, 21, 6, 8], &[2, 21, 2, 8], &[2, 21, 2, 8]], compute: attended },
+    Case { name: "attention", shapes: &[&[2, 21, 10, 8]], compute: |leaves, ours| attended(leaves, ours, 6) },
     Case {
         name: "attention of odd heads",
-        shapes: &[&[1, 5, 3, 7], &[1, 5, 1, 7], &[1, 5, 1, 7]],
-        compute: attended,
+        shapes: &[&[1, 5, 5, 7]],
+        compute: |leaves, ours| attended(leaves, ours, 3),
     },
-    Case { name: "RoPE", shapes: &[&[2, 5, 3, 16]], compute: turned },
-    Case { name: "RoPE of small heads", shapes: &[&[2, 5, 3, 4]], compute: turned },
+    Case { name: "RoPE", shapes: &[&[2, 5, 5, 16]], compute: turned },
+    Case { name: "RoPE of small heads", shapes: &[&[2, 5, 5, 4]], compute: turned },
 ];
 
-fn adapted(leaves: &[Tensor<4>], ours: bool, out: usize) -> Tensor<4> {
-    let (x, a, b) = (flat(&leaves[0]), flat(&leaves[1]), flat(&leaves[2]));
+/// Layers of these widths and ranks on one input; the leaves are it, their A and B, and the residual.
+fn adapted(leaves: &[Tensor<4>], ours: bool, layers: &[(usize, usize)]) -> Tensor<4> {
+    let (x, residual) = (flat(&leaves[0]), flat(&leaves[2]));
     let [tokens, input] = x.dims();
-    let weight = flat(&values(&[1, 1, out, input], 6, &leaves[0].device().inner()));
-    let y = if ours {
-        lora_linear(x, weight, a, b, 0.7)
-    } else {
-        let weight = weight.autodiff();
-        x.clone().matmul(weight.transpose()) + x.matmul(a.transpose()).matmul(b.transpose()) * 0.7
+    let lora: Tensor<1> = leaves[1].clone().reshape([leaves[1].dims()[3]]);
+    let device = leaves[0].device().inner();
+    let in_blocks = input.is_multiple_of(BLOCK);
+    let matrix = |&(out, _): &(usize, usize)| match in_blocks {
+        true => Matrix::Blocks(blocks(out, input, &device)),
+        false => Matrix::Dense(flat(&values(&[1, 1, out, input], out, &device))),
     };
-    y.reshape([1, 1, tokens, out])
+    let weights: Vec<Matrix> = layers.iter().map(matrix).collect();
+    let ranks: Vec<usize> = layers.iter().map(|&(_, rank)| rank).collect();
+    let y = if ours {
+        lora_linears(x, &weights.iter().collect::<Vec<_>>(), lora, Some(residual), ranks, 0.7)
+    } else {
+        let weights: Vec<Tensor<2>> = weights.iter().map(Matrix::dense).collect();
+        let mut at = 0;
+        let mut matrix = |rows: usize, columns: usize| {
+            at += rows * columns;
+            lora.clone().narrow(0, at - rows * columns, rows * columns).reshape([rows, columns])
+        };
+        let of_layer = |(weight, rank): (Tensor<2>, usize)| {
+            let out = weight.dims()[0];
+            let base = x.clone().matmul(weight.autodiff().transpose());
+            if rank == 0 {
+                return base;
+            }
+            let (a, b) = (matrix(rank, input), matrix(out, rank));
+            base + x.clone().matmul(a.transpose()).matmul(b.transpose()) * 0.7
+        };
+        Tensor::cat(weights.into_iter().zip(ranks).map(of_layer).collect(), 1) + residual
+    };
+    let width = y.dims()[1];
+    y.reshape([1, 1, tokens, width])
+}
+
+/// Of four bits for every other number of rows, else of eight.
+fn blocks(out: usize, input: usize, device: &Device) -> Blocks {
+    let form = if out.is_multiple_of(16) { Form::Q4 } else { Form::Q8 };
+    let count = out * input / BLOCK;
+    let scales =
+        (0..count * 2).map(|i| if i % 2 == 0 { 0.01 + (i % 7) as f32 * 1e-3 } else { -0.1 }).collect();
+    let quants = (0..count * form.words() * 4).map(|i| (i * 37 + out) as u8).collect();
+    Blocks::new(HostBlocks { form, quants, scales }, [out, input], device)
 }
 
 fn gated(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
-    let (gate, up) = (flat(&leaves[0]) * 8.0, flat(&leaves[1]));
-    let y = if ours { swiglu(gate, up) } else { activation::silu(gate) * up };
-    y.reshape(leaves[0].dims())
+    let gate_up = flat(&leaves[0]) * 4.0;
+    let [tokens, width] = gate_up.dims();
+    let y = if ours {
+        swiglu(gate_up)
+    } else {
+        activation::silu(gate_up.clone().narrow(1, 0, width / 2)) * gate_up.narrow(1, width / 2, width / 2)
+    };
+    y.reshape([1, 1, tokens, width / 2])
 }
 
 fn rows(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
@@ -121,45 +176,67 @@ fn normed(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
     y.reshape(leaves[0].dims())
 }
 
+/// Three query heads, one of keys and one of values.
 fn turned(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
     let [batch, seq, heads, head_dim] = leaves[0].dims();
     let (tokens, half) = (batch * seq, head_dim / 2);
-    let x = leaves[0].clone().reshape([tokens, heads, head_dim]);
+    let qkv = leaves[0].clone().reshape([tokens, heads, head_dim]);
     let device = leaves[0].device().inner();
     let angles = |seed| values(&[1, 1, tokens, half], seed, &device).reshape([tokens, half]);
     let (cos, sin): (Tensor<2>, Tensor<2>) = (angles(7), angles(8));
     let y = if ours {
-        rotate(x, cos, sin, 0.7)
+        rotate(qkv, cos, sin, 3, 1, 0.7)
     } else {
         let (cos, sin) = (cos.unsqueeze_dim::<3>(1), sin.unsqueeze_dim::<3>(1));
+        let x = qkv.clone().narrow(1, 0, 4);
         let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
         let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
-        Tensor::cat(vec![turned_first, second * cos + first * sin], 2) * 0.7
+        let x = Tensor::cat(vec![turned_first, second * cos + first * sin], 2);
+        Tensor::cat(vec![x.clone().narrow(1, 0, 3) * 0.7, x.narrow(1, 3, 1), qkv.narrow(1, 4, 1)], 1)
     };
     y.reshape([batch, seq, heads, head_dim])
 }
 
 /// Rows of two documents, in which the second starts at the third token.
-fn attended(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
-    let [batch, seq, heads, head_dim] = leaves[0].dims();
-    let [q, k, v] = [0, 1, 2].map(|i| {
-        let [_, _, heads, _] = leaves[i].dims();
-        leaves[i].clone().reshape([batch * seq, heads, head_dim])
-    });
+fn attended(leaves: &[Tensor<4>], ours: bool, heads: usize) -> Tensor<4> {
+    let [batch, seq, all_heads, head_dim] = leaves[0].dims();
+    let qkv = leaves[0].clone().reshape([batch * seq, all_heads, head_dim]) * 1.7;
     let first_keys: Vec<usize> = (0..batch * seq).map(|i| if i % seq < 2 { 0 } else { 2 }).collect();
     let y = if ours {
         let values: Vec<f32> = first_keys.iter().map(|&first| first as f32).collect();
-        let first_keys = Tensor::from_floats(values.as_slice(), &q.device().inner());
-        causal_attention(q * 3.0, k, v, first_keys, seq)
+        let first_keys = Tensor::from_floats(values.as_slice(), &qkv.device().inner());
+        causal_attention(qkv, first_keys, heads, seq)
     } else {
-        plain_attention(q * 3.0, k, v, &first_keys, seq)
+        plain_attention(qkv, &first_keys, heads, seq)
     };
     y.reshape([batch, seq, heads, head_dim])
+}
+
+/// Nine vectors, more than are copied at once, of whole fours and not.
+async fn concatenated(device: &Device) {
+    for step in [4, 3] {
+        let vector = |i: usize, device: &Device| {
+            values(&[1, 1, 1, step * (i + 1)], i, device).reshape([step * (i + 1)])
+        };
+        let ours = concat((0..9).map(|i| vector(i, device)).collect());
+        let stock = Tensor::<1>::cat((0..9).map(|i| vector(i, &Device::flex())).collect(), 0);
+        assert_eq!(read(ours).await.unwrap(), read(stock).await.unwrap());
+    }
+}
+
+/// Weights in blocks against the CPU's expansion.
+async fn expanded(device: &Device) {
+    for (out, input) in [(16, 96), (9, 64)] {
+        let ours = read(blocks(out, input, device).expand()).await.unwrap();
+        assert_eq!(ours, read(blocks(out, input, &Device::flex()).expand()).await.unwrap());
+    }
 }
 
 /// # Panics
 /// When an output or a gradient differs by more than `tolerance`, of its size where that is above 1.
 pub async fn kernels(device: &Device, tolerance: f32) {
+    concatenated(device).await;
+    expanded(device).await;
     for case in CASES {
         let ours = run(case, device, true).await;
         let stock = run(case, &Device::flex(), false).await;

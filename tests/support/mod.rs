@@ -210,10 +210,55 @@ async fn loss_and_gradient(base: &Model, trainable: &Trainable, micro: &[Batch])
     for batch in micro {
         let loss = objectives::sft::loss(model.decoder(), batch) / supervised as f64;
         let mut gradients = loss.backward();
-        let gradient = trainable.flat_gradient(&leaves, &mut gradients);
+        let gradient = trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients));
         total = (total.0 + read(loss.inner()).await.unwrap()[0] as f64, total.1 + gradient);
     }
     total
+}
+
+/// The same gradients with blocks computed again in the backward pass, whatever is trained.
+pub async fn checkpointed_gradients(device: &Device, tolerance: f32) {
+    let base = random_llama(fixture!("random_llama/config.json"), true, device);
+    let (batch, seq) = (2, 9);
+    let input_ids: Vec<u32> = (0..batch * seq).map(|i| (i * 37 % 61) as u32).collect();
+    let batch = Batch {
+        targets: input_ids.iter().map(|id| (id * 5 + 1) % 61).collect(),
+        targets_mask: (0..batch * seq).map(|i| i % 4 != 3).collect(),
+        position_ids: (0..batch).flat_map(|_| 0..seq as u32).collect(),
+        document_ids: (0..batch * seq).map(|i| if i % seq < 4 { 1 } else { 2 }).collect(),
+        supervised_tokens: 1,
+        tokens: batch * seq,
+        packed: true,
+        input_ids,
+        batch,
+        seq,
+        labels: Vec::new(),
+        classes: Vec::new(),
+        anchors: 0,
+        scores: Vec::new(),
+        advantages: Vec::new(),
+        old_log_probs: Vec::new(),
+    };
+    for (method, use_dora) in
+        [(Method::Lora, false), (Method::Lora, true), (Method::Full, false), (Method::LastLayer, false)]
+    {
+        let lora = LoraRecipe { rank: 4, use_dora, ..LoraRecipe::default() };
+        let mut trainable = Trainable::new(&base, &Recipe { method, lora, ..Recipe::default() });
+        // B begins as zero, which would hide what goes through it.
+        trainable.values = trainable.values.clone() + trainable.values.clone().ones_like() * 0.01;
+        let leaves = trainable.leaves(true);
+        let model = trainable.attach(&base, &leaves, None);
+        let mut plain = objectives::sft::loss(model.decoder(), &batch).backward();
+        let plain = trainable.flat_gradient(&leaves, std::slice::from_mut(&mut plain));
+        let (model, tape) = model.checkpointed().unwrap();
+        let loss = objectives::sft::loss(model.decoder(), &batch);
+        let mut again = tape.backward(loss.backward());
+        assert!(again.len() > 1, "blocks have gradients of their own");
+        let again = trainable.flat_gradient(&leaves, &mut again);
+        let (plain, again) = (read(plain).await.unwrap(), read(again).await.unwrap());
+        assert!(plain.iter().any(|value| value.abs() > 1e-3));
+        close(&format!("{method:?}, DoRA {use_dora}"), &again, &plain, tolerance);
+    }
 }
 
 /// A recorded micro-batch: labels are −100 or the token itself, predicted by the position before it.

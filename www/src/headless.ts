@@ -75,7 +75,7 @@ async function openInputs(client: TrainerClient, job: Job, recipe: Recipe, emit:
   const files = await Promise.all(
     job.model.files.map(async ({ name, url }) => ({ name, blob: await (await get(url)).blob() })),
   );
-  const model = await client.openModel(files, job.model.name, (done, total) => {
+  const model = await client.openModel(files, job.model.name, recipe.base_dtype, (done, total) => {
     emit({ event: 'model_progress', done, total });
   });
   emit({ event: 'model', model });

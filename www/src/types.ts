@@ -10,6 +10,7 @@ export type { ClassificationMetrics } from './generated/ClassificationMetrics.js
 export type { DataReport } from './generated/DataReport.js';
 export type { DataShape } from './generated/DataShape.js';
 export type { DataSummary } from './generated/DataSummary.js';
+export type { BaseDtype } from './generated/BaseDtype.js';
 export type { DeviceChoice } from './generated/DeviceChoice.js';
 export type { Evaluation } from './generated/Evaluation.js';
 export type { Finding } from './generated/Finding.js';

@@ -53,21 +53,31 @@ pub unsafe fn use_micro_kernel(kernel: MicroKernel) {
 /// - b: `[k, n]`
 /// - c: `[m, n]`, row by row
 pub fn gemm(a: &Matrix, b: &Matrix, c: &mut [f32]) {
-    product(a, b, c, false);
+    gemm_into(a, b, c, b.columns, false);
 }
 
 /// `c += a·b`, with shapes as for [`gemm`].
 pub fn gemm_add(a: &Matrix, b: &Matrix, c: &mut [f32]) {
-    product(a, b, c, true);
+    gemm_into(a, b, c, b.columns, true);
 }
 
-fn product(a: &Matrix, b: &Matrix, c: &mut [f32], accumulate: bool) {
+/// `c = a·b`, or `c += a·b`, where the rows of c begin `row_stride` apart.
+///
+/// # Shapes
+/// - a: `[m, k]`
+/// - b: `[k, n]`
+/// - c: at least `(m - 1) * row_stride + n` values
+pub fn gemm_into(a: &Matrix, b: &Matrix, c: &mut [f32], row_stride: usize, accumulate: bool) {
     let kernel = FASTER.get().copied().unwrap_or(micro_kernel);
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert!(b.rows == k && c.len() == m * n, "[{m}, {k}] · [{}, {n}] into {} values", b.rows, c.len());
+    if m == 0 || n == 0 {
+        return;
+    }
+    let fits = row_stride >= n && c.len() >= (m - 1) * row_stride + n;
+    assert!(b.rows == k && fits, "[{m}, {k}] · [{}, {n}] into {} values", b.rows, c.len());
     if k == 0 {
         if !accumulate {
-            c.fill(0.0);
+            c.chunks_mut(row_stride).take(m).for_each(|row| row[..n].fill(0.0));
         }
         return;
     }
@@ -91,7 +101,7 @@ fn product(a: &Matrix, b: &Matrix, c: &mut [f32], accumulate: bool) {
                 // Tiles that fit are written in place, those at the edges by way of a buffer.
                 let inside = if columns == NR { rows / MR } else { 0 };
                 let outside = rows.div_ceil(MR) - inside;
-                let c = &mut c[first_row * n + first_column..];
+                let c = &mut c[first_row * row_stride + first_column..];
                 // SAFETY: `a_panels` has whole panels for all rows, `b_panel` one for all columns,
                 // `c` the rows of the tiles inside, `edge` room for all that are not.
                 unsafe {
@@ -100,7 +110,7 @@ fn product(a: &Matrix, b: &Matrix, c: &mut [f32], accumulate: bool) {
                         a_panels.as_ptr(),
                         b_panel.as_ptr(),
                         c.as_mut_ptr(),
-                        n,
+                        row_stride,
                         inside,
                         u32::from(add),
                     );
@@ -108,7 +118,7 @@ fn product(a: &Matrix, b: &Matrix, c: &mut [f32], accumulate: bool) {
                     kernel(depth, a, b_panel.as_ptr(), edge.as_mut_ptr(), NR, outside, 0);
                 }
                 for row in inside * MR..rows {
-                    let line = &mut c[row * n..][..columns];
+                    let line = &mut c[row * row_stride..][..columns];
                     for (value, sum) in line.iter_mut().zip(&edge[(row - inside * MR) * NR..]) {
                         *value = if add { *value + sum } else { *sum };
                     }

@@ -13,91 +13,91 @@ use cubecl::prelude::*;
 /// that the backward pass fills.
 ///
 /// # Shapes
-/// - q: `[batch * seq, heads, head_dim]`, k, v: `[batch * seq, kv_heads, head_dim]`, head_dim a multiple of 4
+/// - qkv: `[batch * seq, heads + 2 * kv_heads, head_dim]`, head_dim a multiple of 4
 /// - first_keys: `[batch * seq]`
-/// - output: as q, and `[batch * seq, heads, 4]`
-pub fn forward([q, k, v]: [&GpuTensor; 3], first_keys: &GpuTensor, seq: usize) -> (GpuTensor, GpuTensor) {
-    let [q, k, v] = [q, k, v].map(lined_up);
-    let (shape, kv_heads) = (q.shape(), k.shape()[1]);
-    let units = blocks(shape[0], seq) * shape[1];
-    let (output, stats) = (empty(shape.clone(), &q), empty(Shape::new([shape[0], shape[1], 4]), &q));
+/// - output: `[batch * seq, heads, head_dim]` and `[batch * seq, heads, 4]`
+pub fn forward(qkv: &GpuTensor, first_keys: &GpuTensor, heads: usize, seq: usize) -> (GpuTensor, GpuTensor) {
+    let qkv = lined_up(qkv);
+    let [tokens, all_heads, head_dim] = qkv.shape().dims();
+    let units = blocks(tokens, seq) * heads;
+    let output = empty(Shape::new([tokens, heads, head_dim]), &qkv);
+    let stats = empty(Shape::new([tokens, heads, 4]), &qkv);
     let (count, dim) = spread(units).expect("a micro-batch has fewer than four million rows");
     // SAFETY: the kernel reads and writes as many rows of as many fours as the tensors have.
     unsafe {
         forward_kernel::launch_unchecked(
-            &q.client,
+            &qkv.client,
             count,
             dim,
-            buffer(&q),
-            buffer(&k),
-            buffer(&v),
+            buffer(&qkv),
             first_keys_buffer(first_keys),
             buffer(&output),
             buffer(&stats),
             units as u32,
             seq as u32,
-            shape[1] as u32,
-            kv_heads as u32,
-            shape[2] / 4,
+            heads as u32,
+            ((all_heads - heads) / 2) as u32,
+            head_dim / 4,
             rows_of_unit(),
         );
     }
     (output, stats)
 }
 
-/// From q, k, v, the output and its gradient: the gradients for q, k and v.
-pub fn backward(tensors: [&GpuTensor; 5], stats: &GpuTensor, seq: usize) -> [GpuTensor; 3] {
-    let [q, k, v, output, grad] = tensors.map(lined_up);
-    let (shape, kv_shape) = (q.shape(), k.shape());
-    let blocks = blocks(shape[0], seq);
-    let (units, kv_units) = (blocks * shape[1], blocks * kv_shape[1]);
-    let (q_grad, k_grad, v_grad) =
-        (empty(shape.clone(), &q), empty(kv_shape.clone(), &q), empty(kv_shape.clone(), &q));
-    let new_stats = empty(stats.shape(), &q);
+/// From qkv, the output and its gradient: the gradient for qkv.
+pub fn backward(
+    qkv: &GpuTensor,
+    output: &GpuTensor,
+    grad: &GpuTensor,
+    stats: &GpuTensor,
+    seq: usize,
+) -> GpuTensor {
+    let [qkv, output, grad] = [qkv, output, grad].map(lined_up);
+    let ([tokens, all_heads, head_dim], heads) = (qkv.shape().dims(), output.shape()[1]);
+    let kv_heads = (all_heads - heads) / 2;
+    let blocks = blocks(tokens, seq);
+    let (units, kv_units) = (blocks * heads, blocks * kv_heads);
+    let (gradient, new_stats) = (empty(qkv.shape(), &qkv), empty(stats.shape(), &qkv));
     let limit = "a micro-batch has fewer than four million rows";
     let (count, dim) = spread(units).expect(limit);
     let (kv_count, kv_dim) = spread(kv_units).expect(limit);
-    // SAFETY: the kernels read and write as many rows of as many fours as the tensors have.
+    // SAFETY: the kernels read and write as many rows of as many fours as the tensors have; one writes the gradients
+    // of queries, the other those of keys and values.
     unsafe {
         query_kernel::launch_unchecked(
-            &q.client,
+            &qkv.client,
             count,
             dim,
-            buffer(&q),
-            buffer(&k),
-            buffer(&v),
+            buffer(&qkv),
             buffer(&output),
             buffer(&grad),
             buffer(stats),
-            buffer(&q_grad),
+            buffer(&gradient),
             buffer(&new_stats),
             units as u32,
             seq as u32,
-            shape[1] as u32,
-            kv_shape[1] as u32,
-            shape[2] / 4,
+            heads as u32,
+            kv_heads as u32,
+            head_dim / 4,
             rows_of_unit(),
         );
         key_kernel::launch_unchecked(
-            &q.client,
+            &qkv.client,
             kv_count,
             kv_dim,
-            buffer(&q),
-            buffer(&k),
-            buffer(&v),
+            buffer(&qkv),
             buffer(&grad),
             buffer(&new_stats),
-            buffer(&k_grad),
-            buffer(&v_grad),
+            buffer(&gradient),
             kv_units as u32,
             seq as u32,
-            shape[1] as u32,
-            kv_shape[1] as u32,
-            shape[2] / 4,
+            heads as u32,
+            kv_heads as u32,
+            head_dim / 4,
             rows_of_unit(),
         );
     }
-    [q_grad, k_grad, v_grad]
+    gradient
 }
 
 /// Rows that a unit computes together. More of them read each key less often; a real GPU has no registers for that.
@@ -128,9 +128,7 @@ fn first_keys_buffer(x: &GpuTensor) -> BufferArg {
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn forward_kernel(
-    q: &[Four],
-    k: &[Four],
-    v: &[Four],
+    qkv: &[Four],
     first_keys: &[f32],
     output: &mut [Four],
     stats: &mut [Four],
@@ -145,8 +143,9 @@ fn forward_kernel(
         let head = ABSOLUTE_POS_X % heads;
         let kv_head = head / (heads / kv_heads);
         let (start, position) = place(ABSOLUTE_POS_X / heads, seq, rows);
+        let all_heads = heads + 2 * kv_heads;
         let at = row_starts(start, position, seq, heads, head, rows);
-        let query = lines(q, &at, fours, rows);
+        let query = lines(qkv, &row_starts(start, position, seq, all_heads, head, rows), fours, rows);
         let mut sums = zeros(comptime!(fours * rows));
         let mut first = Array::<u32>::new(rows);
         let mut top = Array::<f32>::new(rows);
@@ -159,8 +158,8 @@ fn forward_kernel(
             total[r] = f32::new(0.0);
         }
         for key in first[0]..last(position, seq, rows) + 1 {
-            let from = ((start + key) * kv_heads + kv_head) * fours as u32;
-            let scores = products(&query, k, from, fours, rows);
+            let from = ((start + key) * all_heads + heads + kv_head) * fours as u32;
+            let scores = products(&query, qkv, from, fours, rows);
             #[unroll]
             for r in 0..rows {
                 let seen = key >= first[r] && key <= position + r as u32;
@@ -177,7 +176,7 @@ fn forward_kernel(
                 power[r] = select(seen, (scores[r] - top[r]).exp(), 0.0f32);
                 total[r] += power[r];
             }
-            add_line(&mut sums, &power, v, from, fours, rows);
+            add_line(&mut sums, &power, qkv, from + kv_heads * fours as u32, fours, rows);
         }
         #[unroll]
         for r in 0..rows {
@@ -200,13 +199,11 @@ fn forward_kernel(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn query_kernel(
-    q: &[Four],
-    k: &[Four],
-    v: &[Four],
+    qkv: &[Four],
     output: &[Four],
     grad: &[Four],
     stats: &[Four],
-    q_grad: &mut [Four],
+    gradient: &mut [Four],
     new_stats: &mut [Four],
     units: u32,
     seq: u32,
@@ -219,8 +216,10 @@ fn query_kernel(
         let head = ABSOLUTE_POS_X % heads;
         let kv_head = head / (heads / kv_heads);
         let (start, position) = place(ABSOLUTE_POS_X / heads, seq, rows);
+        let all_heads = heads + 2 * kv_heads;
         let at = row_starts(start, position, seq, heads, head, rows);
-        let query = lines(q, &at, fours, rows);
+        let query_at = row_starts(start, position, seq, all_heads, head, rows);
+        let query = lines(qkv, &query_at, fours, rows);
         let of_output = lines(grad, &at, fours, rows);
         let mut sums = zeros(comptime!(fours * rows));
         let mut stat = Array::<Four>::new(rows);
@@ -239,9 +238,9 @@ fn query_kernel(
             first[r] = u32::cast_from(with_shared.extract(1usize));
         }
         for key in first[0]..last(position, seq, rows) + 1 {
-            let from = ((start + key) * kv_heads + kv_head) * fours as u32;
-            let scores = products(&query, k, from, fours, rows);
-            let of_probabilities = products(&of_output, v, from, fours, rows);
+            let from = ((start + key) * all_heads + heads + kv_head) * fours as u32;
+            let scores = products(&query, qkv, from, fours, rows);
+            let of_probabilities = products(&of_output, qkv, from + kv_heads * fours as u32, fours, rows);
             #[unroll]
             for r in 0..rows {
                 let seen = key >= first[r] && key <= position + r as u32;
@@ -249,14 +248,14 @@ fn query_kernel(
                 let change = probability * (of_probabilities[r] - stat[r].extract(2usize));
                 of_score[r] = select(seen, change, 0.0f32);
             }
-            add_line(&mut sums, &of_score, k, from, fours, rows);
+            add_line(&mut sums, &of_score, qkv, from, fours, rows);
         }
         #[unroll]
         for r in 0..rows {
             if position + (r as u32) < seq {
                 #[unroll]
                 for c in 0..fours {
-                    q_grad[(at[r] * fours as u32 + c as u32) as usize] = sums[r * fours + c];
+                    gradient[(query_at[r] * fours as u32 + c as u32) as usize] = sums[r * fours + c];
                 }
                 new_stats[at[r] as usize] = stat[r];
             }
@@ -268,13 +267,10 @@ fn query_kernel(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn key_kernel(
-    q: &[Four],
-    k: &[Four],
-    v: &[Four],
+    qkv: &[Four],
     grad: &[Four],
     stats: &[Four],
-    k_grad: &mut [Four],
-    v_grad: &mut [Four],
+    gradient: &mut [Four],
     units: u32,
     seq: u32,
     heads: u32,
@@ -286,20 +282,24 @@ fn key_kernel(
         let kv_head = ABSOLUTE_POS_X % kv_heads;
         let group = heads / kv_heads;
         let (start, position) = place(ABSOLUTE_POS_X / kv_heads, seq, rows);
-        let at = row_starts(start, position, seq, kv_heads, kv_head, rows);
-        let key = lines(k, &at, fours, rows);
-        let value = lines(v, &at, fours, rows);
+        let all_heads = heads + 2 * kv_heads;
+        let key_at = row_starts(start, position, seq, all_heads, heads + kv_head, rows);
+        let value_at = row_starts(start, position, seq, all_heads, heads + kv_heads + kv_head, rows);
+        let key = lines(qkv, &key_at, fours, rows);
+        let value = lines(qkv, &value_at, fours, rows);
         let mut of_key = zeros(comptime!(fours * rows));
         let mut of_value = zeros(comptime!(fours * rows));
         let mut probability = Array::<f32>::new(rows);
         let mut of_score = Array::<f32>::new(rows);
         for i in 0..(seq - position) * group {
             let asking = position + i / group;
-            let query = (start + asking) * heads + kv_head * group + i % group;
-            let stat = stats[query as usize];
-            let from = query * fours as u32;
-            let scores = products(&key, q, from, fours, rows);
-            let of_probabilities = products(&value, grad, from, fours, rows);
+            let head = kv_head * group + i % group;
+            let row = (start + asking) * heads + head;
+            let stat = stats[row as usize];
+            let from = ((start + asking) * all_heads + head) * fours as u32;
+            let of_output = row * fours as u32;
+            let scores = products(&key, qkv, from, fours, rows);
+            let of_probabilities = products(&value, grad, of_output, fours, rows);
             #[unroll]
             for r in 0..rows {
                 let mine = position + r as u32;
@@ -307,17 +307,17 @@ fn key_kernel(
                 probability[r] = select(seen, (scores[r] - stat.extract(0usize)).exp(), 0.0f32);
                 of_score[r] = probability[r] * (of_probabilities[r] - stat.extract(2usize));
             }
-            add_line(&mut of_key, &of_score, q, from, fours, rows);
-            add_line(&mut of_value, &probability, grad, from, fours, rows);
+            add_line(&mut of_key, &of_score, qkv, from, fours, rows);
+            add_line(&mut of_value, &probability, grad, of_output, fours, rows);
         }
         #[unroll]
         for r in 0..rows {
             if position + (r as u32) < seq {
                 #[unroll]
                 for c in 0..fours {
-                    let to = (at[r] * fours as u32 + c as u32) as usize;
-                    k_grad[to] = of_key[r * fours + c];
-                    v_grad[to] = of_value[r * fours + c];
+                    let channel = c as u32;
+                    gradient[(key_at[r] * fours as u32 + channel) as usize] = of_key[r * fours + c];
+                    gradient[(value_at[r] * fours as u32 + channel) as usize] = of_value[r * fours + c];
                 }
             }
         }

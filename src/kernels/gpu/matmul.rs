@@ -7,12 +7,12 @@ use burn::cubecl;
 use burn::tensor::{DType, Shape};
 use cubecl::prelude::*;
 
-/// `scale·(lhs·rhs)`, or `None` where the sizes are no whole fours.
+/// `lhs·rhs`, or `None` where the sizes are no whole fours.
 ///
 /// # Shapes
 /// - lhs: `[..., m, k]`, rhs: `[..., k, n]`, of up to four dimensions, transposed or not
 /// - output: `[..., m, n]`
-pub fn product(lhs: &GpuTensor, rhs: &GpuTensor, scale: f32) -> Option<GpuTensor> {
+pub fn product(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
     let (factors, mut shape) = (Factors::of(lhs, rhs)?, lhs.shape().to_vec());
     let rank = shape.len();
     shape[rank - 1] = factors.n;
@@ -30,7 +30,6 @@ pub fn product(lhs: &GpuTensor, rhs: &GpuTensor, scale: f32) -> Option<GpuTensor
             buffer(lhs),
             buffer(rhs),
             buffer(&output),
-            scale,
             m as u32,
             n as u32,
             k as u32,
@@ -43,46 +42,6 @@ pub fn product(lhs: &GpuTensor, rhs: &GpuTensor, scale: f32) -> Option<GpuTensor
             right.outer,
             left.turned,
             right.turned,
-            tile,
-        );
-    }
-    Some(output)
-}
-
-/// `a·b + c·d`, or `None` where the sizes are no whole fours or the second factors lie unlike the first.
-///
-/// # Shapes
-/// - a: `[m, k]`, b: `[k, n]`, c: `[m, r]`, d: `[r, n]`
-/// - output: `[m, n]`
-pub fn sum_of_products([a, b]: [&GpuTensor; 2], [c, d]: [&GpuTensor; 2]) -> Option<GpuTensor> {
-    let (first, second) = (Factors::of(a, b)?, Factors::of(c, d)?);
-    let alike = first.left.turned == second.left.turned && first.right.turned == second.right.turned;
-    if !alike || a.shape().num_dims() != 2 {
-        return None;
-    }
-    let (tile, count) = tiles(first.m, first.n, 1)?;
-    let output = empty(Shape::new([first.m, first.n]), a);
-    // SAFETY: the kernel reads within the sizes and strides that the tensors have.
-    unsafe {
-        sum_kernel::launch_unchecked(
-            &a.client,
-            count,
-            CubeDim::new_1d(UNITS),
-            buffer(a),
-            buffer(b),
-            buffer(c),
-            buffer(d),
-            buffer(&output),
-            first.m as u32,
-            first.n as u32,
-            first.k as u32,
-            second.k as u32,
-            first.left.line,
-            first.right.line,
-            second.left.line,
-            second.right.line,
-            first.left.turned,
-            first.right.turned,
             tile,
         );
     }
@@ -166,7 +125,6 @@ fn product_kernel(
     lhs: &[Four],
     rhs: &[Four],
     output: &mut [Four],
-    scale: f32,
     m: u32,
     n: u32,
     k: u32,
@@ -193,49 +151,13 @@ fn product_kernel(
             &mut sums, lhs, rhs, row, column, m, n, k, lhs_start, lhs_line, rhs_start, rhs_line, lhs_turned,
             rhs_turned, tile,
         );
-        store(&sums, output, scale, batch * m * (n / 4), row, column, m, n, tile);
-    }
-}
-
-#[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-fn sum_kernel(
-    a: &[Four],
-    b: &[Four],
-    c: &[Four],
-    d: &[Four],
-    output: &mut [Four],
-    m: u32,
-    n: u32,
-    k: u32,
-    rank: u32,
-    a_line: u32,
-    b_line: u32,
-    c_line: u32,
-    d_line: u32,
-    #[comptime] lhs_turned: bool,
-    #[comptime] rhs_turned: bool,
-    #[comptime] tile: usize,
-) {
-    let column_tiles = n.div_ceil(tile as u32);
-    let row = ABSOLUTE_POS_X / column_tiles * tile as u32;
-    let column = ABSOLUTE_POS_X % column_tiles * comptime!(tile as u32 / 4);
-    if row < m {
-        let mut sums = zeros(tile);
-        add_product(
-            &mut sums, a, b, row, column, m, n, k, 0u32, a_line, 0u32, b_line, lhs_turned, rhs_turned, tile,
-        );
-        add_product(
-            &mut sums, c, d, row, column, m, n, rank, 0u32, c_line, 0u32, d_line, lhs_turned, rhs_turned,
-            tile,
-        );
-        store(&sums, output, 1.0f32, 0u32, row, column, m, n, tile);
+        store(&sums, output, 1.0f32, batch * m * (n / 4), n / 4, row, column, m, n / 4, tile);
     }
 }
 
 /// A tile of sums, each row's in fours.
 #[cube]
-fn zeros(#[comptime] tile: usize) -> Array<Four> {
+pub(super) fn zeros(#[comptime] tile: usize) -> Array<Four> {
     let mut sums = Array::<Four>::new(comptime!(tile * tile / 4));
     #[unroll]
     for i in 0..tile * tile / 4 {
@@ -248,7 +170,7 @@ fn zeros(#[comptime] tile: usize) -> Array<Four> {
 /// `[n, k]`. `row` counts numbers, `column` fours.
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-fn add_product(
+pub(super) fn add_product(
     sums: &mut Array<Four>,
     lhs: &[Four],
     rhs: &[Four],
@@ -352,28 +274,28 @@ fn add_product(
     }
 }
 
-/// Writes a tile's part that lies within the matrix.
+/// Writes a tile's part that lies within the first `m` rows and `n4` fours of a row; rows are `line` fours apart.
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-fn store(
+pub(super) fn store(
     sums: &Array<Four>,
     output: &mut [Four],
     scale: f32,
     start: u32,
+    line: u32,
     row: u32,
     column: u32,
     m: u32,
-    n: u32,
+    n4: u32,
     #[comptime] tile: usize,
 ) {
     let fours = comptime!(tile / 4);
-    let n4 = n / 4;
     #[unroll]
     for i in 0..tile {
         #[unroll]
         for j in 0..fours {
             if row + (i as u32) < m && column + (j as u32) < n4 {
-                output[(start + (row + i as u32) * n4 + column + j as u32) as usize] =
+                output[(start + (row + i as u32) * line + column + j as u32) as usize] =
                     sums[i * fours + j] * Four::new(scale);
             }
         }

@@ -3,6 +3,9 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod blocks;
+pub mod concat;
+pub mod lora;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rotary;
@@ -55,6 +58,13 @@ fn in_fours(x: &GpuTensor) -> bool {
 fn spread(units: usize) -> Option<(CubeCount, CubeDim)> {
     let groups = units.div_ceil(UNITS as usize);
     (groups <= MOST_GROUPS).then(|| (CubeCount::Static(groups as u32, 1, 1), CubeDim::new_1d(UNITS)))
+}
+
+/// The same over two axes, for more units than one has room for.
+fn spread_wide(units: usize) -> (CubeCount, CubeDim) {
+    let groups = units.div_ceil(UNITS as usize);
+    let rows = groups.div_ceil(MOST_GROUPS);
+    (CubeCount::Static(groups.div_ceil(rows) as u32, rows as u32, 1), CubeDim::new_1d(UNITS))
 }
 
 fn empty(shape: Shape, like: &GpuTensor) -> GpuTensor {

@@ -3,84 +3,86 @@
 use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
+use burn::tensor::Shape;
 use cubecl::prelude::*;
 
-/// `gate·σ(gate)·up`, or `None` where the values do not lie in order.
-pub fn gated(gate: &GpuTensor, up: &GpuTensor) -> Option<GpuTensor> {
-    if !in_fours(gate) || !in_fours(up) {
-        return None;
-    }
-    let fours = gate.shape().num_elements() / 4;
-    let (count, dim) = spread(fours)?;
-    let output = empty(gate.shape(), gate);
-    // SAFETY: all three have as many fours.
+/// `gate·σ(gate)·up`, or `None` where halves of rows are no whole fours or the values do not lie in order.
+///
+/// # Shapes
+/// - gate_up: `[tokens, 2 * ffn]`
+/// - output: `[tokens, ffn]`
+pub fn gated(gate_up: &GpuTensor) -> Option<GpuTensor> {
+    let (tokens, fours) = sizes(gate_up)?;
+    let (count, dim) = spread(tokens * fours)?;
+    let output = empty(Shape::new([tokens, fours * 4]), gate_up);
+    // SAFETY: the kernel reads two and writes one of `fours` fours a token.
     unsafe {
         gated_kernel::launch_unchecked(
-            &gate.client,
+            &gate_up.client,
             count,
             dim,
-            buffer(gate),
-            buffer(up),
+            buffer(gate_up),
             buffer(&output),
+            (tokens * fours) as u32,
             fours as u32,
         );
     }
     Some(output)
 }
 
-/// The gradients for gate and up.
-pub fn gated_backward(gate: &GpuTensor, up: &GpuTensor, grad: &GpuTensor) -> Option<(GpuTensor, GpuTensor)> {
-    if !in_fours(gate) || !in_fours(up) || !in_fours(grad) {
+/// The gradient for both halves.
+pub fn gated_backward(gate_up: &GpuTensor, grad: &GpuTensor) -> Option<GpuTensor> {
+    let (tokens, fours) = sizes(gate_up)?;
+    if !in_fours(grad) {
         return None;
     }
-    let fours = gate.shape().num_elements() / 4;
-    let (count, dim) = spread(fours)?;
-    let (for_gate, for_up) = (empty(gate.shape(), gate), empty(gate.shape(), gate));
-    // SAFETY: all five have as many fours.
+    let (count, dim) = spread(tokens * fours)?;
+    let output = empty(gate_up.shape(), gate_up);
+    // SAFETY: the kernel reads three and writes two of `fours` fours a token.
     unsafe {
         backward_kernel::launch_unchecked(
-            &gate.client,
+            &gate_up.client,
             count,
             dim,
-            buffer(gate),
-            buffer(up),
+            buffer(gate_up),
             buffer(grad),
-            buffer(&for_gate),
-            buffer(&for_up),
+            buffer(&output),
+            (tokens * fours) as u32,
             fours as u32,
         );
     }
-    Some((for_gate, for_up))
+    Some(output)
+}
+
+/// Tokens, and fours in half a row.
+fn sizes(gate_up: &GpuTensor) -> Option<(usize, usize)> {
+    let (tokens, width) = (gate_up.shape()[0], gate_up.shape()[1]);
+    (in_fours(gate_up) && width.is_multiple_of(8)).then_some((tokens, width / 8))
 }
 
 #[cube(launch_unchecked)]
-fn gated_kernel(gate: &[Four], up: &[Four], output: &mut [Four], fours: u32) {
+fn gated_kernel(gate_up: &[Four], output: &mut [Four], units: u32, fours: u32) {
     let at = ABSOLUTE_POS_X;
-    if at < fours {
-        let x = gate[at as usize];
+    if at < units {
+        let from = at / fours * fours * 2 + at % fours;
+        let x = gate_up[from as usize];
         let one = Four::new(1.0f32);
         let sigmoid = one / (one + (-x).exp());
-        output[at as usize] = x * sigmoid * up[at as usize];
+        output[at as usize] = x * sigmoid * gate_up[(from + fours) as usize];
     }
 }
 
 #[cube(launch_unchecked)]
-fn backward_kernel(
-    gate: &[Four],
-    up: &[Four],
-    grad: &[Four],
-    for_gate: &mut [Four],
-    for_up: &mut [Four],
-    fours: u32,
-) {
+fn backward_kernel(gate_up: &[Four], grad: &[Four], output: &mut [Four], units: u32, fours: u32) {
     let at = ABSOLUTE_POS_X;
-    if at < fours {
-        let x = gate[at as usize];
+    if at < units {
+        let from = at / fours * fours * 2 + at % fours;
+        let x = gate_up[from as usize];
         let g = grad[at as usize];
         let one = Four::new(1.0f32);
         let sigmoid = one / (one + (-x).exp());
         let silu = x * sigmoid;
-        for_up[at as usize] = g * silu;
-        for_gate[at as usize] = g * up[at as usize] * (sigmoid + silu * (one - sigmoid));
+        output[(from + fours) as usize] = g * silu;
+        output[from as usize] = g * gate_up[(from + fours) as usize] * (sigmoid + silu * (one - sigmoid));
     }
 }

@@ -1,4 +1,4 @@
-use super::linear::Linear;
+use super::linear::{Linear, forward_together};
 use super::rotary::Rotation;
 use crate::kernels::{attention::causal_attention, matmul::matmul, softmax::softmax};
 use crate::models::{Input, float_tensor, int_tensor};
@@ -55,57 +55,61 @@ impl KeyValueCache {
 impl Attention {
     /// # Shapes
     /// - x: `[batch * seq, hidden]`
+    /// - residual: `[batch * seq, hidden]`, added to the output
     /// - first_keys: `[batch * seq]`, as [`first_keys`] gives them
     /// - output: `[batch * seq, hidden]`
     pub fn forward(
         &self,
         x: Tensor<2>,
+        residual: Tensor<2>,
         seq: usize,
         rotation: &Rotation,
         first_keys: &Tensor<1>,
     ) -> Tensor<2> {
-        let [q, k, v] = self.project(x, rotation);
-        self.output(causal_attention(q, k, v, first_keys.clone(), seq))
+        let qkv = self.project(x, rotation);
+        self.output(causal_attention(qkv, first_keys.clone(), self.num_attention_heads, seq), residual)
     }
 
     /// Continues sequences whose earlier keys and values are in the cache.
     ///
     /// # Shapes
-    /// - x, output: `[batch * seq, hidden]`
+    /// - x, residual, output: `[batch * seq, hidden]`
     /// - mask: `[1, 1, seq, past + seq]`, added to the scores; `None` when every key may be seen
     pub fn forward_cached(
         &self,
         x: Tensor<2>,
+        residual: Tensor<2>,
         batch: usize,
         rotation: &Rotation,
         mask: Option<&Tensor<4>>,
         cache: &mut KeyValueCache,
     ) -> Tensor<2> {
         let tokens = x.dims()[0];
+        let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
+        let qkv = self.project(x, rotation);
         // [batch, heads, seq, head_dim]
-        let heads = |x: Tensor<3>| {
-            let [_, heads, head_dim] = x.dims();
-            x.reshape([batch, tokens / batch, heads, head_dim]).swap_dims(1, 2)
+        let part = |first: usize, count: usize| {
+            let part = qkv.clone().narrow(1, first, count);
+            part.reshape([batch, tokens / batch, count, self.head_dim]).swap_dims(1, 2)
         };
-        let [q, k, v] = self.project(x, rotation).map(heads);
-        let (k, v) = cache.extend(k, v);
+        let q = part(0, heads);
+        let (k, v) = cache.extend(part(heads, kv_heads), part(heads + kv_heads, kv_heads));
         let context = attend(q, k, v, mask).swap_dims(1, 2);
-        self.output(context.reshape([tokens, self.num_attention_heads, self.head_dim]))
+        self.output(context.reshape([tokens, heads, self.head_dim]), residual)
     }
 
-    /// Queries, scaled, keys and values, each `[tokens, heads, head_dim]`.
-    fn project(&self, x: Tensor<2>, rotation: &Rotation) -> [Tensor<3>; 3] {
+    /// Queries, scaled, keys and values: `[tokens, heads + 2 * kv_heads, head_dim]`.
+    fn project(&self, x: Tensor<2>, rotation: &Rotation) -> Tensor<3> {
         let tokens = x.dims()[0];
-        let heads = |x: Tensor<2>, count: usize| x.reshape([tokens, count, self.head_dim]);
-        let q = heads(self.q_proj.forward(x.clone()), self.num_attention_heads);
-        let k = heads(self.k_proj.forward(x.clone()), self.num_key_value_heads);
-        let v = heads(self.v_proj.forward(x), self.num_key_value_heads);
-        [rotation.apply(q, (self.head_dim as f64).powf(-0.5)), rotation.apply(k, 1.0), v]
+        let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
+        let qkv = forward_together(&[&self.q_proj, &self.k_proj, &self.v_proj], x, None);
+        rotation.apply(qkv.reshape([tokens, heads + 2 * kv_heads, self.head_dim]), heads, kv_heads)
     }
 
-    fn output(&self, context: Tensor<3>) -> Tensor<2> {
+    fn output(&self, context: Tensor<3>, residual: Tensor<2>) -> Tensor<2> {
         let tokens = context.dims()[0];
-        self.o_proj.forward(context.reshape([tokens, self.num_attention_heads * self.head_dim]))
+        let context = context.reshape([tokens, self.num_attention_heads * self.head_dim]);
+        forward_together(&[&self.o_proj], context, Some(residual))
     }
 }
 

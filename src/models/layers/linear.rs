@@ -1,4 +1,5 @@
-use crate::kernels::{lora::lora_linear, matmul::matmul};
+use crate::kernels::blocks::Matrix;
+use crate::kernels::{lora::lora_linears, matmul::matmul};
 use crate::models::float_tensor;
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
@@ -9,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// `[out, in]`
-    pub weight: Tensor<2>,
+    pub weight: Matrix,
     /// `[out]`
     pub bias: Option<Tensor<1>>,
     pub lora: Option<LoraPath>,
@@ -18,10 +19,11 @@ pub struct Linear {
 /// The low-rank path of one linear layer.
 #[derive(Debug, Clone)]
 pub struct LoraPath {
-    /// `[rank, in]`
-    pub lora_a: Tensor<2>,
-    /// `[out, rank]`
-    pub lora_b: Tensor<2>,
+    /// The values of all layers that read the same input, of each its A, `[rank, in]`, then its B, `[out, rank]`.
+    pub values: Tensor<1>,
+    /// Where this layer's A begins in `values`.
+    pub start: usize,
+    pub rank: usize,
     /// alpha / rank, or alpha / √rank for rsLoRA.
     pub scale: f64,
     /// DoRA's size of each output, `[out]` (<https://arxiv.org/abs/2402.09353>).
@@ -39,22 +41,25 @@ pub struct Dropout {
 }
 
 impl Linear {
-    pub fn new(weight: Tensor<2>) -> Self {
+    pub fn new(weight: Matrix) -> Self {
         Linear { weight, bias: None, lora: None }
     }
 
     pub fn with_bias(weight: Tensor<2>, bias: Tensor<1>) -> Self {
-        Linear { weight, bias: Some(bias), lora: None }
+        Linear { weight: Matrix::Dense(weight), bias: Some(bias), lora: None }
     }
 
     /// # Shapes
     /// - x: `[tokens, in]`
     /// - output: `[tokens, out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let weight = self.weight.clone();
+        forward_together(&[self], x, None)
+    }
+
+    fn forward_alone(&self, x: Tensor<2>) -> Tensor<2> {
         let product = match &self.lora {
-            None => matmul(x, weight.transpose()),
-            Some(path) => path.beside(x, weight),
+            None => matmul(x, self.weight.dense().transpose()),
+            Some(path) => path.beside(x, &self.weight.dense()),
         };
         match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
@@ -72,30 +77,77 @@ impl Linear {
     }
 }
 
+/// The outputs of layers that read the same input, side by side; one operation where nothing but frozen weights and their
+/// low-rank paths take part.
+///
+/// # Shapes
+/// - x: `[tokens, in]`
+/// - residual: `[tokens, Σ out]`, added to the output
+/// - output: `[tokens, Σ out]`
+pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
+    if let Some((values, ranks, scale)) = shared_path(linears) {
+        let weights: Vec<&Matrix> = linears.iter().map(|linear| &linear.weight).collect();
+        let output = lora_linears(x, &weights, values, residual, ranks, scale);
+        return match &linears[0].bias {
+            Some(bias) => output + bias.clone().unsqueeze(),
+            None => output,
+        };
+    }
+    let mut outputs: Vec<_> = linears.iter().map(|linear| linear.forward_alone(x.clone())).collect();
+    let output = if outputs.len() == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 1) };
+    match residual {
+        Some(residual) => residual + output,
+        None => output,
+    }
+}
+
+/// The values, ranks and scale of low-rank paths that [`lora_linears`] computes together.
+fn shared_path(linears: &[&Linear]) -> Option<(Tensor<1>, Vec<usize>, f64)> {
+    let path = linears.iter().find_map(|linear| linear.lora.as_ref())?;
+    let mut end = 0;
+    let mut ranks = Vec::with_capacity(linears.len());
+    for linear in linears {
+        let plain = (linear.bias.is_none() || linears.len() == 1) && !linear.weight.is_trained();
+        let of_path = |path: &LoraPath| {
+            let simple = path.dropout.is_none() && path.magnitude.is_none() && path.start == end;
+            let [out, input] = linear.dims();
+            end += path.rank * (input + out);
+            simple.then_some(path.rank)
+        };
+        ranks.push(linear.lora.as_ref().map_or(Some(0), of_path).filter(|_| plain)?);
+    }
+    (path.values.dims() == [end]).then(|| (path.values.clone(), ranks, path.scale))
+}
+
 impl LoraPath {
+    /// A, `[rank, in]`, and B, `[out, rank]`, of a layer of this size.
+    pub fn factors(&self, [out, input]: [usize; 2]) -> [Tensor<2>; 2] {
+        let matrix = |start: usize, [rows, columns]: [usize; 2]| {
+            self.values.clone().narrow(0, start, rows * columns).reshape([rows, columns])
+        };
+        [matrix(self.start, [self.rank, input]), matrix(self.start + self.rank * input, [out, self.rank])]
+    }
+
     /// `x·Wᵀ` and the path together; `weight` is W, `[out, in]`.
-    fn beside(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-        let LoraPath { lora_a, lora_b, scale, .. } = self;
+    fn beside(&self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+        let ([lora_a, lora_b], scale) = (self.factors(weight.dims()), self.scale);
         let gain = self.magnitude.clone().map(|magnitude| {
             // As in the paper's 4.3 and in PEFT, the norm is a constant for the gradient.
-            let norm = weight_norm(&weight, Some((lora_a, lora_b, *scale)));
+            let norm = weight_norm(weight, Some((&lora_a, &lora_b, scale)));
             (magnitude / norm).unsqueeze::<2>() // [1, out]
         });
+        let weight = weight.clone();
         let Some(dropout) = self.dropout else {
-            let sum = if is_trained(&weight) {
-                let low = matmul(x.clone(), lora_a.clone().transpose()); // [tokens, rank]
-                matmul(x, weight.transpose()) + matmul(low * *scale, lora_b.clone().transpose())
-            } else {
-                lora_linear(x, weight, lora_a.clone(), lora_b.clone(), *scale)
-            };
+            let low = matmul(x.clone(), lora_a.transpose()); // [tokens, rank]
+            let sum = matmul(x, weight.transpose()) + matmul(low * scale, lora_b.transpose());
             return match gain {
                 Some(gain) => sum * gain,
                 None => sum,
             };
         };
         let dropped = dropout.apply(x.clone());
-        let low = matmul(dropped.clone(), lora_a.clone().transpose());
-        let path = matmul(low * *scale, lora_b.clone().transpose());
+        let low = matmul(dropped.clone(), lora_a.transpose());
+        let path = matmul(low * scale, lora_b.transpose());
         let base = matmul(x, weight.clone().transpose());
         match gain {
             // What the gain adds sees the dropout, the base alone does not.
@@ -123,10 +175,6 @@ pub fn weight_norm(weight: &Tensor<2>, path: Option<(&Tensor<2>, &Tensor<2>, f64
         }
     };
     squares.sqrt().squeeze_dim(1)
-}
-
-fn is_trained(weight: &Tensor<2>) -> bool {
-    weight.is_autodiff() && weight.is_tracked()
 }
 
 impl Dropout {

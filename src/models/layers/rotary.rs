@@ -60,11 +60,13 @@ impl RotaryEmbedding {
 }
 
 impl Rotation {
+    /// Turns queries and keys, and scales the queries by 1/√head_dim.
+    ///
     /// # Shapes
-    /// - x: `[tokens, heads, head_dim]`
-    /// - output: the same, times `scale`
-    pub fn apply(&self, x: Tensor<3>, scale: f64) -> Tensor<3> {
-        rotate(x, self.cos.clone(), self.sin.clone(), scale)
+    /// - qkv, output: `[tokens, heads + 2 * kv_heads, head_dim]`
+    pub fn apply(&self, qkv: Tensor<3>, heads: usize, kv_heads: usize) -> Tensor<3> {
+        let scale = (qkv.dims()[2] as f64).powf(-0.5);
+        rotate(qkv, self.cos.clone(), self.sin.clone(), heads, kv_heads, scale)
     }
 }
 

@@ -5,6 +5,7 @@ import * as opfs from '../storage/opfs.js';
 import type { CachedModel, ModelSource } from '../storage/opfs.js';
 import type { ModelFile, ModelReport } from '../types.js';
 import { network } from './network.js';
+import { recipe } from './recipe.js';
 import { loadSamples } from './samples.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
@@ -164,7 +165,9 @@ class ModelStore extends Store {
       this.busy = { place, name, what: 'Reading the weights', transfer: null, share: 0 };
       this.changed();
       const client = await trainer.client();
-      const report = await client.openModel(fetched.files, fetched.base ?? fetched.label, (done, total) => {
+      const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
+      const label = fetched.base ?? fetched.label;
+      const report = await client.openModel(fetched.files, label, baseDtype, (done, total) => {
         if (this.busy) this.busy = { ...this.busy, share: total > 0 ? done / total : 0 };
         this.changed();
       });

@@ -154,6 +154,28 @@ export const MORE_FIELDS: Field[] = [
     kind: 'integer',
   },
   {
+    path: 'base_dtype',
+    label: 'Frozen weights',
+    help: 'How they lie in memory, from the next opened model on: in the 4 or 8 bits of a GGUF file they take a fifth, and each step is a little slower.',
+    kind: 'select',
+    options: [
+      { value: 'auto', label: 'As stored when they are large' },
+      { value: 'f32', label: 'As 32-bit numbers' },
+      { value: 'stored', label: 'As the file stores them' },
+    ],
+  },
+  {
+    path: 'train.gradient_checkpointing',
+    label: 'Gradient checkpointing',
+    help: 'Computes each block again in the backward pass instead of keeping what it computed: less memory, a third more time.',
+    kind: 'select',
+    options: [
+      { value: 'auto', label: 'When a step would keep over 512 MiB' },
+      { value: 'on', label: 'Always' },
+      { value: 'off', label: 'Never' },
+    ],
+  },
+  {
     path: 'objective',
     label: 'Objective',
     help: 'What the loss is; it follows from the data, and some leave a choice: pairs of answers can train DPO, ORPO, KTO or a reward model, and questions with answers GRPO.',

@@ -1,6 +1,7 @@
 /** The page's side of the training worker: one method a request, typed, with errors as sentences. */
 import type {
   AdapterFile,
+  BaseDtype,
   DataSummary,
   DeviceChoice,
   DeviceReport,
@@ -121,9 +122,10 @@ export class TrainerClient {
   openModel(
     files: ModelFile[],
     modelName: string,
+    baseDtype: BaseDtype,
     onProgress?: (doneBytes: number, totalBytes: number) => void,
   ): Promise<ModelReport> {
-    return this.call('open_model', { files, modelName }, { onProgress });
+    return this.call('open_model', { files, modelName, baseDtype }, { onProgress });
   }
 
   openData(fileName: string, bytes: Uint8Array, recipe: Recipe): Promise<DataSummary> {

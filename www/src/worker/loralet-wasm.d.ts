@@ -24,6 +24,7 @@ declare module 'loralet-wasm/loralet.js' {
     open_model(
       files: t.ModelFile[],
       model_name: string,
+      base_dtype: t.BaseDtype,
       on_progress: (done_bytes: number, total_bytes: number) => void,
     ): Promise<t.ModelReport>;
     open_data(file_name: string, bytes: Uint8Array, recipe: t.Recipe): t.DataSummary;

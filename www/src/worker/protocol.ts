@@ -6,6 +6,7 @@
  */
 import type {
   AdapterFile,
+  BaseDtype,
   DataSummary,
   DeviceChoice,
   DeviceReport,
@@ -41,7 +42,10 @@ interface Calls {
   create: { carries: { module: WebAssembly.Module; device: DeviceChoice }; answers: DeviceReport };
   default_recipe: { carries: object; answers: Recipe };
   validate_recipe: { carries: { recipe: unknown }; answers: Recipe };
-  open_model: { carries: { files: ModelFile[]; modelName: string }; answers: ModelReport };
+  open_model: {
+    carries: { files: ModelFile[]; modelName: string; baseDtype: BaseDtype };
+    answers: ModelReport;
+  };
   open_data: { carries: { fileName: string; bytes: Uint8Array; recipe: Recipe }; answers: DataSummary };
   open_probe: { carries: { fileName: string; bytes: Uint8Array }; answers: ProbeSummary };
   close_probe: { carries: object; answers: null };

@@ -66,7 +66,8 @@ async function answer(request: Request): Promise<Answered> {
         const report = (done: number, total: number) => {
           send({ type: 'model_progress', id: request.id, done, total });
         };
-        const opened = await session.open_model(request.files, request.modelName, report);
+        const { files, modelName, baseDtype } = request;
+        const opened = await session.open_model(files, modelName, baseDtype, report);
         endLoop('idle');
         return { value: opened };
       });

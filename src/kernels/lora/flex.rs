@@ -1,0 +1,133 @@
+//! The browser's CPU: each product goes where its result belongs, so that nothing is copied or added afterwards.
+
+use super::Layers;
+use crate::kernels::gemm::{Matrix, gemm_into};
+use crate::kernels::in_order;
+use crate::kernels::matmul::nth;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+
+pub(super) fn forward(
+    x: &FloatTensor<Flex>,
+    layers: &Layers<Flex>,
+    residual: Option<FloatTensor<Flex>>,
+) -> [FloatTensor<Flex>; 2] {
+    let (tokens, input) = (x.shape()[0], x.shape()[1]);
+    let weights = layers.dense();
+    let (width, low_width) = (width(&weights), layers.ranks.iter().sum());
+    let has_residual = residual.is_some();
+    let mut output = match residual {
+        Some(residual) => in_order(residual).storage::<f32>().to_vec(),
+        None => vec![0.0; tokens * width],
+    };
+    let mut low = vec![0.0; tokens * low_width];
+    let lora = in_order(layers.lora.clone());
+    let x = nth(x, 0);
+    let mut at = Place::default();
+    for (weight, &rank) in weights.iter().zip(&layers.ranks) {
+        let out = weight.shape()[0];
+        let own = &mut output[at.column..];
+        gemm_into(&x, &nth(weight, 0).transposed(), own, width, has_residual);
+        if rank > 0 {
+            let [lora_a, lora_b] = at.path(lora.storage(), rank, input, out);
+            gemm_into(&x, &lora_a.transposed(), &mut low[at.low..], low_width, false);
+            for line in low.chunks_exact_mut(low_width) {
+                line[at.low..][..rank].iter_mut().for_each(|value| *value *= layers.scale);
+            }
+            gemm_into(&columns(&low, low_width, at.low, rank), &lora_b.transposed(), own, width, true);
+        }
+        at.advance(rank, input, out);
+    }
+    [tensor(output, &[tokens, width]), tensor(low, &[tokens, low_width])]
+}
+
+pub(super) fn backward(
+    x: &FloatTensor<Flex>,
+    layers: &Layers<Flex>,
+    low: &FloatTensor<Flex>,
+    grad: &FloatTensor<Flex>,
+    wants_x: bool,
+) -> (Option<FloatTensor<Flex>>, FloatTensor<Flex>) {
+    let (tokens, input) = (x.shape()[0], x.shape()[1]);
+    let weights = layers.dense();
+    let (width, low_width) = (width(&weights), layers.ranks.iter().sum::<usize>());
+    let [lora, low, grad] = [&layers.lora, low, grad].map(|tensor| in_order(tensor.clone()));
+    let mut for_x = vec![0.0; if wants_x { tokens * input } else { 0 }];
+    let mut for_lora = vec![0.0; lora.storage::<f32>().len()];
+    let mut low_grad = vec![0.0; tokens * low_width];
+    let x = nth(x, 0);
+    let mut at = Place::default();
+    for (i, (weight, &rank)) in weights.iter().zip(&layers.ranks).enumerate() {
+        let out = weight.shape()[0];
+        let grad = columns(grad.storage(), width, at.column, out);
+        if wants_x {
+            gemm_into(&grad, &nth(weight, 0), &mut for_x, input, i > 0);
+        }
+        if rank > 0 {
+            let [lora_a, lora_b] = at.path(lora.storage(), rank, input, out);
+            gemm_into(&grad, &lora_b, &mut low_grad[at.low..], low_width, false);
+            for line in low_grad.chunks_exact_mut(low_width) {
+                line[at.low..][..rank].iter_mut().for_each(|value| *value *= layers.scale);
+            }
+            let low_grad = columns(&low_grad, low_width, at.low, rank);
+            let low = columns(low.storage(), low_width, at.low, rank);
+            let (for_a, for_b) = for_lora[at.lora..].split_at_mut(rank * input);
+            gemm_into(&low_grad.transposed(), &x, for_a, input, false);
+            gemm_into(&grad.transposed(), &low, for_b, rank, false);
+            if wants_x {
+                gemm_into(&low_grad, &lora_a, &mut for_x, input, true);
+            }
+        }
+        at.advance(rank, input, out);
+    }
+    let total = for_lora.len();
+    (wants_x.then(|| tensor(for_x, &[tokens, input])), tensor(for_lora, &[total]))
+}
+
+/// Where a layer begins: in the output, among the low-rank columns and in `lora`.
+#[derive(Default)]
+struct Place {
+    column: usize,
+    low: usize,
+    lora: usize,
+}
+
+impl Place {
+    /// A and B of the layer here.
+    fn path<'a>(&self, lora: &'a [f32], rank: usize, input: usize, out: usize) -> [Matrix<'a>; 2] {
+        let lora_b = self.lora + rank * input;
+        [matrix(lora, self.lora, rank, input), matrix(lora, lora_b, out, rank)]
+    }
+
+    fn advance(&mut self, rank: usize, input: usize, out: usize) {
+        self.column += out;
+        self.low += rank;
+        self.lora += rank * (input + out);
+    }
+}
+
+fn width(weights: &[FloatTensor<Flex>]) -> usize {
+    weights.iter().map(|weight| weight.shape()[0]).sum()
+}
+
+fn matrix(data: &[f32], offset: usize, rows: usize, columns: usize) -> Matrix<'_> {
+    Matrix { data, offset, rows, columns, row_stride: columns, column_stride: 1 }
+}
+
+/// Some columns of a matrix that lies row by row.
+fn columns(data: &[f32], width: usize, first: usize, count: usize) -> Matrix<'_> {
+    Matrix {
+        data,
+        offset: first,
+        rows: data.len() / width,
+        columns: count,
+        row_stride: width,
+        column_stride: 1,
+    }
+}
+
+fn tensor(values: Vec<f32>, shape: &[usize]) -> FloatTensor<Flex> {
+    Flex::float_from_data(TensorData::new(values, shape.to_vec()), &Default::default())
+}

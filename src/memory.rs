@@ -1,0 +1,117 @@
+//! How much memory a run takes: estimated before it begins, from the model, the recipe and the rows.
+
+use crate::models::llama::Weight;
+use crate::models::{LlamaConfig, Model, head};
+use crate::recipe::{GradientCheckpointing, Recipe};
+use serde::{Deserialize, Serialize};
+
+/// Above so many bytes of activations, blocks are computed again in the backward pass unless the recipe says otherwise.
+const MOST_ACTIVATIONS: usize = 512 << 20;
+
+/// Bytes of a number.
+const F32: usize = size_of::<f32>();
+
+/// Bytes that a step holds at its peak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
+pub struct MemoryEstimate {
+    /// The base's weights.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub weights: usize,
+    /// What is trained, its gradient and the optimizer's moments.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub trained: usize,
+    /// What the forward pass keeps for the backward pass, and what both work with.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub activations: usize,
+    /// Logits, a piece at a time.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub logits: usize,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub total: usize,
+    /// Whether blocks are computed again in the backward pass.
+    pub gradient_checkpointing: bool,
+}
+
+/// The micro-batches that a run is made of, at their largest.
+#[derive(Debug, Clone, Copy)]
+pub struct Largest {
+    pub batch: usize,
+    pub seq: usize,
+    /// Whether attention keeps its probabilities, as on the CPU.
+    pub keeps_probabilities: bool,
+}
+
+/// # Shapes
+/// - trained: how many numbers are trained
+pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest) -> MemoryEstimate {
+    let tokens = largest.batch * largest.seq;
+    let (activations, recomputes) = match base {
+        Model::Llama(llama) => {
+            let block = block(&llama.config, largest);
+            let layers = llama.layers.len();
+            let recomputes = recomputes(&llama.config, recipe, largest);
+            let hidden = tokens * llama.config.hidden_size * F32;
+            let kept = if recomputes { layers * hidden + block } else { layers * block };
+            // The gradients of one block, which are there while its values still are.
+            (kept + block / 2 + 2 * hidden, recomputes)
+        }
+        Model::Bert(bert) => {
+            let config = &bert.config;
+            let of_token = 9 * config.hidden_size
+                + 3 * config.intermediate_size
+                + 2 * config.num_attention_heads * largest.seq;
+            (config.num_hidden_layers * tokens * of_token * F32, false)
+        }
+    };
+    let logits = match base {
+        Model::Llama(llama) if llama.score.is_none() => {
+            3 * tokens.min(head::CHUNK) * llama.config.vocab_size * F32
+        }
+        _ => 0,
+    };
+    let weights = bytes(base);
+    // Values, gradient, the parts it is put together from, two moments, and the new values beside the old.
+    let trained = 6 * trained * F32;
+    MemoryEstimate {
+        weights,
+        trained,
+        activations,
+        logits,
+        total: weights + trained + activations + logits,
+        gradient_checkpointing: recomputes,
+    }
+}
+
+/// Whether a micro-batch's blocks are computed again in its backward pass.
+pub fn recomputes(config: &LlamaConfig, recipe: &Recipe, largest: Largest) -> bool {
+    match recipe.train.gradient_checkpointing {
+        GradientCheckpointing::On => true,
+        GradientCheckpointing::Off => false,
+        GradientCheckpointing::Auto => config.num_hidden_layers * block(config, largest) > MOST_ACTIVATIONS,
+    }
+}
+
+/// Bytes that the forward pass of one block keeps.
+fn block(config: &LlamaConfig, largest: Largest) -> usize {
+    let queries = config.num_attention_heads * config.head_dim;
+    let keys = config.num_key_value_heads * config.head_dim;
+    // Half of the probabilities is left by the mask.
+    let of_attention =
+        if largest.keeps_probabilities { config.num_attention_heads * largest.seq.div_ceil(2) } else { 0 };
+    // Inputs and outputs of both norms, queries, keys and values, attention's output, the gate and what it multiplies,
+    // and their product.
+    let of_token =
+        4 * config.hidden_size + 2 * (queries + keys) + 3 * config.intermediate_size + of_attention;
+    largest.batch * largest.seq * of_token * F32
+}
+
+/// Bytes of a model's weights as they lie on the device.
+fn bytes(base: &Model) -> usize {
+    let of_weight = |weight: Weight| match weight {
+        Weight::Matrix(weight) => weight.dims().iter().product::<usize>() * F32,
+        Weight::Linear(weight) => weight.bytes(),
+        Weight::Vector(weight) => weight.dims()[0] * F32,
+    };
+    base.clone().weights_mut().into_iter().map(|(_, weight)| of_weight(weight)).sum()
+}
