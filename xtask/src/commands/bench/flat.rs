@@ -51,6 +51,11 @@ fn watched(device: &str, steps: u64, data: &(String, PathBuf)) -> Result<Value> 
     let [early, late] = memory.as_slice() else {
         return Err(Failure::failed(format!("the run on {device} ended before its step {steps}")));
     };
+    if device == "webgpu" && early["gpu_buffer_bytes"].as_f64().unwrap_or(0.0) == 0.0 {
+        return Err(Failure::failed(
+            "no GPU buffer was counted in the page's worker, so nothing was measured",
+        ));
+    }
     let both = |key: &str| json!([early[key], late[key]]);
     let grows = |key: &str| late[key].as_f64().unwrap_or(0.0) - early[key].as_f64().unwrap_or(0.0) > MARGIN;
     Ok(json!({

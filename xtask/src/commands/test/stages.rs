@@ -172,9 +172,7 @@ fn memory() -> Result<Counts> {
     let measured = flat::measure(CPU_STEPS, WEBGPU_STEPS, &paths::root().join("out/test-memory"))?;
     let flat = |device: &str| {
         let is_flat = measured[device]["flat"] == true;
-        if !is_flat {
-            eprintln!("the memory grows from step to step on {device}: {}", measured[device]);
-        }
+        say(device, format!("{}: {}", if is_flat { "flat" } else { "it grows" }, measured[device]));
         Counts::check(is_flat)
     };
     Ok(["cpu", "webgpu"].into_iter().map(flat).sum())
