@@ -61,8 +61,9 @@ fn check_losses(ours: &[f64], theirs: &[f64]) -> Result<()> {
             theirs.len()
         )));
     }
-    let differs = |(ours, theirs): (&f64, &f64)| !((ours - theirs).abs() <= SAME_LOSS);
-    match ours.iter().zip(theirs).position(differs) {
+    // A loss that is not a number is no agreement.
+    let agrees = |(ours, theirs): (&f64, &f64)| (ours - theirs).abs() <= SAME_LOSS;
+    match ours.iter().zip(theirs).position(|losses| !agrees(losses)) {
         None => Ok(()),
         Some(at) => Err(Failure::failed(format!(
             "jax-js did not train the same model: at step {} its loss is {} and ours {}, more than {SAME_LOSS} apart",
