@@ -60,9 +60,10 @@ async fn cpu_embeddings_are_those_of_sentence_transformers() {
     support::embedding::losses(&Device::flex(), 1e-4, 1e-3).await;
 }
 
-/// One test, since a page can set up its GPU runtime once.
+/// One test, since a page can set up its GPU runtime once. The weakest adapter that WebGPU allows must do.
 #[wasm_bindgen_test]
 async fn webgpu_follows_the_references() {
+    js_sys::eval(include_str!("support/default_limits.js")).unwrap();
     loralet::web::start();
     let (device, _, report) = choose("webgpu").await.unwrap();
     assert_eq!(report.kind, "webgpu", "{}", report.reason);

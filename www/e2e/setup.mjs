@@ -1,7 +1,9 @@
 /** A server, a browser and a page for the tests, and the words they share. */
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { beforeWorker } from '../../xtask/browser/chromium.mjs';
 
 const FLAGS = [
   '--headless=new',
@@ -43,6 +45,11 @@ export function startBrowser(flags = []) {
   });
 }
 
+/** With LORALET_DEFAULT_LIMITS=1 the GPU of every page is as weak as WebGPU allows. */
+const LIMITS = process.env.LORALET_DEFAULT_LIMITS
+  ? await readFile(new URL('../../tests/support/default_limits.js', import.meta.url), 'utf8')
+  : undefined;
+
 /** A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
@@ -50,6 +57,10 @@ export async function openPage(browser, url, options = {}) {
   page.setDefaultTimeout(60_000);
   page.thrown = [];
   page.on('pageerror', (error) => page.thrown.push(error.message));
+  if (LIMITS) {
+    await page.addInitScript(LIMITS);
+    await beforeWorker(page, LIMITS);
+  }
   await page.goto(url);
   return page;
 }

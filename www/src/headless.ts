@@ -37,6 +37,8 @@ type Task =
       stop_after: number | null;
       /** Scores the held-out rows before the first step, too. */
       evaluate_base: boolean;
+      /** Steps after which the memory in use is told, among the first `stop_after`. */
+      memory_after: number[];
     }
   | { task: 'score'; adapter: boolean }
   | {
@@ -152,11 +154,16 @@ async function train(
     emit({ event: 'base_evaluation', evaluation: await client.evaluate() });
     await client.resumeLoop();
   }
-  for (let step = 0; step < (task.stop_after ?? 0); step++) {
+  for (let step = 1; step <= (task.stop_after ?? 0); step++) {
     const stepped = new Promise<void>((resolve) => (stepDone = resolve));
     await client.stepOnce();
     // A run that ends or fails before its next step would otherwise be waited for in vain.
     if ((await Promise.race([stepped, ended])) !== undefined) break;
+    if (task.memory_after.includes(step)) {
+      // No step runs meanwhile, so both count the same moment.
+      const memory = { ...(await client.memory()), gpu_buffer_bytes: await window.loraletBufferBytes() };
+      emit({ event: 'memory_after', step, memory });
+    }
   }
   if (task.stop_after !== null) await client.stop();
   const outcome = await ended;
@@ -219,6 +226,8 @@ declare global {
     loraletRun(job: Job): Promise<void>;
     /** Given to the page by the script that drives it. */
     loraletEvent(json: string): void;
+    /** Given likewise: bytes of the worker's GPU buffers, which it cannot count itself. */
+    loraletBufferBytes(): Promise<number>;
   }
 }
 

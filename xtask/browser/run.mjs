@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { beforeWorker, bufferBytes, countCalls } from './chromium.mjs';
 
 const lines = createInterface({ input: process.stdin });
 const [line] = await once(lines, 'line');
@@ -53,6 +54,8 @@ async function run(page) {
   });
   page.on('pageerror', (error) => emit({ event: 'console', text: String(error) }));
   await page.exposeFunction('loraletEvent', (json) => process.stdout.write(`${json}\n`));
+  await page.exposeFunction('loraletBufferBytes', () => bufferBytes(page));
+  if (job.tasks.some((task) => task.memory_after?.length > 0)) await beforeWorker(page, `(${countCalls})()`);
   const driven = (async () => {
     await page.goto(new URL('/headless.html', url).href);
     await page.waitForFunction('window.loraletRun !== undefined', null, { timeout: 30_000 });
@@ -64,7 +67,12 @@ async function run(page) {
 function launch(flags) {
   // The sandbox needs kernel rights that containers and root do not have.
   const sandbox = process.getuid?.() === 0 || process.env.CI ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath, headless: true, timeout: 60_000, args: [...FLAGS, ...sandbox, ...flags] });
+  return chromium.launch({
+    executablePath,
+    headless: true,
+    timeout: 60_000,
+    args: [...FLAGS, ...sandbox, ...flags],
+  });
 }
 
 async function hasAdapter(page) {

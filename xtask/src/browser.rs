@@ -90,7 +90,15 @@ impl Job {
         let resume = resume.map(|file| self.input(file));
         self.task(json!({
             "task": "train", "resume": resume, "checkpoint_every": checkpoint_every, "stop_after": stop_after,
-            "evaluate_base": false,
+            "evaluate_base": false, "memory_after": [],
+        }))
+    }
+
+    /// A run that tells, in events `memory_after`, what it occupies after some of its steps; it ends with the last of them.
+    pub fn train_watched(self, memory_after: &[u64]) -> Self {
+        self.task(json!({
+            "task": "train", "resume": null, "checkpoint_every": null, "stop_after": memory_after.iter().max(),
+            "evaluate_base": false, "memory_after": memory_after,
         }))
     }
 
@@ -98,6 +106,7 @@ impl Job {
     pub fn train_measured(self) -> Self {
         self.task(json!({
             "task": "train", "resume": null, "checkpoint_every": null, "stop_after": null, "evaluate_base": true,
+            "memory_after": [],
         }))
     }
 
@@ -175,13 +184,29 @@ impl Job {
     }
 }
 
-/// What steps of `bench.html` ask of WebGPU on a software adapter: counters and times.
-pub fn count_webgpu_calls(steps: u32) -> Result<Value> {
+/// Another library's page with the interface of `bench.html`.
+pub struct PeerPage {
+    /// Its address on the server, below `/peers/`.
+    pub page: &'static str,
+    /// The folder that the page sees as `/peers/package/`.
+    pub package: PathBuf,
+}
+
+/// What steps of `bench.html` ask of WebGPU on a software adapter: counters and times. With a peer, both train
+/// the same model in turns.
+pub fn count_webgpu_calls(steps: u32, peer: Option<&PeerPage>) -> Result<Value> {
     let server = Server::start(0, JobFiles::default())?;
     let chromium = provision::chromium()?;
-    let call = json!({ "url": server.url(), "chromium": chromium, "modules": modules(), "steps": steps });
+    let peer = peer.map(|peer| json!({ "page": peer.page, "package": peer.package }));
+    let call = json!({
+        "url": server.url(), "chromium": chromium, "modules": modules(), "steps": steps, "peer": peer,
+    });
     let counted = Driver::start("webgpu.mjs", &call)?.next_event()?;
-    counted.ok_or_else(|| Failure::failed("bench.html ended without a result"))
+    let counted = counted.ok_or_else(|| Failure::failed("bench.html ended without a result"))?;
+    match counted["failed"].as_str() {
+        Some(why) => Err(Failure::failed(format!("the steps on WebGPU could not be measured: {why}"))),
+        None => Ok(counted),
+    }
 }
 
 /// Where the scripts find the packages of the page.

@@ -1,4 +1,4 @@
-//! Node.js, the page's packages, and wasm-opt (which comes as an npm package).
+//! Node.js, the page's packages, and two programs that come as npm packages: wasm-opt and jax-js.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,9 +38,20 @@ pub fn node_modules() -> Result<PathBuf> {
 
 /// The folder that holds a recent `wasm-opt`.
 pub fn wasm_opt() -> Result<PathBuf> {
-    node()?;
     let source = paths::root().join("xtask/tools");
-    let dir = paths::cache().join("tools/npm");
+    Ok(npm_ci_in_cache("wasm-opt", &source, "tools/npm")?.join(".bin"))
+}
+
+/// The folder of jax-js's package, at the version of its lock file.
+pub fn jax_js() -> Result<PathBuf> {
+    let source = paths::root().join("xtask/browser/peers/jax");
+    Ok(npm_ci_in_cache("jax-js", &source, "peers/jax")?.join("@jax-js/jax"))
+}
+
+/// Installs what a package.json and its lock file name, without writing beside them.
+fn npm_ci_in_cache(what: &str, source: &Path, folder: &str) -> Result<PathBuf> {
+    node()?;
+    let dir = paths::cache().join(folder);
     fs::create_dir_all(&dir).context(dir.display())?;
     for name in ["package.json", "package-lock.json"] {
         let content = fs::read(source.join(name)).context(source.join(name).display())?;
@@ -48,7 +59,7 @@ pub fn wasm_opt() -> Result<PathBuf> {
             fs::write(dir.join(name), content).context(dir.join(name).display())?;
         }
     }
-    Ok(npm_ci("wasm-opt", &dir)?.join(".bin"))
+    npm_ci(what, &dir)
 }
 
 fn npm_ci(what: &str, dir: &Path) -> Result<PathBuf> {

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use super::super::bench::flat;
 use super::counts::Counts;
 use crate::error::{Context, Failure, Result};
 use crate::process::{self, last_lines, run_any};
@@ -36,6 +37,7 @@ pub const STAGES: &[Stage] = &[
         what: "train, generate and eval from the command line",
         run: super::commands::run,
     },
+    Stage { name: "memory", what: "a thousand steps that leave the memory as it was", run: memory },
     Stage { name: "lint", what: "clippy for native and wasm, documentation", run: lint },
 ];
 
@@ -160,6 +162,20 @@ fn e2e() -> Result<Counts> {
     let counts = Counts::of_node(&finished.output).with_success(finished.success);
     show_failure("npm run e2e", &finished, counts);
     Ok(counts)
+}
+
+/// On WebGPU in software a thousand steps would take too long: `cargo xtask bench --flat 1000` does them.
+fn memory() -> Result<Counts> {
+    const CPU_STEPS: u64 = 1000;
+    const WEBGPU_STEPS: u64 = 200;
+    site::build()?;
+    let measured = flat::measure(CPU_STEPS, WEBGPU_STEPS, &paths::root().join("out/test-memory"))?;
+    let flat = |device: &str| {
+        let is_flat = measured[device]["flat"] == true;
+        say(device, format!("{}: {}", if is_flat { "flat" } else { "it grows" }, measured[device]));
+        Counts::check(is_flat)
+    };
+    Ok(["cpu", "webgpu"].into_iter().map(flat).sum())
 }
 
 fn lint() -> Result<Counts> {

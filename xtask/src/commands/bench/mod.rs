@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: what a training step costs in the browser.
 
+pub mod flat;
+mod peers;
+mod table;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -11,18 +14,21 @@ use super::Device;
 use crate::browser::{self, Job, number};
 use crate::error::{Context, Failure, Result};
 use crate::inputs::{self, Model};
-use crate::progress::{megabytes, say};
+use crate::progress::say;
 use crate::recorder::Recorder;
-use crate::{paths, process, provision, site};
+use crate::{paths, provision, site};
 
 #[derive(Args)]
 pub struct Bench {
     /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
-    /// Measure the same step elsewhere too, in the same run
+    /// Measure the same step elsewhere too, in the same run; may be repeated
     #[arg(long)]
-    peer: Option<Peer>,
+    peer: Vec<Peer>,
+    /// Train `tiny` for this many steps too, on the CPU and on WebGPU, and compare the memory early and late
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(flat::EARLY + 1..))]
+    flat: Option<u64>,
     /// Where the browser computes
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -31,10 +37,12 @@ pub struct Bench {
     steps: u32,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum, PartialEq)]
 enum Peer {
     /// PyTorch with PEFT, natively on one thread
     Peft,
+    /// jax-js, on WebGPU in the same browser
+    JaxJs,
 }
 
 /// Tokens of the step that is measured; rank 16 on all seven linears, batch 1, f32.
@@ -43,7 +51,8 @@ const TOKENS: u64 = 256;
 impl Bench {
     pub fn run(self) -> Result<()> {
         let smollm2 = inputs::model("smollm2")?;
-        let python = self.peer.map(|Peer::Peft| provision::peers()).transpose()?;
+        let python = self.peer.contains(&Peer::Peft).then(provision::peers).transpose()?;
+        let jax_js = self.peer.contains(&Peer::JaxJs).then(peers::jax_js_page).transpose()?;
         site::build()?;
         let out = paths::root().join("out/bench");
         fs::create_dir_all(&out).context(out.display())?;
@@ -59,19 +68,31 @@ impl Bench {
             Ok(tiny) => drop(result.insert("tiny".into(), self.measure("tiny", &tiny, &data, &out)?)),
             Err(missing) => say("tiny", format!("not measured: {missing}")),
         }
-        let webgpu = browser::count_webgpu_calls(self.steps)?;
+        let mut webgpu = browser::count_webgpu_calls(self.steps, jax_js.as_ref())?;
+        let turns = webgpu.as_object_mut().and_then(|webgpu| webgpu.remove("peer"));
+        if let Some((turns, jax_js)) = turns.zip(jax_js) {
+            result.insert("jax_js".into(), peers::jax_js(&turns, &jax_js)?);
+        }
         for key in ["dispatches_per_layer", "submits_per_step"] {
             result.insert(key.into(), webgpu[key].clone());
         }
         result.insert("webgpu".into(), webgpu);
         if let Some(python) = python {
-            let peer = self.peer_step(&python, &smollm2)?;
+            let peer = peers::peft(&python, &smollm2, self.steps)?;
             let seconds = |of: &Value| of["median_step_seconds"].as_f64();
             let ratio = seconds(&result["step"]).zip(seconds(&peer)).map(|(ours, theirs)| ours / theirs);
             result.insert("peer".into(), peer);
             result.insert("ratio".into(), json!(ratio));
         }
-        self.print(&Value::Object(result));
+        if let Some(steps) = self.flat {
+            result.insert("flat_memory".into(), flat::measure(steps, steps, &out)?);
+        }
+        let result = Value::Object(result);
+        if self.json {
+            println!("{result}");
+        } else {
+            table::print(&result);
+        }
         Ok(())
     }
 
@@ -113,83 +134,6 @@ impl Bench {
             "page_to_model_seconds": run["seconds"]["model"], "page_to_first_step_seconds": run["seconds"]["first_step"],
             "memory": run["memory"],
         }))
-    }
-
-    fn peer_step(&self, python: &Path, model: &Model) -> Result<Value> {
-        let mut peer = Command::new(python);
-        peer.arg(paths::root().join("tests/interop/peft_step.py")).arg("--base").arg(&model.files[0].1);
-        peer.args([
-            "--sequence",
-            &TOKENS.to_string(),
-            "--steps",
-            &(self.steps + 1).to_string(),
-            "--threads",
-            "1",
-        ]);
-        let finished = process::run("PyTorch + PEFT", &mut peer)?;
-        let json = finished.output.lines().rev().find(|line| line.starts_with('{'));
-        let json = json.ok_or_else(|| Failure::failed("peft_step.py printed no JSON object"))?;
-        let mut report: Value = serde_json::from_str(json).context("the JSON of peft_step.py")?;
-        let times = report["step_ms"].as_array().cloned().unwrap_or_default();
-        // Its first step warms up too.
-        let seconds: Vec<f64> =
-            times.iter().skip(1).filter_map(Value::as_f64).map(|ms| ms / 1000.0).collect();
-        report["median_step_seconds"] = json!(median(&seconds));
-        Ok(report)
-    }
-
-    fn print(&self, result: &Value) {
-        if self.json {
-            println!("{result}");
-            return;
-        }
-        let seconds = |value: &Value| value.as_f64().map_or("?".into(), |seconds| format!("{seconds:.2} s"));
-        let bytes = |value: &Value| megabytes(value.as_f64().unwrap_or(0.0) as u64);
-        println!(
-            "wasm          {} raw, {} gzipped",
-            bytes(&result["wasm_bytes"]),
-            bytes(&result["wasm_gzipped_bytes"])
-        );
-        for name in ["step", "tiny"] {
-            let run = &result[name];
-            if run.is_null() {
-                continue;
-            }
-            let (model, device) = (
-                run["model"].as_str().unwrap_or_default(),
-                run["device"]["kind"].as_str().unwrap_or_default(),
-            );
-            println!("{model} on {device}, {} tokens a step", run["tokens"]);
-            println!(
-                "  step        {} (median of {})",
-                seconds(&run["median_step_seconds"]),
-                run["step_seconds"].as_array().map_or(0, Vec::len)
-            );
-            println!(
-                "  first step  {} after the page was opened",
-                seconds(&run["page_to_first_step_seconds"])
-            );
-            println!("  memory      {} wasm at the peak", bytes(&run["memory"]["wasm_peak_bytes"]));
-        }
-        let webgpu = &result["webgpu"];
-        let times: Vec<f64> =
-            webgpu["step_ms"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-        println!("4 layers of width 192 on WebGPU in software, 512 tokens a step");
-        println!(
-            "  step        {} (median of {})",
-            seconds(&json!(median(&times).map(|ms| ms / 1000.0))),
-            times.len()
-        );
-        println!(
-            "  dispatches  {} a layer, {} a step, in {} submits",
-            webgpu["dispatches_per_layer"], webgpu["dispatches_per_step"], webgpu["submits_per_step"]
-        );
-        println!("  memory      {} in buffers at the peak", bytes(&webgpu["peak_buffer_bytes"]));
-        if !result["peer"].is_null() {
-            println!("PyTorch + PEFT on one thread");
-            println!("  step        {}", seconds(&result["peer"]["median_step_seconds"]));
-            println!("ratio         {:.2}", result["ratio"].as_f64().unwrap_or(f64::NAN));
-        }
     }
 }
 
