@@ -85,10 +85,14 @@ impl Session {
         to_js(&self.core.evaluate().await.map_err(error::to_js)?)
     }
 
-    /// Loss over the whole open data file, as the base or with the adapter.
-    pub async fn score(&self, recipe: JsValue, adapter: bool) -> JsResult {
+    /// Loss over the open data file, all of it or the rows that the recipe holds out, as the base or with the adapter.
+    pub async fn score(&self, recipe: JsValue, adapter: bool, held_out: bool) -> JsResult {
         let recipe = read_recipe(recipe)?;
-        to_js(&self.core.score(&recipe, adapter).await.map_err(error::to_js)?)
+        let evaluation = match held_out {
+            true => self.core.score_held_out(&recipe, adapter).await,
+            false => self.core.score(&recipe, adapter).await,
+        };
+        to_js(&evaluation.map_err(error::to_js)?)
     }
 
     pub async fn save_checkpoint(&self) -> Result<Uint8Array, JsValue> {

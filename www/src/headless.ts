@@ -38,7 +38,7 @@ type Task =
       /** Scores the held-out rows before the first step, too. */
       evaluate_base: boolean;
     }
-  | { task: 'score'; adapter: boolean }
+  | { task: 'score'; adapter: boolean; held_out: boolean }
   | {
       task: 'logits';
       input_ids: number[];
@@ -100,9 +100,11 @@ async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: 
     case 'train':
       await train(client, task, recipe, emit);
       break;
-    case 'score':
-      emit({ event: 'scored', adapter: task.adapter, evaluation: await client.score(recipe, task.adapter) });
+    case 'score': {
+      const evaluation = await client.score(recipe, task.adapter, task.held_out);
+      emit({ event: 'scored', adapter: task.adapter, evaluation });
       break;
+    }
     case 'logits':
       await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(client, task))));
       break;

@@ -206,9 +206,9 @@ export class TrainerClient {
     return this.call('search', { query, adapter });
   }
 
-  /** Loss over every row of the open data. */
-  score(recipe: Recipe, adapter: boolean): Promise<Evaluation> {
-    return this.call('score', { recipe, adapter });
+  /** Loss over the open data: every row, or those that a run with the recipe holds out. */
+  score(recipe: Recipe, adapter: boolean, heldOut = false): Promise<Evaluation> {
+    return this.call('score', { recipe, adapter, heldOut });
   }
 
   /** Logits after each token, `[tokens, vocabulary]` row-major, for comparing with other implementations. */

@@ -35,7 +35,7 @@ declare module 'loralet-wasm/loralet.js' {
     step(): Promise<t.StepReport>;
     evaluate(): Promise<t.Evaluation>;
     search(query: string, adapter: boolean): Promise<t.Neighbour[]>;
-    score(recipe: t.Recipe, adapter: boolean): Promise<t.Evaluation>;
+    score(recipe: t.Recipe, adapter: boolean, held_out: boolean): Promise<t.Evaluation>;
     logits(input_ids: Uint32Array, adapter: boolean): Promise<Float32Array<ArrayBuffer>>;
     save_checkpoint(): Promise<Uint8Array<ArrayBuffer>>;
     resume(checkpoint: Uint8Array): Promise<t.Plan>;

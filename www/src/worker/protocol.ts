@@ -57,7 +57,7 @@ interface Calls {
   reset_training: { carries: object; answers: null };
   evaluate: { carries: object; answers: Evaluation };
   search: { carries: { query: string; adapter: boolean }; answers: Neighbour[] };
-  score: { carries: { recipe: Recipe; adapter: boolean }; answers: Evaluation };
+  score: { carries: { recipe: Recipe; adapter: boolean; heldOut: boolean }; answers: Evaluation };
   logits: { carries: { inputIds: Uint32Array; adapter: boolean }; answers: Float32Array<ArrayBuffer> };
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
   cancel_generate: { carries: object; answers: null };

@@ -139,7 +139,9 @@ async function answer(request: Request): Promise<Answered> {
     case 'search':
       return exclusive(async (session) => ({ value: await session.search(request.query, request.adapter) }));
     case 'score':
-      return exclusive(async (session) => ({ value: await session.score(request.recipe, request.adapter) }));
+      return exclusive(async (session) => ({
+        value: await session.score(request.recipe, request.adapter, request.heldOut),
+      }));
     case 'logits':
       return exclusive(async (session) => ({
         value: await session.logits(request.inputIds, request.adapter),
