@@ -4,7 +4,15 @@ export interface Field {
   path: string;
   label: string;
   help: string;
-  kind: 'number' | 'integer' | 'optional_integer' | 'optional_text' | 'toggle' | 'select' | 'modules';
+  kind:
+    | 'number'
+    | 'integer'
+    | 'optional_integer'
+    | 'optional_text'
+    | 'toggle'
+    | 'select'
+    | 'modules'
+    | 'mapping';
   /** What an empty optional value means. */
   empty?: string;
   options?: { value: string; label: string }[];
@@ -98,6 +106,27 @@ export const MORE_FIELDS: Field[] = [
     help: 'Only so many rows from the beginning of the file; few rows are learned by heart quickly.',
     kind: 'optional_integer',
     empty: 'all',
+  },
+  {
+    path: 'data.mapping',
+    label: 'Columns',
+    help: 'Which column of the file is what, where its names do not say: prompt=question, completion=reply.',
+    kind: 'mapping',
+    empty: 'by their names',
+  },
+  {
+    path: 'data.fix',
+    label: 'Rows mended',
+    help: 'Changes to the rows before anything else, in the order in which they are chosen; the data report offers those that find something.',
+    kind: 'modules',
+    options: [
+      { value: 'drop_duplicates', label: 'drop_duplicates' },
+      { value: 'drop_near_duplicates', label: 'drop_near_duplicates' },
+      { value: 'drop_outliers', label: 'drop_outliers' },
+      { value: 'balance_labels', label: 'balance_labels' },
+      { value: 'drop_other_languages', label: 'drop_other_languages' },
+      { value: 'redact', label: 'redact' },
+    ],
   },
   {
     path: 'data.general_fraction',
@@ -206,6 +235,18 @@ export const MORE_FIELDS: Field[] = [
       { value: 'sigmoid', label: 'Sigmoid (DPO)' },
       { value: 'ipo', label: 'IPO' },
     ],
+  },
+  {
+    path: 'preference.desirable_weight',
+    label: 'Weight of liked answers',
+    help: 'For KTO: how much the liked answers count; give more to the kind that is rarer.',
+    kind: 'number',
+  },
+  {
+    path: 'preference.undesirable_weight',
+    label: 'Weight of disliked answers',
+    help: 'For KTO: how much the disliked answers count; give more to the kind that is rarer.',
+    kind: 'number',
   },
   {
     path: 'grpo.reward',
@@ -324,6 +365,16 @@ export const MORE_FIELDS: Field[] = [
       { value: 'auto', label: 'Auto' },
       { value: 'webgpu', label: 'WebGPU' },
       { value: 'cpu', label: 'CPU' },
+    ],
+  },
+  {
+    path: 'base_dtype',
+    label: 'Base weights',
+    help: 'How the frozen weights are kept while training: 32-bit floats, which auto means as well.',
+    kind: 'select',
+    options: [
+      { value: 'auto', label: 'Auto' },
+      { value: 'f32', label: '32-bit floats' },
     ],
   },
 ];
