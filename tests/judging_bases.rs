@@ -120,9 +120,6 @@ fn an_encoder_tells_moods_apart_and_is_saved_as_an_adapter_with_a_head() {
     // Texts are still found by their embeddings.
     other.open_data(MOODS, &std::fs::read(path(MOODS)).unwrap(), &recipe).unwrap();
     assert_eq!(block_on(other.search("Somebody is crying.", true)).unwrap().len(), 5);
-    let said =
-        other.open_data("x.jsonl", b"{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}", &recipe);
-    assert!(said.is_ok());
     let reward = Recipe::from_json(&json!({ "objective": "reward" })).unwrap();
     let said = other.begin(&reward).unwrap_err().to_string();
     assert!(said.contains("for it the objective must be classify or contrastive"), "{said}");

@@ -128,14 +128,17 @@ fn encoder_with_head(method: Method, base: &str) -> (&'static str, &'static str,
             "model.safetensors",
         ),
     };
+    let import = format!("{import}from safetensors.torch import load_file");
+    let model = format!("model = {model}");
+    let head = format!("head = load_file(f\"{{folder}}/{head}\")[\"score.weight\"]  # [classes, hidden]");
     let lines = [
-        &format!("{import}from safetensors.torch import load_file"),
+        import.as_str(),
         "from transformers import AutoConfig, AutoModel, AutoTokenizer",
         "",
         "folder = \"path/to/this/folder\"",
-        &format!("model = {model}"),
+        &model,
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
-        &format!("head = load_file(f\"{{folder}}/{head}\")[\"score.weight\"]  # [classes, hidden]"),
+        &head,
         "labels = AutoConfig.from_pretrained(folder).id2label",
         "",
         "inputs = tokenizer([\"a text\", \"another\"], padding=True, return_tensors=\"pt\")",

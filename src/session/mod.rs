@@ -24,6 +24,7 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
 use crate::recipe::{Method, Objective, Recipe};
+use crate::rewards::person::Person;
 use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
 use burn::tensor::Device;
 use model::OpenModel;
@@ -42,6 +43,8 @@ pub struct Session {
     dataset: Option<Curated>,
     /// What `grpo.reward` "reward_model" asks.
     reward_model: Option<Trainable>,
+    /// Whom `grpo.reward` "person" asks.
+    person: Option<Person>,
     /// The user's own text to measure forgetting by.
     own_probe: Option<GeneralText>,
     trainer: Option<Trainer>,
@@ -83,6 +86,7 @@ impl Session {
             file: None,
             dataset: None,
             reward_model: None,
+            person: None,
             own_probe: None,
             trainer: None,
             loaded: None,

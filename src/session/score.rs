@@ -4,7 +4,7 @@ use super::{Session, encode_options};
 use crate::data::{BatchOptions, encode_dataset, split};
 use crate::error::{Error, Result};
 use crate::objectives::Loss;
-use crate::recipe::Recipe;
+use crate::recipe::{Objective, Recipe};
 use crate::train::Evaluation;
 
 impl Session {
@@ -28,6 +28,14 @@ impl Session {
     async fn score_rows(&self, recipe: &Recipe, adapter: bool, held_out: bool) -> Result<Evaluation> {
         let (model, dataset) = (self.model()?, self.dataset()?);
         dataset.check_objective(recipe.objective)?;
+        if recipe.objective == Objective::Grpo && recipe.grpo.asks_a_person() {
+            return Err(Error::InvalidSetting {
+                key: "grpo.reward".into(),
+                value: "\"person\"".into(),
+                expected: "a person is asked while training only; choose another reward to score answers by"
+                    .into(),
+            });
+        }
         let scored = match adapter {
             true => self.tuned_for(recipe)?,
             // Beside a tuned model's head the untrained one has the same classes.
@@ -39,7 +47,7 @@ impl Session {
             true => split(encoded.examples, recipe.eval.validation_fraction, recipe.train.seed).1,
             false => encoded.examples,
         };
-        if rows.is_empty() {
+        if held_out && rows.is_empty() {
             return Err(Error::InvalidSetting {
                 key: "eval.validation_fraction".into(),
                 value: recipe.eval.validation_fraction.to_string(),

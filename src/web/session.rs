@@ -1,8 +1,10 @@
 use super::blob::BlobSource;
 use super::device::{DeviceReport, choose, take_gpu_error};
+use super::person::Listener;
 use super::{error, read_recipe, to_js};
 use crate::error::Error;
 use crate::export::{self, OutputFile};
+use crate::rewards::person::Person;
 use crate::session::{GenerateRequest, Session as Core};
 use crate::weights::source::ByteSource;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
@@ -70,8 +72,11 @@ impl Session {
         self.core.close_probe();
     }
 
-    pub async fn begin(&mut self, recipe: JsValue) -> JsResult {
+    /// `rate(messages, answers)` gives a promise of a number an answer, for `grpo.reward` "person"; left out where nobody is
+    /// there to rate.
+    pub async fn begin(&mut self, recipe: JsValue, rate: Option<Function>) -> JsResult {
         let recipe = read_recipe(recipe)?;
+        self.core.set_person(rate.map(|rate| Person::new(Listener(rate))));
         to_js(&self.core.begin(&recipe).map_err(error::to_js)?)
     }
 
@@ -100,7 +105,8 @@ impl Session {
         Ok(Uint8Array::from(bytes.as_slice()))
     }
 
-    pub async fn resume(&mut self, checkpoint: Uint8Array) -> JsResult {
+    pub async fn resume(&mut self, checkpoint: Uint8Array, rate: Option<Function>) -> JsResult {
+        self.core.set_person(rate.map(|rate| Person::new(Listener(rate))));
         to_js(&self.core.resume(&checkpoint.to_vec()).map_err(error::to_js)?)
     }
 

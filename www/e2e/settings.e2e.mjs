@@ -34,7 +34,9 @@ describe('settings', () => {
   test('each key of the recipe has a field with one sentence', async () => {
     const fields = await page
       .locator('settings-section setting-field')
-      .evaluateAll((all) => all.map(({ field }) => ({ path: field.path, label: field.label, help: field.help })));
+      .evaluateAll((all) =>
+        all.map(({ field }) => ({ path: field.path, label: field.label, help: field.help })),
+      );
     const all = keys(await shown());
     assert.ok(all.length > 40, `${all.length} keys`);
     for (const key of all) {
@@ -48,7 +50,9 @@ describe('settings', () => {
   });
 
   test('columns are mapped by hand', async () => {
-    const rows = ['a', 'b', 'c'].map((word) => JSON.stringify({ asked: `What is ${word}?`, told: `It is ${word}.` }));
+    const rows = ['a', 'b', 'c'].map((word) =>
+      JSON.stringify({ asked: `What is ${word}?`, told: `It is ${word}.` }),
+    );
     await set(page, { 'data.mapping': 'prompt' });
     await page.getByText('Columns must be written like prompt=question, completion=reply.').waitFor();
     await set(page, { 'data.mapping': 'prompt=asked, completion=told' });
@@ -57,12 +61,17 @@ describe('settings', () => {
     const { data } = await shown();
     assert.deepEqual([data.mapping.prompt, data.mapping.completion], ['asked', 'told']);
     await set(page, { 'data.mapping': 'prompt=question, completion=told' });
-    await page.getByText('the file\u2019s columns are').or(page.getByText("the file's columns are")).first().waitFor();
+    await page
+      .getByText('the file\u2019s columns are')
+      .or(page.getByText("the file's columns are"))
+      .first()
+      .waitFor();
   });
 
   test('changes to the rows are made in the order of choice', async () => {
     await set(page, { 'data.mapping': 'prompt=asked, completion=told' });
-    for (const fix of ['redact', 'drop_duplicates']) await page.getByRole('checkbox', { name: fix, exact: true }).check();
+    for (const fix of ['redact', 'drop_duplicates'])
+      await page.getByRole('checkbox', { name: fix, exact: true }).check();
     assert.deepEqual((await shown()).data.fix, ['redact', 'drop_duplicates']);
     await page.getByRole('checkbox', { name: 'redact', exact: true }).uncheck();
     assert.deepEqual((await shown()).data.fix, ['drop_duplicates']);

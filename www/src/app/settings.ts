@@ -5,14 +5,7 @@ export interface Field {
   label: string;
   help: string;
   kind:
-    | 'number'
-    | 'integer'
-    | 'optional_integer'
-    | 'optional_text'
-    | 'toggle'
-    | 'select'
-    | 'modules'
-    | 'mapping';
+    'number' | 'integer' | 'optional_integer' | 'optional_text' | 'toggle' | 'select' | 'modules' | 'mapping';
   /** What an empty optional value means. */
   empty?: string;
   options?: { value: string; label: string }[];
@@ -251,13 +244,14 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'grpo.reward',
     label: 'Reward',
-    help: 'For GRPO: what an answer earns; the model learns from those that earn more than its other answers to the same prompt.',
+    help: 'For GRPO: what an answer earns; the model learns from those that earn more than its other answers to the same prompt, and for your own ratings each step waits for you.',
     kind: 'select',
     options: [
       { value: 'exact_match', label: 'The row’s answer, exactly' },
       { value: 'regex', label: 'A pattern is found in it' },
       { value: 'length', label: 'About so many words' },
       { value: 'reward_model', label: 'A reward model’s number' },
+      { value: 'person', label: 'Your own rating' },
     ],
   },
   {

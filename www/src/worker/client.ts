@@ -9,6 +9,7 @@ import type {
   GenerateRequest,
   Measured,
   MemoryReport,
+  Message,
   ModelFile,
   ModelReport,
   Neighbour,
@@ -46,6 +47,8 @@ export class TrainerError extends Error {
 
 export interface TrainHandlers {
   onStep?(report: StepReport): void;
+  /** Sampled answers wait for `rateAnswers`; with `rated` in the options only. */
+  onRate?(prompt: Message[], answers: string[]): void;
   onState?(state: TrainState): void;
   onCheckpoint?(bytes: Uint8Array<ArrayBuffer>, step: number): void;
 }
@@ -192,6 +195,11 @@ export class TrainerClient {
     return this.call('stop', {});
   }
 
+  /** What the answers of the latest `onRate` are worth, a number each; the step goes on. */
+  rateAnswers(ratings: number[]): Promise<null> {
+    return this.call('rate_answers', { ratings });
+  }
+
   /** Drops adapter and optimizer; the model and the data stay open. */
   resetTraining(): Promise<null> {
     return this.call('reset_training', {});
@@ -303,6 +311,9 @@ export class TrainerClient {
         break;
       case 'step':
         this.handlers.onStep?.(message.report);
+        break;
+      case 'rate':
+        this.handlers.onRate?.(message.prompt, message.answers);
         break;
       case 'state':
         this.handlers.onState?.(message.state);

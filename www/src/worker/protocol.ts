@@ -14,6 +14,7 @@ import type {
   GenerateRequest,
   Measured,
   MemoryReport,
+  Message,
   ModelFile,
   ModelReport,
   Neighbour,
@@ -34,6 +35,8 @@ export interface LoopOptions {
   paused?: boolean;
   /** Steps between `checkpoint` events; pausing, stopping and finishing also send one. Null: never. */
   checkpointEvery?: number | null;
+  /** Somebody answers `rate` events with `rate_answers`. */
+  rated?: boolean;
 }
 
 /** Each request: what it carries and what it answers. */
@@ -54,6 +57,8 @@ interface Calls {
   train_until: { carries: { step: number }; answers: null };
   step_once: { carries: object; answers: null };
   stop: { carries: object; answers: null };
+  /** A number for each answer of the latest `rate` event, higher for better. */
+  rate_answers: { carries: { ratings: number[] }; answers: null };
   reset_training: { carries: object; answers: null };
   evaluate: { carries: object; answers: Evaluation };
   search: { carries: { query: string; adapter: boolean }; answers: Neighbour[] };
@@ -96,6 +101,8 @@ export type Event =
   | { type: 'model_progress'; id: number; done: number; total: number }
   | { type: 'text'; id: number; delta: string }
   | { type: 'step'; report: StepReport }
+  /** The step in progress waits for `rate_answers`, or for the end of the run. */
+  | { type: 'rate'; prompt: Message[]; answers: string[] }
   | { type: 'state'; state: TrainState }
   | { type: 'checkpoint'; step: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: 'loop_failed'; error: WireError };
