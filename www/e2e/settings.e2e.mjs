@@ -57,7 +57,7 @@ describe('settings', () => {
     await page.getByText('Columns must be written like prompt=question, completion=reply.').waitFor();
     await set(page, { 'data.mapping': 'prompt=asked, completion=told' });
     await chooseData(page, 'rows.jsonl', rows.join('\n'));
-    await at(page, 'report').filter({ hasText: '3 rows of prompts with completions' }).waitFor();
+    await at(page, 'report').filter({ hasText: '3 rows of prompts and completions' }).waitFor();
     const { data } = await shown();
     assert.deepEqual([data.mapping.prompt, data.mapping.completion], ['asked', 'told']);
     await set(page, { 'data.mapping': 'prompt=question, completion=told' });

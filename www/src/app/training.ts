@@ -69,6 +69,7 @@ class TrainingStore extends Store {
       this.endRecord();
       this.reports = [];
       this.saved = null;
+      this.savedStep = 0;
       this.record(runs.begin(this.plan, file));
       if (opfs.storageAvailable()) this.saving = this.saving.then(() => opfs.saveRunData(bytes));
       void this.watchEnd(client.finished());

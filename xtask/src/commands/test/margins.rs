@@ -23,13 +23,13 @@ struct Margin {
 
 #[rustfmt::skip]
 const MARGINS: &[Margin] = &[
-    Margin { recipe: "text", model: "tiny", sample: "tiny-letters.jsonl", figure: "/loss", gain: -1.0 },
-    Margin { recipe: "sft", model: "tiny", sample: "tiny-duck.jsonl", figure: "/loss", gain: -0.5 },
-    Margin { recipe: "dpo", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/preference/logps_accuracy", gain: 0.2 },
-    Margin { recipe: "ipo", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/preference/logps_accuracy", gain: 0.2 },
-    Margin { recipe: "orpo", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/preference/logps_accuracy", gain: 0.2 },
-    Margin { recipe: "kto", model: "tiny", sample: "tiny-rated.jsonl", figure: "/preference/logps_margin", gain: 5.0 },
-    Margin { recipe: "reward", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/reward/accuracy", gain: 0.3 },
+    Margin { recipe: "text", model: "tiny", sample: "tiny-letters.jsonl", figure: "/loss", gain: -3.0 },
+    Margin { recipe: "sft", model: "tiny", sample: "tiny-duck.jsonl", figure: "/loss", gain: -1.5 },
+    Margin { recipe: "dpo", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/preference/logps_accuracy", gain: 0.3 },
+    Margin { recipe: "ipo", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/preference/logps_accuracy", gain: 0.3 },
+    Margin { recipe: "orpo", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/preference/logps_accuracy", gain: 0.4 },
+    Margin { recipe: "kto", model: "tiny", sample: "tiny-rated.jsonl", figure: "/preference/logps_margin", gain: 20.0 },
+    Margin { recipe: "reward", model: "tiny", sample: "tiny-kindness.jsonl", figure: "/reward/accuracy", gain: 0.2 },
     Margin { recipe: "grpo", model: "tiny", sample: "tiny-brief.jsonl", figure: "/rollout/reward", gain: 0.3 },
     Margin { recipe: "classify", model: "tiny", sample: "tiny-moods.jsonl", figure: "/classification/accuracy", gain: 0.4 },
     Margin { recipe: "contrastive", model: "minilm", sample: "harbour-slang.jsonl", figure: "/embedding/recall_at_1", gain: 0.3 },
