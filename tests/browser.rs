@@ -58,6 +58,7 @@ async fn cpu_classifiers_are_trained_as_by_pytorch() {
 async fn cpu_embeddings_are_those_of_sentence_transformers() {
     support::embedding::embeddings(&Device::flex(), 1e-4).await;
     support::embedding::losses(&Device::flex(), 1e-4, 1e-3).await;
+    support::encoder_score::classify(&Device::flex(), 1e-4, 1e-3).await;
 }
 
 /// One test, since a page can set up its GPU runtime once. The weakest adapter that WebGPU allows must do.

@@ -6,6 +6,7 @@ use loralet::export::{OutputFile, zip};
 use loralet::generate::{Sampler, Sampling, generate, group::sample_group};
 use loralet::models::{Llama, LlamaConfig};
 use loralet::recipe::{BaseDtype, Recipe};
+use loralet::rewards::person::{Person, Rater};
 use loralet::session::{Limits, Session};
 use loralet::train::{RolloutMetrics, StepReport};
 use loralet::weights::checkpoint::Checkpoint;
@@ -173,6 +174,54 @@ fn written_answers_can_be_checked() {
     );
     let said = lacking.begin(&Recipe::default()).unwrap_err().to_string();
     assert!(said.contains("prompts.jsonl holds prompts, for which it must be grpo"), "{said}");
+}
+
+/// Likes short answers, and leaves after so many prompts.
+struct Impatient(std::cell::Cell<usize>);
+
+impl Rater for Impatient {
+    fn rate<'a>(
+        &'a self,
+        prompt: &'a [Message],
+        answers: &'a [String],
+    ) -> std::pin::Pin<Box<dyn Future<Output = loralet::Result<Vec<f64>>> + 'a>> {
+        Box::pin(async move {
+            assert_eq!((prompt.len(), answers.len()), (1, 4));
+            let left = self.0.get().checked_sub(1);
+            self.0.set(left.ok_or(loralet::Error::Training { reason: "gone".into() })?);
+            let mut lengths: Vec<usize> = answers.iter().map(String::len).collect();
+            lengths.sort();
+            Ok(answers.iter().map(|answer| if answer.len() <= lengths[1] { 1.0 } else { 0.0 }).collect())
+        })
+    }
+}
+
+#[test]
+fn a_person_rewards_answers_while_the_run_waits() {
+    let settings = json!({ "reward": "person", "num_generations": 4, "max_completion_length": 32 });
+    let recipe = recipe(settings, 12);
+    let mut asked = sample(&recipe);
+    let said = asked.begin(&recipe).unwrap_err().to_string();
+    assert!(said.contains("grpo.reward is \"person\", but there is nobody here to rate answers"), "{said}");
+    let said = block_on(asked.score(&recipe, false)).unwrap_err().to_string();
+    assert!(said.contains("a person is asked while training only"), "{said}");
+
+    let prompts = 10 * recipe.train.batch_size;
+    asked.set_person(Some(Person::new(Impatient(prompts.into()))));
+    let plan = asked.begin(&recipe).unwrap();
+    assert_eq!((plan.validation_examples, plan.notes.len()), (0, 1), "{:?}", plan.notes);
+    let reports = steps(&mut asked, 10);
+    let length = |reports: &[StepReport]| {
+        let lengths = reports.iter().map(|report| report.rollout.as_ref().unwrap().completion_length);
+        lengths.sum::<f64>() / reports.len() as f64
+    };
+    let (first, last) = (length(&reports[..3]), length(&reports[7..]));
+    assert!(last < first - 2.0, "answers of {first} tokens became {last}");
+    // Whoever leaves ends the step, which changes nothing.
+    let before = block_on(asked.adapter_files()).unwrap();
+    assert!(block_on(asked.step()).unwrap_err().to_string().contains("gone"));
+    assert_eq!(asked.steps_done(), 10);
+    assert_eq!(block_on(asked.adapter_files()).unwrap()[1].bytes, before[1].bytes);
 }
 
 #[test]

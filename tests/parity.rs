@@ -1,6 +1,6 @@
 //! The same numbers as transformers, PEFT and TRL, natively on the CPU. The fixtures and the
 //! scripts that made them are in `tests/fixtures/llama`, `tests/fixtures/preference` and
-//! `tests/fixtures/score`; `tests/browser.rs` runs the same checks in the browser.
+//! `tests/fixtures/score` and others beside them; `tests/browser.rs` runs the same checks in the browser.
 
 mod support;
 
@@ -101,6 +101,12 @@ fn embeddings_of_a_bert_are_those_of_sentence_transformers() {
 fn contrastive_losses_and_gradients_are_those_of_sentence_transformers() {
     block_on(support::embedding::losses(&Device::flex(), 1e-5, 1e-4));
     block_on(support::embedding::batches_add_up(&Device::flex()));
+}
+
+#[test]
+fn a_classifier_on_an_encoder_has_the_loss_and_gradients_of_pytorch() {
+    block_on(support::encoder_score::classify(&Device::flex(), 1e-5, 1e-4));
+    block_on(support::encoder_score::saved_and_opened(&Device::flex()));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(super) fn replace(
     };
     let mut model = base.clone();
     if let (Some(Leaf::Matrix(weight)), Some(labels)) = (leaf(score::WEIGHT), labels) {
-        model = base.decoder().with_score(Score { weight: weight.clone(), labels: labels.clone() }).into();
+        model = base.with_score(Score { weight: weight.clone(), labels: labels.clone() });
     }
     // As in PEFT, the trained copy of a tied matrix goes its own way and the other use keeps the base's.
     let copied = leaf(HEAD).is_some() || leaf(EMBEDDING).is_some();

@@ -3,7 +3,7 @@
 use crate::data::{Message, Tokenizer};
 use crate::error::{Error, Result};
 use crate::eval::read;
-use crate::models::{Input, Llama};
+use crate::models::{Input, Llama, Model};
 use serde::{Deserialize, Serialize};
 
 /// A class, and how likely a model finds it.
@@ -19,7 +19,7 @@ pub struct LabelProbability {
 /// # Errors
 /// A text that is empty or longer than the model's positions; a device that stops answering.
 pub async fn probabilities(
-    model: &Llama,
+    model: &Model,
     tokenizer: &Tokenizer,
     text: &str,
 ) -> Result<Vec<LabelProbability>> {
@@ -30,7 +30,7 @@ pub async fn probabilities(
     let top = scores.iter().copied().fold(f32::MIN, f32::max);
     let weights: Vec<f64> = scores.iter().map(|&score| ((score - top) as f64).exp()).collect();
     let sum: f64 = weights.iter().sum();
-    let labels = model.config.labels.clone().unwrap_or_default();
+    let labels = model.labels().cloned().unwrap_or_default();
     let pairs = labels.into_iter().zip(weights);
     Ok(pairs.map(|(label, weight)| LabelProbability { label, probability: weight / sum }).collect())
 }
@@ -53,13 +53,13 @@ pub async fn rewards(
         tokenizer.encode_chat(&messages, false)
     };
     let rows = answers.iter().map(whole).collect::<Result<Vec<Vec<u32>>>>()?;
-    Ok(scores(model, &rows).await?.into_iter().map(|scores| scores[0]).collect())
+    Ok(scores(&model.clone().into(), &rows).await?.into_iter().map(|scores| scores[0]).collect())
 }
 
 /// The head's `num_labels` numbers for each row of token ids.
-async fn scores(model: &Llama, rows: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+async fn scores(model: &Model, rows: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
     let seq = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let room = model.config.max_position_embeddings;
+    let room = model.max_position_embeddings();
     if seq == 0 || seq > room {
         return Err(Error::Prompt {
             reason: match seq {

@@ -1,6 +1,6 @@
 //! What travels beside the weights: a model card and the tokenizer's files.
 
-use super::OutputFile;
+use super::{OutputFile, peft};
 use crate::recipe::{Method, Objective};
 use crate::train::{ClassificationMetrics, Evaluation, Plan};
 use crate::weights::checkpoint::TokenizerFiles;
@@ -49,6 +49,7 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>, is_enc
     };
     let class = if judges { "AutoModelForSequenceClassification" } else { "AutoModelForCausalLM" };
     let (kind, library, usage) = match plan.recipe.method {
+        method if judges && is_encoder => encoder_with_head(method, base),
         // The config beside the adapter has the classes, which the head's size depends on.
         Method::Lora if judges => (
             "LoRA adapter with a score head",
@@ -107,6 +108,47 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>, is_enc
          trained.\n\n{scored}\n\n## Use\n\n```python\n{usage}```\n\n## Recipe\n\n```json\n{recipe}\n```\n",
         plan.train_examples, plan.validation_examples, plan.trainable_parameters, plan.total_parameters,
     )
+}
+
+/// transformers' BERT classifies by its first token and a pooler, so a head on the mean of the tokens is put on by hand.
+fn encoder_with_head(method: Method, base: &str) -> (&'static str, &'static str, String) {
+    let (kind, library, import, model, head) = match method {
+        Method::Lora => (
+            "LoRA adapter and a score head",
+            "peft",
+            "from peft import PeftModel\n",
+            format!("PeftModel.from_pretrained(AutoModel.from_pretrained(\"{base}\"), folder)"),
+            peft::HEAD,
+        ),
+        Method::Full | Method::LastLayer => (
+            "encoder with a score head",
+            "transformers",
+            "",
+            "AutoModel.from_pretrained(folder)  # it says that it does not use score.weight".into(),
+            "model.safetensors",
+        ),
+    };
+    let import = format!("{import}from safetensors.torch import load_file");
+    let model = format!("model = {model}");
+    let head = format!("head = load_file(f\"{{folder}}/{head}\")[\"score.weight\"]  # [classes, hidden]");
+    let lines = [
+        import.as_str(),
+        "from transformers import AutoConfig, AutoModel, AutoTokenizer",
+        "",
+        "folder = \"path/to/this/folder\"",
+        &model,
+        "tokenizer = AutoTokenizer.from_pretrained(folder)",
+        &head,
+        "labels = AutoConfig.from_pretrained(folder).id2label",
+        "",
+        "inputs = tokenizer([\"a text\", \"another\"], padding=True, return_tensors=\"pt\")",
+        "hidden = model(**inputs).last_hidden_state",
+        "mask = inputs[\"attention_mask\"].unsqueeze(-1)",
+        "scores = (hidden * mask).sum(1) / mask.sum(1) @ head.T  # on the mean of the tokens",
+        "print([labels[row] for row in scores.argmax(1).tolist()])",
+        "",
+    ];
+    (kind, library, lines.join("\n"))
 }
 
 /// What was measured beside the loss, in parentheses.

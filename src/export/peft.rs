@@ -13,29 +13,37 @@ use serde_json::{Value, json};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
+/// Not PEFT's: the head of an encoder, which transformers' BERT has no place for.
+pub const HEAD: &str = "score.safetensors";
 /// Not PEFT's: what names the classes of a `score` head.
 const MODEL_CONFIG: &str = "config.json";
 const PREFIX: &str = "base_model.model.";
 
-/// The two files that PEFT reads.
+/// The two files that PEFT reads; of an encoder with a `score` head the head as a third, since PEFT knows no module for it.
 ///
 /// # Errors
 /// A device that stops answering.
 pub async fn save(trainable: &Trainable, base_model_name: &str) -> Result<Vec<OutputFile>> {
     let values = read(trainable.values.clone()).await?;
-    let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = trainable
-        .parameters
-        .iter()
-        .map(|parameter| {
-            let slice = &values[parameter.offset..parameter.offset + parameter.len()];
-            (format!("{PREFIX}{}", parameter.name), parameter.shape.clone(), slice.to_vec())
-        })
-        .collect();
+    let (mut tensors, mut head) = (Vec::new(), Vec::new());
+    for parameter in &trainable.parameters {
+        let slice = values[parameter.offset..parameter.offset + parameter.len()].to_vec();
+        match trainable.is_encoder && parameter.name == score::WEIGHT {
+            true => head.push((parameter.name.clone(), parameter.shape.clone(), slice)),
+            false => tensors.push((format!("{PREFIX}{}", parameter.name), parameter.shape.clone(), slice)),
+        }
+    }
     let config = serde_json::to_vec_pretty(&config(trainable, base_model_name)).expect("plain JSON");
-    Ok(vec![
+    let stored =
+        |tensors: &[(String, Vec<usize>, Vec<f32>)]| safetensors::serialize(tensors, &[("format", "pt")]);
+    let mut files = vec![
         OutputFile { name: CONFIG.into(), bytes: config },
-        OutputFile { name: WEIGHTS.into(), bytes: safetensors::serialize(&tensors, &[("format", "pt")])? },
-    ])
+        OutputFile { name: WEIGHTS.into(), bytes: stored(&tensors)? },
+    ];
+    if !head.is_empty() {
+        files.push(OutputFile { name: HEAD.into(), bytes: stored(&head)? });
+    }
+    Ok(files)
 }
 
 /// Reads an adapter folder for a base model.
@@ -53,6 +61,9 @@ pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
         .map_err(|error| invalid(CONFIG, format!("it is not JSON ({error})")))?;
     let lora = read_config(&config, base.linear_modules())?;
     let mut stored = safetensors::deserialize_f32(WEIGHTS, &find(WEIGHTS)?.bytes)?;
+    if let (true, Ok(head)) = (base.is_encoder(), find(HEAD)) {
+        stored.extend(safetensors::deserialize_f32(HEAD, &head.bytes)?);
+    }
     let score = stored.iter().find(|(name, ..)| stored_name(name) == score::WEIGHT);
     let base = match score {
         Some((_, shape, _)) => {
@@ -89,12 +100,6 @@ pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
 
 /// The base with room for an adapter's `score` head, whose classes a `config.json` beside it may name.
 fn with_head(base: &Model, rows: usize, config: Option<&OutputFile>) -> Result<Model> {
-    let Model::Llama(base) = base else {
-        return Err(invalid(
-            WEIGHTS,
-            "it has a score head, and the model is an encoder; open the base it was trained on".into(),
-        ));
-    };
     if rows == 0 {
         return Err(invalid(WEIGHTS, format!("tensor \"{PREFIX}{}\" has no rows", score::WEIGHT)));
     }
@@ -104,15 +109,16 @@ fn with_head(base: &Model, rows: usize, config: Option<&OutputFile>) -> Result<M
         None => Value::Null,
     };
     let labels = score::label_names(&config, rows);
-    let shape = [rows, base.config.hidden_size];
+    let shape = [rows, base.hidden_size()];
     let weight = float_tensor(vec![0.0; shape[0] * shape[1]], shape, &base.device());
-    Ok(base.with_score(Score { weight, labels }).into())
+    Ok(base.with_score(Score { weight, labels }))
 }
 
 fn config(trainable: &Trainable, base_model_name: &str) -> Value {
     let lora = &trainable.lora;
     let mut modules_to_save: Vec<&str> = lora.modules_to_save.iter().map(String::as_str).collect();
-    if trainable.labels.is_some() && !modules_to_save.contains(&"score") {
+    modules_to_save.retain(|module| *module != "score");
+    if trainable.labels.is_some() && !trainable.is_encoder {
         modules_to_save.push("score");
     }
     json!({
@@ -138,11 +144,12 @@ fn config(trainable: &Trainable, base_model_name: &str) -> Value {
     })
 }
 
-/// What PEFT is to make of the base. A sentence embedding needs no head.
+/// What PEFT is to make of the base. Of an encoder it is to give the hidden states, which embeddings are made of and a head is
+/// put on.
 fn task_type(trainable: &Trainable) -> &'static str {
     match &trainable.labels {
+        _ if trainable.is_encoder => "FEATURE_EXTRACTION",
         Some(_) => "SEQ_CLS",
-        None if trainable.is_encoder => "FEATURE_EXTRACTION",
         None => "CAUSAL_LM",
     }
 }

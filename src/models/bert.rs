@@ -6,6 +6,7 @@ use super::layers::attention::{attend, padding_mask};
 use super::layers::layer_norm::LayerNorm;
 use super::layers::linear::Linear;
 use super::llama::Weight;
+use super::score::{self, Score};
 use super::{Input, ReadWeights, float_tensor, int_tensor};
 use crate::error::{Error, Result};
 use burn::tensor::activation::gelu;
@@ -28,6 +29,10 @@ pub struct BertConfig {
     pub max_position_embeddings: usize,
     pub type_vocab_size: usize,
     pub layer_norm_eps: f64,
+    /// Standard deviation of weights that are drawn anew.
+    pub initializer_range: f64,
+    /// The classes of its `score` head, in the order of the head's rows; `None` for an encoder alone.
+    pub labels: Option<Vec<String>>,
 }
 
 /// A BERT model. Cloning is cheap: tensors are shared.
@@ -36,6 +41,8 @@ pub struct Bert {
     pub config: BertConfig,
     pub embeddings: Embeddings,
     pub layers: Vec<EncoderLayer>,
+    /// What tells the classes of a text apart.
+    pub score: Option<Score>,
 }
 
 /// Word, position and token type, added up.
@@ -116,7 +123,19 @@ impl Bert {
                 num_attention_heads: config.num_attention_heads,
             });
         }
-        Ok(Bert { config, embeddings, layers })
+        let score = match &config.labels {
+            Some(labels) => {
+                Some(Score { weight: matrix(score::WEIGHT, labels.len(), hidden)?, labels: labels.clone() })
+            }
+            None => None,
+        };
+        Ok(Bert { config, embeddings, layers, score })
+    }
+
+    /// A copy with this head.
+    pub fn with_score(&self, score: Score) -> Bert {
+        let config = BertConfig { labels: Some(score.labels.clone()), ..self.config.clone() };
+        Bert { config, score: Some(score), ..self.clone() }
     }
 
     /// The final hidden states of a micro-batch.
@@ -173,6 +192,9 @@ impl Bert {
             weights.extend(linear_weights(&at("intermediate.dense"), &mut layer.intermediate));
             weights.extend(linear_weights(&at("output.dense"), &mut layer.output));
             weights.extend(norm_weights(&at("output.LayerNorm"), &mut layer.output_layer_norm));
+        }
+        if let Some(score) = &mut self.score {
+            weights.push((score::WEIGHT.into(), Weight::Matrix(&mut score.weight)));
         }
         weights
     }
@@ -265,6 +287,8 @@ impl BertConfig {
             max_position_embeddings: size("max_position_embeddings")?,
             type_vocab_size: size("type_vocab_size")?,
             layer_norm_eps: config["layer_norm_eps"].as_f64().unwrap_or(1e-12),
+            initializer_range: config["initializer_range"].as_f64().unwrap_or(0.02),
+            labels: score::labels(config),
         })
     }
 
@@ -274,7 +298,8 @@ impl BertConfig {
         let rows = self.vocab_size + self.max_position_embeddings + self.type_vocab_size;
         let attention = 4 * (hidden * hidden + hidden) + 2 * hidden;
         let ffn = 2 * hidden * self.intermediate_size + self.intermediate_size + hidden + 2 * hidden;
-        rows * hidden + 2 * hidden + self.num_hidden_layers * (attention + ffn)
+        let head = self.labels.as_ref().map_or(0, Vec::len) * hidden;
+        rows * hidden + 2 * hidden + self.num_hidden_layers * (attention + ffn) + head
     }
 }
 

@@ -216,11 +216,35 @@ impl Model {
         }
     }
 
+    /// Channels of a hidden state.
+    pub fn hidden_size(&self) -> usize {
+        match self {
+            Model::Llama(llama) => llama.config.hidden_size,
+            Model::Bert(bert) => bert.config.hidden_size,
+        }
+    }
+
+    /// Standard deviation of weights that are drawn anew.
+    pub fn initializer_range(&self) -> f64 {
+        match self {
+            Model::Llama(llama) => llama.config.initializer_range,
+            Model::Bert(bert) => bert.config.initializer_range,
+        }
+    }
+
     /// The head of a model that judges whole texts.
     pub fn score(&self) -> Option<&Score> {
         match self {
             Model::Llama(llama) => llama.score.as_ref(),
-            Model::Bert(_) => None,
+            Model::Bert(bert) => bert.score.as_ref(),
+        }
+    }
+
+    /// A copy with this head; of a decoder in place of its output projection.
+    pub fn with_score(&self, score: Score) -> Model {
+        match self {
+            Model::Llama(llama) => llama.with_score(score).into(),
+            Model::Bert(bert) => bert.with_score(score).into(),
         }
     }
 

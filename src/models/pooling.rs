@@ -15,10 +15,12 @@ impl Model {
     }
 }
 
+/// The mean over each row's tokens; padding does not count.
+///
 /// # Shapes
 /// - hidden: `[batch * seq, hidden]`
 /// - output: `[batch, hidden]`
-fn mean(hidden: Tensor<2>, input: &Input) -> Tensor<2> {
+pub(super) fn mean(hidden: Tensor<2>, input: &Input) -> Tensor<2> {
     let [_, width] = hidden.dims();
     let shares = input.document_ids.chunks(input.seq).flat_map(|row| {
         let tokens = row.iter().filter(|&&document| document > 0).count().max(1);

@@ -1,12 +1,19 @@
 //! The `score` head of a model that judges whole texts: a row a class, or one row for a reward.
-//! Named and computed as in transformers' `LlamaForSequenceClassification`.
+//!
+//! Of a decoder it is named and computed as in transformers' `LlamaForSequenceClassification`: on the last token, which has
+//! seen the others. In an encoder every token has, and the head is on their mean, as sentence embeddings are; transformers
+//! calls that `classifier_pooling: "mean"` where an architecture has it, and BERT has not.
 
-use super::{Input, Llama, float_tensor, int_tensor};
+use super::pooling::mean;
+use super::{Input, Llama, Model, float_tensor, int_tensor};
 use crate::kernels::matmul::matmul;
 use burn::tensor::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+
+/// What an encoder's `config.json` says of where its head is.
+const POOLING: &str = "classifier_pooling";
 
 /// The head's checkpoint name.
 pub const WEIGHT: &str = "score.weight";
@@ -22,8 +29,8 @@ pub struct Score {
 
 impl Score {
     /// An untrained head for a model: normal values of its `initializer_range`.
-    pub fn untrained(base: &Llama, labels: Vec<String>, seed: u64) -> Score {
-        let shape = [labels.len(), base.config.hidden_size];
+    pub fn untrained(base: &Model, labels: Vec<String>, seed: u64) -> Score {
+        let shape = [labels.len(), base.hidden_size()];
         // A stream of its own: an adapter's first values come from the same seed.
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(1);
@@ -31,10 +38,29 @@ impl Score {
             // Box and Muller's transform of two uniform numbers.
             let (radius, angle) = (1.0 - random.random::<f64>(), random.random::<f64>());
             let value = (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
-            (value * base.config.initializer_range) as f32
+            (value * base.initializer_range()) as f32
         };
         let values = (0..shape[0] * shape[1]).map(|_| normal()).collect();
         Score { weight: float_tensor(values, shape, &base.device()), labels }
+    }
+}
+
+impl Model {
+    /// What the `score` head makes of each row: of its last token, or in an encoder of the mean of its tokens.
+    ///
+    /// # Shapes
+    /// - output: `[batch, num_labels]`
+    ///
+    /// # Panics
+    /// Without a `score` head.
+    pub fn scores(&self, input: &Input) -> Tensor<2> {
+        match self {
+            Model::Llama(llama) => llama.scores(input),
+            Model::Bert(bert) => {
+                let score = bert.score.as_ref().expect("only a model with a score head is asked for scores");
+                matmul(mean(bert.forward(input), input), score.weight.clone().transpose())
+            }
+        }
     }
 }
 
@@ -71,8 +97,9 @@ fn last_positions(input: &Input) -> Vec<u32> {
 /// The names of the head's rows in a `config.json`, if it is a sequence classifier's. transformers
 /// leaves them out where they are `LABEL_0` and `LABEL_1`.
 pub fn labels(config: &Value) -> Option<Vec<String>> {
-    let is_classifier = |name: &Value| name == "LlamaForSequenceClassification";
-    config["architectures"].as_array()?.iter().any(is_classifier).then_some(())?;
+    let is_decoder = |name: &Value| name == "LlamaForSequenceClassification";
+    let is_encoder = config["model_type"] == "bert" && config[POOLING] == "mean";
+    (is_encoder || config["architectures"].as_array()?.iter().any(is_decoder)).then_some(())?;
     let names = config["id2label"].as_object();
     let count = names.map(|names| names.len()).or(config["num_labels"].as_u64().map(|count| count as usize));
     Some(label_names(config, count.unwrap_or(2)))
@@ -84,18 +111,21 @@ pub fn label_names(config: &Value, count: usize) -> Vec<String> {
     (0..count).map(|row| name(row).unwrap_or_else(|| format!("LABEL_{row}"))).collect()
 }
 
-/// A language model's `config.json` as the classifier's, whose padding token transformers needs to
-/// know.
+/// A model's `config.json` as that of the classifier made of it. Of a decoder transformers needs to know the padding token;
+/// an encoder stays what it is, with the classes and where the head is beside.
 pub fn with_labels(config: &Value, labels: &[String], pad_token_id: u32) -> Value {
     let mut config = config.clone();
-    config["architectures"] = vec!["LlamaForSequenceClassification"].into();
+    match config["model_type"] == "bert" {
+        true => config[POOLING] = "mean".into(),
+        false => config["architectures"] = vec!["LlamaForSequenceClassification"].into(),
+    }
     config["id2label"] = Value::Object(Default::default());
     config["label2id"] = Value::Object(Default::default());
     for (row, label) in labels.iter().enumerate() {
         config["id2label"][row.to_string()] = label.as_str().into();
         config["label2id"][label] = row.into();
     }
-    if labels.len() > 1 {
+    if labels.len() > 1 && config[POOLING].is_null() {
         config["problem_type"] = "single_label_classification".into();
     }
     config["pad_token_id"] = pad_token_id.into();
@@ -132,5 +162,11 @@ mod tests {
         );
         let plain = json!({ "architectures": ["LlamaForSequenceClassification"] });
         assert_eq!(labels(&plain).unwrap(), ["LABEL_0", "LABEL_1"]);
+        let encoder = json!({ "architectures": ["BertModel"], "model_type": "bert", "pad_token_id": 0 });
+        assert_eq!(labels(&encoder), None);
+        let names = ["cold", "warm"].map(String::from).to_vec();
+        let config = with_labels(&encoder, &names, 0);
+        assert_eq!(config["architectures"], encoder["architectures"]);
+        assert_eq!(labels(&config), Some(names));
     }
 }

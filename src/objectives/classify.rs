@@ -1,14 +1,14 @@
-//! Sequence classification: cross-entropy of a text's class, from the `score` head on its last token.
-//! As transformers' `LlamaForSequenceClassification` with one label a text.
+//! Sequence classification: cross-entropy of a text's class, from the `score` head on its last token, as transformers'
+//! `LlamaForSequenceClassification` with one label a text; of an encoder, from the head on the mean of its tokens.
 
 use super::{Counts, Share};
 use crate::data::batch::Batch;
-use crate::models::{Llama, float_tensor, int_tensor};
+use crate::models::{Model, float_tensor, int_tensor};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
 /// The batch's share of the mean over `whole.texts` texts. Its figures are the confusion matrix.
-pub fn share(model: &Llama, batch: &Batch, whole: &Counts) -> Share {
+pub fn share(model: &Model, batch: &Batch, whole: &Counts) -> Share {
     let scores = model.scores(&batch.input()); // [batch, num_labels]
     let device = model.device();
     let classes = int_tensor(&batch.classes, &device).unsqueeze_dim(1); // [batch, 1]

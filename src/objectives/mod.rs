@@ -96,7 +96,7 @@ impl Loss {
             Objective::Orpo => orpo::share(decoder(), batch, &self.preference, whole),
             Objective::Kto => kto::share(decoder(), self.reference.decoder(), batch, &self.preference, whole),
             Objective::Grpo => grpo::share(decoder(), self.reference.decoder(), batch, &self.grpo, whole),
-            Objective::Classify => classify::share(decoder(), batch, whole),
+            Objective::Classify => classify::share(model, batch, whole),
             Objective::Contrastive => contrastive::share(model, batch, self.scale, whole),
             Objective::Reward => reward::share(decoder(), batch, whole),
         }

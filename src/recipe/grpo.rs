@@ -52,6 +52,15 @@ pub enum RewardKind {
     Length,
     /// An adapter that was trained with the objective `reward` thinks well of it.
     RewardModel,
+    /// A person says so, on the page, while the run waits.
+    Person,
+}
+
+impl GrpoRecipe {
+    /// Whether a run waits for ratings; then no row is held out, for whose answers there would be more to rate.
+    pub fn asks_a_person(&self) -> bool {
+        self.reward == RewardKind::Person
+    }
 }
 
 impl super::Recipe {

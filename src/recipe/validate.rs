@@ -41,16 +41,24 @@ impl Recipe {
             "above 0 and at most 1",
         )?;
         check(
-            train.epochs.is_finite() && train.epochs > 0.0,
+            train.epochs > 0.0 && train.epochs <= 10_000.0,
             "train.epochs",
             train.epochs,
-            "a number above 0",
+            "above 0 and at most 10000",
         )?;
         check(train.max_steps != Some(0), "train.max_steps", 0, "at least 1, or null to use train.epochs")?;
-        check(train.batch_size >= 1, "train.batch_size", train.batch_size, "at least 1")?;
-        let accumulation = train.gradient_accumulation_steps;
-        check(accumulation >= 1, "train.gradient_accumulation_steps", accumulation, "at least 1")?;
-        check(train.max_seq_length >= 8, "train.max_seq_length", train.max_seq_length, "at least 8 tokens")?;
+        let (rows, accumulation) = (train.batch_size, train.gradient_accumulation_steps);
+        check((1..=65_536).contains(&rows), "train.batch_size", rows, "from 1 to 65536")?;
+        let expected = "from 1 to 65536";
+        check(
+            (1..=65_536).contains(&accumulation),
+            "train.gradient_accumulation_steps",
+            accumulation,
+            expected,
+        )?;
+        let longest = train.max_seq_length;
+        let expected = "from 8 to 1048576 tokens";
+        check((8..=1_048_576).contains(&longest), "train.max_seq_length", longest, expected)?;
         check(
             (0.0..=1.0).contains(&train.warmup_ratio),
             "train.warmup_ratio",
@@ -206,7 +214,8 @@ impl Recipe {
                 expected: format!("this model's linear layers are {}", modules.join(", ")),
             });
         }
-        if let (true, Some(module)) = (model.is_encoder(), recipe.lora.modules_to_save.first()) {
+        let saved = recipe.lora.modules_to_save.iter().find(|module| *module != "score");
+        if let (true, Some(module)) = (model.is_encoder(), saved) {
             return Err(Error::InvalidSetting {
                 key: "lora.modules_to_save".into(),
                 value: format!("\"{module}\""),

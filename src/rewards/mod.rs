@@ -1,11 +1,9 @@
 //! What an answer earns: what the objective `grpo` makes likelier. A reward is any number, and only what an answer earns more
 //! or less than the others to its prompt counts.
-//!
-//! A person's ratings would be one more variant, whose numbers arrive between sampling and learning:
-//! `crate::train::rollout::Rollouts::group` already waits for [`Reward::of`].
 
 pub mod exact_match;
 pub mod length;
+pub mod person;
 pub mod regex;
 pub mod reward_model;
 
@@ -13,6 +11,7 @@ use crate::data::{Task, Tokenizer};
 use crate::error::{Error, Result};
 use crate::models::Llama;
 use crate::recipe::{GrpoRecipe, RewardKind};
+use person::Person;
 
 /// A reward with what it needs.
 #[derive(Debug, Clone)]
@@ -23,12 +22,13 @@ pub enum Reward {
     Length(usize),
     /// A model with a `score` head of one row.
     RewardModel(Box<Llama>),
+    Person(Person),
 }
 
 impl Reward {
     /// # Errors
-    /// A regular expression that is missing or cannot be read; no reward model where one is asked for.
-    pub fn new(recipe: &GrpoRecipe, reward_model: Option<Llama>) -> Result<Reward> {
+    /// A regular expression that is missing or cannot be read; no reward model, or no person, where one is to be asked.
+    pub fn new(recipe: &GrpoRecipe, reward_model: Option<Llama>, person: Option<Person>) -> Result<Reward> {
         Ok(match recipe.reward {
             RewardKind::ExactMatch => Reward::ExactMatch,
             RewardKind::Regex => Reward::Regex(regex::pattern(recipe.pattern.as_deref())?),
@@ -36,13 +36,14 @@ impl Reward {
             RewardKind::RewardModel => {
                 Reward::RewardModel(Box::new(reward_model.ok_or_else(no_reward_model)?))
             }
+            RewardKind::Person => Reward::Person(person.ok_or_else(no_person)?),
         })
     }
 
     /// What each of some answers to one prompt earns.
     ///
     /// # Errors
-    /// With a reward model: an answer that is too long for it, or a device that stops answering.
+    /// With a reward model: an answer that is too long for it, or a device that stops answering. With a person: nobody rates.
     pub async fn of(&self, task: &Task, answers: &[String], tokenizer: &Tokenizer) -> Result<Vec<f64>> {
         let each = |reward: &dyn Fn(&str) -> f64| answers.iter().map(|answer| reward(answer)).collect();
         Ok(match self {
@@ -50,7 +51,16 @@ impl Reward {
             Reward::Regex(pattern) => each(&|answer| regex::reward(answer, pattern)),
             Reward::Length(target) => each(&|answer| length::reward(answer, *target)),
             Reward::RewardModel(model) => reward_model::rewards(model, task, answers, tokenizer).await?,
+            Reward::Person(person) => person.rewards(&task.prompt, answers).await?,
         })
+    }
+}
+
+fn no_person() -> Error {
+    Error::InvalidSetting {
+        key: "grpo.reward".into(),
+        value: "\"person\"".into(),
+        expected: "there is nobody here to rate answers; train on the page, or choose another reward".into(),
     }
 }
 

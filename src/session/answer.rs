@@ -52,6 +52,9 @@ impl Session {
         let answering = self.answering(request.adapter)?;
         let text = request.prompt.clone().unwrap_or_default();
         let said = vec![Message::new("user", text.clone())];
+        if answering.score().is_some() {
+            return self.judge(&answering, request.messages.as_deref().unwrap_or(&said)).await;
+        }
         let Model::Llama(answering) = answering else {
             return Err(Error::Prompt {
                 reason: "the model is an encoder, which writes no text; ask a language model, or compare texts by their \
@@ -59,9 +62,6 @@ impl Session {
                     .into(),
             });
         };
-        if answering.score.is_some() {
-            return self.judge(&answering, request.messages.as_deref().unwrap_or(&said)).await;
-        }
         let prompt = match (&request.messages, request.raw) {
             (None, true) => model.tokenizer.encode(&text, true)?,
             (None, false) => model.tokenizer.encode_chat(&said, true)?,
@@ -105,13 +105,13 @@ impl Session {
             batch: 1,
             seq: input_ids.len(),
         };
+        if answering.score().is_some() {
+            return crate::eval::read(answering.scores(&input)).await;
+        }
         let answering = match &answering {
             Model::Llama(llama) => llama,
             Model::Bert(_) => return crate::eval::read(answering.embeddings(&input)).await,
         };
-        if answering.score.is_some() {
-            return crate::eval::read(answering.scores(&input)).await;
-        }
         crate::eval::read(crate::models::head::logits(answering.forward(&input), answering.head())).await
     }
 }

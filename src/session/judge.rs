@@ -7,7 +7,7 @@ use crate::data::{Example, Message};
 use crate::error::{Error, Result};
 use crate::eval::judge;
 use crate::generate::{Answer, StopReason};
-use crate::models::{Llama, Model, Score};
+use crate::models::{Model, Score};
 use crate::recipe::{Objective, Recipe, TrainRecipe};
 use web_time::Instant;
 
@@ -28,8 +28,7 @@ impl Session {
             (_, Some(labels)) => labels,
             (_, None) => classes(self.dataset()?)?,
         };
-        let base = base.decoder();
-        Ok(base.with_score(Score::untrained(base, labels, recipe.train.seed)).into())
+        Ok(base.with_score(Score::untrained(base, labels, recipe.train.seed)))
     }
 
     /// The tuned model, if it suits the objective.
@@ -70,15 +69,14 @@ impl Session {
         Ok(match (&self.trainer, labels) {
             (Some(trainer), Some(_)) => trainer.base.clone(),
             (None, Some(labels)) if base.score().is_none() => {
-                let base = base.decoder();
-                base.with_score(Score::untrained(base, labels, TrainRecipe::default().seed)).into()
+                base.with_score(Score::untrained(base, labels, TrainRecipe::default().seed))
             }
             _ => base.clone(),
         })
     }
 
     /// The likeliest class of the last user message, or the reward of the last assistant message.
-    pub(super) async fn judge(&self, model: &Llama, messages: &[Message]) -> Result<Answer> {
+    pub(super) async fn judge(&self, model: &Model, messages: &[Message]) -> Result<Answer> {
         let started = Instant::now();
         let tokenizer = &self.model()?.tokenizer;
         let mut answer = Answer {
@@ -90,7 +88,7 @@ impl Session {
             labels: Vec::new(),
             reward: None,
         };
-        if model.config.labels.as_ref().is_some_and(|labels| labels.len() == 1) {
+        if let (Model::Llama(model), Some(1)) = (model, model.labels().map(Vec::len)) {
             let Some((reply, prompt)) = messages.split_last().filter(|(last, _)| last.is_assistant()) else {
                 return Err(Error::Prompt {
                     reason: "a reward model judges an answer, and there is none; give one beside the prompt (--answer)"
@@ -114,12 +112,12 @@ impl Session {
 
 /// A head that the objective cannot use, whether of the open model or of an adapter.
 fn check_head(model: &Model, objective: Objective, what: &str) -> Result<()> {
-    if model.is_encoder() && objective != Objective::Contrastive {
+    if model.is_encoder() && !matches!(objective, Objective::Contrastive | Objective::Classify) {
         return Err(Error::InvalidSetting {
             key: "objective".into(),
             value: format!("\"{}\"", objective.name()),
             expected:
-                "the model is an encoder, which writes no text; for it the objective must be contrastive"
+                "the model is an encoder, which writes no text; for it the objective must be classify or contrastive"
                     .into(),
         });
     }

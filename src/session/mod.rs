@@ -8,6 +8,7 @@ mod general;
 mod judge;
 mod model;
 mod reward;
+mod score;
 mod search;
 
 pub use answer::GenerateRequest;
@@ -17,13 +18,13 @@ pub use search::Neighbour;
 use crate::adapters::Trainable;
 use crate::data::classes::classes;
 use crate::data::{
-    BatchOptions, DataFile, DataReport, DataShape, Dataset, EncodeOptions, Fix, GeneralText, PreviewRow,
-    curate, encode_dataset, preview, read_dataset, report, split,
+    DataFile, DataReport, DataShape, Dataset, EncodeOptions, Fix, GeneralText, PreviewRow, curate,
+    encode_dataset, preview, read_dataset, report, split,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
-use crate::objectives::Loss;
 use crate::recipe::{Method, Objective, Recipe};
+use crate::rewards::person::Person;
 use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
 use burn::tensor::Device;
 use model::OpenModel;
@@ -42,6 +43,8 @@ pub struct Session {
     dataset: Option<Curated>,
     /// What `grpo.reward` "reward_model" asks.
     reward_model: Option<Trainable>,
+    /// Whom `grpo.reward` "person" asks.
+    person: Option<Person>,
     /// The user's own text to measure forgetting by.
     own_probe: Option<GeneralText>,
     trainer: Option<Trainer>,
@@ -83,6 +86,7 @@ impl Session {
             file: None,
             dataset: None,
             reward_model: None,
+            person: None,
             own_probe: None,
             trainer: None,
             loaded: None,
@@ -154,39 +158,6 @@ impl Session {
     pub async fn evaluate(&self) -> Result<Evaluation> {
         let trainer = self.trainer.as_ref().ok_or_else(|| no("run; begin one first"))?;
         trainer.evaluate().await?.ok_or_else(|| no("held-out rows; raise eval.validation_fraction"))
-    }
-
-    /// Loss over every row of the open data file, with or without the adapter.
-    ///
-    /// # Errors
-    /// No model or data yet; data that is not the objective's; no adapter where one is asked for.
-    pub async fn score(&self, recipe: &Recipe, adapter: bool) -> Result<Evaluation> {
-        let (model, dataset) = (self.model()?, self.dataset()?);
-        dataset.check_objective(recipe.objective)?;
-        let tuned = match adapter {
-            true => self.tuned_for(recipe)?,
-            // Beside a tuned model's head the untrained one has the same classes.
-            false => self.base_for(recipe, self.trainable().ok().and_then(|tuned| tuned.labels.clone()))?,
-        };
-        let mut encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
-        self.number_classes(recipe, &mut encoded.examples, &tuned)?;
-        let options = BatchOptions {
-            batch_size: recipe.train.batch_size,
-            max_seq_length: recipe.train.max_seq_length,
-            packing: false,
-            pad_token_id: model.tokenizer.pad_token_id(),
-        };
-        // The reference is the base, also beside a head of the tuned model.
-        let reference = if recipe.objective.has_score_head() { tuned.clone() } else { model.base.clone() };
-        let loss = Loss::new(recipe, &reference);
-        let mut evaluation = match self.rollouts_for(recipe, &encoded.examples)? {
-            Some(rollouts) => rollouts.evaluate(&tuned, &encoded.examples).await?,
-            None => crate::eval::loss(&tuned, &encoded.examples, &options, &loss).await?,
-        };
-        if let Some(probe) = self.probe_for(recipe)? {
-            evaluation.probe_loss = Some(probe.loss(&tuned).await?);
-        }
-        Ok(evaluation)
     }
 
     /// # Errors

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::export::{self, OutputFile, peft};
 use crate::models::Llama;
 use crate::recipe::{Objective, Recipe, RewardKind};
-use crate::rewards::Reward;
+use crate::rewards::{Reward, person::Person};
 use crate::train::rollout::Rollouts;
 
 impl Session {
@@ -37,6 +37,11 @@ impl Session {
         self.reward_model = None;
     }
 
+    /// Who rates the answers of the runs that begin from now on with `grpo.reward` "person"; `None` for nobody.
+    pub fn set_person(&mut self, person: Option<Person>) {
+        self.person = person;
+    }
+
     /// How a run with this recipe samples and rewards answers; `None` where it does not.
     pub(super) fn rollouts_for(&self, recipe: &Recipe, examples: &[Example]) -> Result<Option<Rollouts>> {
         if recipe.objective != Objective::Grpo {
@@ -53,13 +58,13 @@ impl Session {
                 file: dataset.file.clone(),
                 line: dataset.rows[example.row].line,
                 reason: "has no \"answer\" that the reward exact_match could compare with; add it, or set grpo.reward to regex, \
-                         length or reward_model"
+                         length, reward_model or person"
                     .into(),
             });
         }
         let judge = self.reward_model.as_ref().map(|judge| judge.tuned(&model.base));
         let judge: Option<Llama> = judge.map(|judge| judge.decoder().clone());
-        let reward = Reward::new(&recipe.grpo, judge)?;
+        let reward = Reward::new(&recipe.grpo, judge, self.person.clone())?;
         Ok(Some(Rollouts::new(recipe, &model.tokenizer, &model.end_ids, reward)))
     }
 }

@@ -58,9 +58,17 @@ impl Trainer {
         probe: Option<Probe>,
         rollouts: Option<Rollouts>,
     ) -> Result<Trainer> {
-        let (mut train, validation) = split(examples, recipe.eval.validation_fraction, recipe.train.seed);
+        let asks_a_person = recipe.objective == Objective::Grpo && recipe.grpo.asks_a_person();
+        let held_out = if asks_a_person { 0.0 } else { recipe.eval.validation_fraction };
+        let (mut train, validation) = split(examples, held_out, recipe.train.seed);
         let mixed_in = mixed_in(general, train.len(), recipe.data.general_fraction);
         let mut notes: Vec<String> = Vec::new();
+        if asks_a_person && recipe.eval.validation_fraction > 0.0 {
+            notes.push(
+                "no row is held out, since a person would have to rate the answers to it at each validation"
+                    .into(),
+            );
+        }
         if !mixed_in.is_empty() {
             let all = train.len() + mixed_in.len();
             notes.push(format!("{} of the {all} rows to train on are general text", mixed_in.len()));

@@ -1,9 +1,11 @@
 use super::blob::BlobSource;
 use super::device::{DeviceReport, choose, take_gpu_error};
+use super::person::Listener;
 use super::{error, read_recipe, to_js};
 use crate::error::Error;
 use crate::export::{self, OutputFile};
 use crate::recipe::BaseDtype;
+use crate::rewards::person::Person;
 use crate::session::{GenerateRequest, Session as Core};
 use crate::weights::source::ByteSource;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
@@ -80,8 +82,11 @@ impl Session {
         self.core.close_probe();
     }
 
-    pub async fn begin(&mut self, recipe: JsValue) -> JsResult {
+    /// `rate(messages, answers)` gives a promise of a number an answer, for `grpo.reward` "person"; left out where nobody is
+    /// there to rate.
+    pub async fn begin(&mut self, recipe: JsValue, rate: Option<Function>) -> JsResult {
         let recipe = read_recipe(recipe)?;
+        self.core.set_person(rate.map(|rate| Person::new(Listener(rate))));
         to_js(&self.core.begin(&recipe).map_err(error::to_js)?)
     }
 
@@ -95,10 +100,14 @@ impl Session {
         to_js(&self.core.evaluate().await.map_err(error::to_js)?)
     }
 
-    /// Loss over the whole open data file, as the base or with the adapter.
-    pub async fn score(&self, recipe: JsValue, adapter: bool) -> JsResult {
+    /// Loss over the open data file, all of it or the rows that the recipe holds out, as the base or with the adapter.
+    pub async fn score(&self, recipe: JsValue, adapter: bool, held_out: bool) -> JsResult {
         let recipe = read_recipe(recipe)?;
-        to_js(&self.core.score(&recipe, adapter).await.map_err(error::to_js)?)
+        let evaluation = match held_out {
+            true => self.core.score_held_out(&recipe, adapter).await,
+            false => self.core.score(&recipe, adapter).await,
+        };
+        to_js(&evaluation.map_err(error::to_js)?)
     }
 
     pub async fn save_checkpoint(&self) -> Result<Uint8Array, JsValue> {
@@ -106,7 +115,8 @@ impl Session {
         Ok(Uint8Array::from(bytes.as_slice()))
     }
 
-    pub async fn resume(&mut self, checkpoint: Uint8Array) -> JsResult {
+    pub async fn resume(&mut self, checkpoint: Uint8Array, rate: Option<Function>) -> JsResult {
+        self.core.set_person(rate.map(|rate| Person::new(Listener(rate))));
         to_js(&self.core.resume(&checkpoint.to_vec()).map_err(error::to_js)?)
     }
 

@@ -11,11 +11,34 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import base_model  # noqa: F401, it silences the libraries
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+
+class EncoderWithHead(torch.nn.Module):
+    """As the model card says it: the head on the mean of the tokens."""
+
+    def __init__(self, arguments, is_adapter):
+        super().__init__()
+        trained = Path(arguments.trained)
+        self.config = AutoConfig.from_pretrained(trained)
+        if is_adapter:
+            self.encoder = PeftModel.from_pretrained(AutoModel.from_pretrained(arguments.base), trained)
+            self.head = load_file(trained / "score.safetensors")["score.weight"]
+        else:
+            self.encoder = AutoModel.from_pretrained(trained, add_pooling_layer=False)
+            self.head = load_file(trained / "model.safetensors")["score.weight"]
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None):
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        hidden = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        mean = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+        return SimpleNamespace(logits=mean @ self.head.T)
 
 
 @torch.no_grad()
@@ -27,7 +50,9 @@ def main():
     arguments = parser.parse_args()
 
     is_adapter = (Path(arguments.trained) / "adapter_config.json").exists()
-    if is_adapter:
+    if AutoConfig.from_pretrained(arguments.trained).model_type == "bert":
+        model = EncoderWithHead(arguments, is_adapter).eval()
+    elif is_adapter:
         config = AutoConfig.from_pretrained(arguments.trained)
         base = AutoModelForSequenceClassification.from_pretrained(arguments.base, config=config, dtype=torch.float32)
         model = PeftModel.from_pretrained(base, arguments.trained).eval()
@@ -35,7 +60,7 @@ def main():
         model, loading = AutoModelForSequenceClassification.from_pretrained(arguments.trained, output_loading_info=True)
         model = model.eval()
         assert not any(loading.values()), loading
-    names = [model.config.id2label[row] for row in range(model.config.num_labels)]
+    names = [model.config.id2label[row] for row in range(len(model.config.id2label))]
 
     with open(arguments.scores) as file:
         case = json.load(file)

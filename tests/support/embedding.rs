@@ -74,7 +74,7 @@ pub async fn losses(device: &Device, loss_tolerance: f64, tolerance: f32) {
         let recipe = recipe(case["scale"].as_f64().unwrap(), method, &base);
         let mut trainable = Trainable::new(&base, &recipe);
         if method == "lora" {
-            trainable.values = adapter(&trainable, &stored, case["adapter"] == "zero", device);
+            trainable.values = adapter_values(&trainable, &stored, case["adapter"] == "zero", device);
         }
         let rows = rows(case["scored"] == true);
         let with_negatives = case["columns"].as_array().unwrap().len() == 3;
@@ -113,7 +113,7 @@ pub async fn batches_add_up(device: &Device) {
     assert!((sum - wanted).abs() < 1e-6, "{sum} {wanted}");
 }
 
-fn random_bert(device: &Device) -> Model {
+pub(super) fn random_bert(device: &Device) -> Model {
     let config: Value = serde_json::from_slice(fixture!("random_bert/config.json")).unwrap();
     let weights = tensors(fixture!("random_bert/model.safetensors"));
     let read = |name: &str, shape: &[usize]| {
@@ -134,25 +134,39 @@ fn recipe(scale: f64, method: &str, base: &Model) -> Recipe {
     Recipe::from_json(&recipe).unwrap().for_model(base).unwrap()
 }
 
-fn adapter(trainable: &Trainable, stored: &Tensors, zero: bool, device: &Device) -> Tensor<1> {
+/// The fixture's adapter; what is trained whole beside it has its own name there.
+pub(super) fn adapter_values(
+    trainable: &Trainable,
+    stored: &Tensors,
+    zero: bool,
+    device: &Device,
+) -> Tensor<1> {
     let values = trainable.parameters.iter().flat_map(|parameter| {
-        let values = stored[&format!("adapter.base_model.model.{}", parameter.name)].1.clone();
+        let adapter = stored.get(&format!("adapter.base_model.model.{}", parameter.name));
+        let values = adapter.unwrap_or_else(|| &stored[&parameter.name]).1.clone();
         if zero && parameter.name.contains("lora_B") { vec![0.0; values.len()] } else { values }
     });
     let values: Vec<f32> = values.collect();
     Tensor::from_data(TensorData::new(values, [trainable.len()]), device)
 }
 
-/// The fixture holds every other row, or value of a vector, of each gradient.
-fn compare_gradients(case: &str, trainable: &Trainable, gradient: &[f32], stored: &Tensors, tolerance: f32) {
+/// The fixture holds every other row, or value of a vector, of each gradient, and all of a head's.
+pub(super) fn compare_gradients(
+    case: &str,
+    trainable: &Trainable,
+    gradient: &[f32],
+    stored: &Tensors,
+    tolerance: f32,
+) {
     let largest = gradient.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
     for parameter in &trainable.parameters {
-        let prefix = if case == "full" { "full." } else { &format!("{case}.base_model.model.") };
-        let name = format!("{prefix}{}", parameter.name);
+        let is_head = parameter.name == "score.weight";
+        let prefix = if case == "full" || is_head { "" } else { "base_model.model." };
+        let name = format!("{case}.{prefix}{}", parameter.name);
         let (_, expected) = &stored[&name];
         let values = &gradient[parameter.offset..parameter.offset + parameter.len()];
         let width = parameter.shape.get(1).copied().unwrap_or(1);
-        let found = values.chunks(width).step_by(2).flatten();
+        let found = values.chunks(width).step_by(if is_head { 1 } else { 2 }).flatten();
         let apart = found.zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         // A key's bias has no gradient, for it moves all of a query's scores alike: only rounding is left of it.
         let own = expected.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
@@ -188,7 +202,7 @@ fn batches(rows: &[Example], with_negatives: bool, size: usize) -> Vec<Batch> {
     all.chunks(size.min(all.len())).map(|part| collate(&rows, part, &options)).collect()
 }
 
-fn input(batch: &Batch) -> Input<'_> {
+pub(super) fn input(batch: &Batch) -> Input<'_> {
     Input {
         input_ids: &batch.input_ids,
         position_ids: &batch.position_ids,

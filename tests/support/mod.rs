@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub mod embedding;
+pub mod encoder_score;
 pub mod forgetting;
 pub mod grpo;
 pub mod kernels;

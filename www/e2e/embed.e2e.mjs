@@ -1,4 +1,4 @@
-/** An encoder: MiniLM learns what dockers mean, and finds it. */
+/** An encoder: MiniLM learns what dockers mean, and finds it; then it learns to label texts. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { at, chooseData, openPage, set, startBrowser, startServer, status, tiles } from './setup.mjs';
@@ -53,6 +53,24 @@ describe('embeddings of texts', () => {
     assert.equal((await nearest('base')).length, 5);
     assert.match((await nearest('tuned'))[0], /sonar has not been paid for/);
     assert.match(await page.locator('download-section pre').innerText(), /SentenceTransformer/);
+  });
+
+  test('it learns to label texts, and says how to open the result', async () => {
+    await at(page, 'sample-tiny-moods.jsonl').click();
+    await at(page, 'report').filter({ hasText: '280 rows of labelled texts' }).waitFor();
+    assert.equal(await page.locator('select[name=objective]').inputValue(), 'classify');
+    await set(page, { 'train.max_steps': 14, 'eval.eval_steps': 14 });
+    await at(page, 'start').click();
+    await status(page, 'Finished', 240_000);
+    const shown = await tiles(page);
+    assert.ok(Number.parseFloat(shown['Validation accuracy']) > 60, JSON.stringify(shown));
+    await page.getByLabel('Text', { exact: true }).fill('Mia lost her red kite and could not find it.');
+    await at(page, 'ask').click();
+    await at(page, 'answer-tuned').waitFor();
+    assert.equal((await at(page, 'answer-tuned').innerText()).trim(), 'sad');
+    assert.equal(await at(page, 'labels-base').locator('dt').count(), 4);
+    assert.match(await page.locator('download-section pre').innerText(), /score\.safetensors/);
+    assert.deepEqual(page.thrown, []);
   });
 
   test('an encoder learns from no chats, and says so', async () => {

@@ -94,4 +94,40 @@ describe('answers of its own', () => {
     await at(page, 'train-error').filter({ hasText: 'no reward model is open' }).waitFor();
     assert.deepEqual(page.thrown, []);
   });
+
+  test('a person rates the answers, and each step waits for it', async () => {
+    await page.locator('select[name="grpo.reward"]').selectOption('person');
+    await set(page, { 'grpo.num_generations': 3, 'train.batch_size': 1, 'train.max_steps': 3 });
+    await at(page, 'start').click();
+    await status(page, 'Waiting for your ratings');
+    const answers = at(page, 'answer-to-rate');
+    assert.equal(await answers.count(), 3);
+    assert.ok(await at(page, 'rated').isDisabled());
+    /** Rates the answers shown: the first as good, the others as bad. */
+    const rate = async () => {
+      await page.getByRole('group', { name: 'Answer 1' }).getByRole('radio', { name: 'Good' }).check();
+      for (const name of ['Answer 2', 'Answer 3'])
+        await page.getByRole('group', { name }).getByRole('radio', { name: 'Bad' }).check();
+      await at(page, 'rated').click();
+    };
+    await rate();
+    await page.locator('dl.tiles').getByText('1 of 3').waitFor();
+    const shown = await tiles(page);
+    assert.match(shown['Reward'], /^0\.33\d* ±/, JSON.stringify(shown));
+    assert.equal(shown['Validation reward'], undefined);
+    await status(page, 'Waiting for your ratings');
+    await rate();
+    await page.locator('dl.tiles').getByText('2 of 3').waitFor();
+
+    await status(page, 'Waiting for your ratings');
+    await at(page, 'stop').click();
+    await status(page, 'Stopped at step 2');
+    assert.equal(await at(page, 'ratings').count(), 0);
+    assert.equal(await page.locator('[data-test=train-error]').count(), 0);
+    await at(page, 'start').click();
+    await status(page, 'Waiting for your ratings');
+    await at(page, 'stop').click();
+    await status(page, 'Stopped at step 0');
+    assert.deepEqual(page.thrown, []);
+  });
 });

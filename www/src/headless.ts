@@ -40,7 +40,7 @@ type Task =
       /** Steps after which the memory in use is told, among the first `stop_after`. */
       memory_after: number[];
     }
-  | { task: 'score'; adapter: boolean }
+  | { task: 'score'; adapter: boolean; held_out: boolean }
   | {
       task: 'logits';
       input_ids: number[];
@@ -102,9 +102,11 @@ async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: 
     case 'train':
       await train(client, task, recipe, emit);
       break;
-    case 'score':
-      emit({ event: 'scored', adapter: task.adapter, evaluation: await client.score(recipe, task.adapter) });
+    case 'score': {
+      const evaluation = await client.score(recipe, task.adapter, task.held_out);
+      emit({ event: 'scored', adapter: task.adapter, evaluation });
       break;
+    }
     case 'logits':
       await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(client, task))));
       break;

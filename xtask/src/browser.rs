@@ -110,14 +110,9 @@ impl Job {
         }))
     }
 
-    /// Loss over every row of the data.
-    pub fn score(self, adapter: bool) -> Self {
-        self.task(json!({ "task": "score", "adapter": adapter }))
-    }
-
-    /// The base's loss as well, beside an adapter's.
-    pub fn score_base(self, beside_adapter: bool) -> Self {
-        if beside_adapter { self.score(false) } else { self }
+    /// Loss over every row of the data, or over those that a run with the recipe holds out.
+    pub fn score(self, adapter: bool, held_out: bool) -> Self {
+        self.task(json!({ "task": "score", "adapter": adapter, "held_out": held_out }))
     }
 
     /// Writes some logits of every position, with and without the adapter, to `logits.json`.

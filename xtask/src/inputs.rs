@@ -42,7 +42,8 @@ pub fn model(given: &str) -> Result<Model> {
     }
 }
 
-/// The files of a folder in PEFT's layout; `config.json` too where it names the classes of a head.
+/// The files of a folder in PEFT's layout; those of a head too, where it has one: `config.json` names the classes, and
+/// `score.safetensors` is an encoder's.
 pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     // What the page writes by `train` lies one folder deeper; either is meant.
     let dir = if dir.join("adapter/adapter_config.json").is_file() {
@@ -66,8 +67,8 @@ pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
             )));
         }
     }
-    let classes = dir.join("config.json").is_file().then_some("config.json");
-    Ok(names.into_iter().chain(classes).map(|name| (name.to_string(), dir.join(name))).collect())
+    let head = ["config.json", "score.safetensors"].into_iter().filter(|name| dir.join(name).is_file());
+    Ok(names.into_iter().chain(head).map(|name| (name.to_string(), dir.join(name))).collect())
 }
 
 /// A file that must be there.

@@ -9,6 +9,7 @@ const READS_DATA_AGAIN = [
   'data.train_on_prompt',
   'data.fix',
   'data.max_rows',
+  'data.mapping',
   'eval.validation_fraction',
   'objective',
 ];

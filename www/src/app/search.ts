@@ -1,5 +1,6 @@
 /** One query, and the texts of the open data that the base model and the tuned one find nearest to it. */
 import type { Neighbour } from '../types.js';
+import { judges } from './compare.js';
 import { model } from './model.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
@@ -42,9 +43,10 @@ export function isEncoder(): boolean {
   return model.open?.report.architecture === 'bert';
 }
 
-/** Whether texts are compared here instead of answered. */
+/** Whether texts are compared here instead of answered or judged. */
 export function comparesTexts(): boolean {
-  return isEncoder() || training.plan?.recipe.objective === 'contrastive';
+  const objective = training.plan?.recipe.objective;
+  return objective ? objective === 'contrastive' : isEncoder() && judges() === null;
 }
 
 export const search = new SearchStore();

@@ -4,7 +4,8 @@ export interface Field {
   path: string;
   label: string;
   help: string;
-  kind: 'number' | 'integer' | 'optional_integer' | 'optional_text' | 'toggle' | 'select' | 'modules';
+  kind:
+    'number' | 'integer' | 'optional_integer' | 'optional_text' | 'toggle' | 'select' | 'modules' | 'mapping';
   /** What an empty optional value means. */
   empty?: string;
   options?: { value: string; label: string }[];
@@ -98,6 +99,27 @@ export const MORE_FIELDS: Field[] = [
     help: 'Only so many rows from the beginning of the file; few rows are learned by heart quickly.',
     kind: 'optional_integer',
     empty: 'all',
+  },
+  {
+    path: 'data.mapping',
+    label: 'Columns',
+    help: 'Which column of the file is what, where its names do not say: prompt=question, completion=reply.',
+    kind: 'mapping',
+    empty: 'by their names',
+  },
+  {
+    path: 'data.fix',
+    label: 'Rows mended',
+    help: 'Changes to the rows before anything else, in the order in which they are chosen; the data report offers those that find something.',
+    kind: 'modules',
+    options: [
+      { value: 'drop_duplicates', label: 'drop_duplicates' },
+      { value: 'drop_near_duplicates', label: 'drop_near_duplicates' },
+      { value: 'drop_outliers', label: 'drop_outliers' },
+      { value: 'balance_labels', label: 'balance_labels' },
+      { value: 'drop_other_languages', label: 'drop_other_languages' },
+      { value: 'redact', label: 'redact' },
+    ],
   },
   {
     path: 'data.general_fraction',
@@ -230,15 +252,28 @@ export const MORE_FIELDS: Field[] = [
     ],
   },
   {
+    path: 'preference.desirable_weight',
+    label: 'Weight of liked answers',
+    help: 'For KTO: how much the liked answers count; give more to the kind that is rarer.',
+    kind: 'number',
+  },
+  {
+    path: 'preference.undesirable_weight',
+    label: 'Weight of disliked answers',
+    help: 'For KTO: how much the disliked answers count; give more to the kind that is rarer.',
+    kind: 'number',
+  },
+  {
     path: 'grpo.reward',
     label: 'Reward',
-    help: 'For GRPO: what an answer earns; the model learns from those that earn more than its other answers to the same prompt.',
+    help: 'For GRPO: what an answer earns; the model learns from those that earn more than its other answers to the same prompt, and for your own ratings each step waits for you.',
     kind: 'select',
     options: [
       { value: 'exact_match', label: 'The row’s answer, exactly' },
       { value: 'regex', label: 'A pattern is found in it' },
       { value: 'length', label: 'About so many words' },
       { value: 'reward_model', label: 'A reward model’s number' },
+      { value: 'person', label: 'Your own rating' },
     ],
   },
   {

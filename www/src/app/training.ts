@@ -6,6 +6,7 @@ import { TrainerError, type TrainHandlers, type TrainState } from '../worker/cli
 import { data } from './data.js';
 import { model } from './model.js';
 import { probe } from './probe.js';
+import { ratings } from './ratings.js';
 import { recipe } from './recipe.js';
 import { rewardModel } from './reward-model.js';
 import { fileOf, runs } from './runs.js';
@@ -63,10 +64,12 @@ class TrainingStore extends Store {
       this.plan = await client.begin(recipe.value, this.handlers, {
         paused,
         checkpointEvery: CHECKPOINT_EVERY,
+        rated: true,
       });
       this.endRecord();
       this.reports = [];
       this.saved = null;
+      this.savedStep = 0;
       this.record(runs.begin(this.plan, file));
       if (opfs.storageAvailable()) this.saving = this.saving.then(() => opfs.saveRunData(bytes));
       void this.watchEnd(client.finished());
@@ -137,7 +140,7 @@ class TrainingStore extends Store {
       }
       if (!(await data.read(run.dataName, files.data, null)))
         throw new Error(data.error ?? 'the data could not be read');
-      const options = { paused: true, checkpointEvery: CHECKPOINT_EVERY };
+      const options = { paused: true, checkpointEvery: CHECKPOINT_EVERY, rated: true };
       this.plan = await client.resumeFrom(files.checkpoint, this.handlers, options);
       this.reports = run.reports.filter((report) => report.step <= run.step);
       this.savedStep = run.step;
@@ -159,8 +162,10 @@ class TrainingStore extends Store {
       this.changed();
       if (report.step === 1 || report.step % 5 === 0) void this.readMemory();
     },
+    onRate: (prompt, answers) => ratings.ask(prompt, answers),
     onState: (state) => {
       this.state = state;
+      if (!this.active) ratings.clear();
       if (state === 'finished' || state === 'stopped') this.endRecord();
       this.changed();
     },
@@ -199,6 +204,7 @@ class TrainingStore extends Store {
     try {
       await end;
     } catch (error) {
+      ratings.clear();
       this.state = 'failed';
       this.endRecord(sentence(error));
       await this.fail(error);

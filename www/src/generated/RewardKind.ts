@@ -3,4 +3,4 @@
 /**
  * What is good about an answer.
  */
-export type RewardKind = "exact_match" | "regex" | "length" | "reward_model";
+export type RewardKind = "exact_match" | "regex" | "length" | "reward_model" | "person";

@@ -92,7 +92,8 @@ export class DownloadSection extends LitElement {
         </div>
         <div>
           <h3>
-            Open it with ${isEncoder() ? 'sentence-transformers' : this.whole ? 'transformers' : 'PEFT'}
+            Open it with
+            ${isEncoder() && !judges() ? 'sentence-transformers' : this.whole ? 'transformers' : 'PEFT'}
           </h3>
           <pre tabindex="0"><code>${this.snippet()}</code></pre>
         </div>
@@ -108,6 +109,19 @@ export class DownloadSection extends LitElement {
   private snippet(): string {
     const base = model.open?.base ?? 'path/to/the/base/model';
     const auto = judges() ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM';
+    if (isEncoder() && judges()) {
+      return [
+        ...(this.whole ? [] : ['from peft import PeftModel']),
+        'from safetensors.torch import load_file; from transformers import AutoModel',
+        ...(this.whole
+          ? ['model = AutoModel.from_pretrained("model")  # the unpacked zip']
+          : [
+              `model = PeftModel.from_pretrained(AutoModel.from_pretrained("${base}"), "adapter")  # the unpacked zip`,
+            ]),
+        `head = load_file("${this.whole ? 'model/model' : 'adapter/score'}.safetensors")["score.weight"]`,
+        '# README.md says how to put the head on the mean of the tokens',
+      ].join('\n');
+    }
     if (isEncoder()) {
       return [
         'from sentence_transformers import SentenceTransformer',

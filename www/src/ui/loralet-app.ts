@@ -3,7 +3,7 @@ import { customElement } from 'lit/decorators.js';
 import { data } from '../app/data.js';
 import { model } from '../app/model.js';
 import { recipe } from '../app/recipe.js';
-import { comparesTexts } from '../app/search.js';
+import { comparesTexts, isEncoder } from '../app/search.js';
 import { Watch } from '../app/store.js';
 import { trainer } from '../app/trainer.js';
 import { training } from '../app/training.js';
@@ -266,7 +266,7 @@ export class LoraletApp extends LitElement {
           ? html`<search-panel></search-panel>`
           : html`<compare-section></compare-section>`;
       case 'prefer':
-        return comparesTexts()
+        return isEncoder() || comparesTexts()
           ? html`<p class="muted">An encoder writes no answers to pick from.</p>`
           : html`<picks-section></picks-section>`;
       case 'runs':

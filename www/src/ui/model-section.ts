@@ -140,7 +140,7 @@ export class ModelSection extends LitElement {
       ${fact('Vocabulary', `${count(report.vocab_size)} tokens`)} ${fact('Stored as', report.stored_as)}
       ${
         report.architecture === 'bert'
-          ? fact('Kind', 'encoder: it compares texts and writes none')
+          ? fact('Kind', 'encoder: it compares or labels texts and writes none')
           : fact('Chat template', report.has_chat_template ? 'yes' : 'none: use plain text data')
       }
     </dl>`;

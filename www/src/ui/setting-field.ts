@@ -6,6 +6,8 @@ import type { Field } from '../app/settings.js';
 import { Watch } from '../app/store.js';
 import { shared } from './styles.js';
 
+type Mapping = Record<string, string | null>;
+
 const MODULES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
 
 /** One setting: label, value, one sentence, and what is wrong with the value. */
@@ -146,6 +148,20 @@ export class SettingField extends LitElement {
           </select>`;
       case 'modules':
         return this.modules(value as string[]);
+      case 'mapping':
+        return html`<label for="control">${label}</label>
+          <input
+            id="control"
+            name=${path}
+            autocomplete="off"
+            spellcheck="false"
+            .value=${invalid && this.typed ? this.typed : asPairs(value as Mapping | null)}
+            placeholder=${this.field.empty ?? ''}
+            aria-describedby=${invalid ? 'problem help' : 'help'}
+            aria-invalid=${invalid}
+            ?disabled=${this.disabled}
+            @change=${this.mappingChanged}
+          />`;
     }
   }
 
@@ -155,10 +171,13 @@ export class SettingField extends LitElement {
     // The default, all of a Llama block, means all of any model's.
     const all = this.field.options === undefined && MODULES.every((module) => chosen.includes(module));
     const isChosen = (module: string) => all || chosen.includes(module);
+    // Layers have an order of their own; what else is chosen keeps the order of choice.
     const toggle = (module: string, on: boolean) =>
       recipe.set(
         this.field.path,
-        modules.filter((name) => (name === module ? on : isChosen(name))),
+        this.field.options
+          ? [...chosen.filter((name) => name !== module), ...(on ? [module] : [])]
+          : modules.filter((name) => (name === module ? on : isChosen(name))),
       );
     return html`<fieldset aria-describedby="help">
       <legend>${this.field.label}</legend>
@@ -180,6 +199,20 @@ export class SettingField extends LitElement {
 
   private typed = '';
 
+  private mappingChanged(event: Event): void {
+    const { path, label } = this.field;
+    this.typed = (event.target as HTMLInputElement).value.trim();
+    const pairs = this.typed.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+    if (this.typed === '') {
+      recipe.set(path, null);
+    } else if (pairs.every((pair) => pair.length === 2 && pair[0] && pair[1])) {
+      this.typed = '';
+      recipe.set(path, Object.fromEntries(pairs));
+    } else {
+      recipe.reject(path, `${label} must be written like prompt=question, completion=reply.`);
+    }
+  }
+
   private numberChanged(event: Event): void {
     const { path, kind, label } = this.field;
     this.typed = (event.target as HTMLInputElement).value.trim();
@@ -196,4 +229,10 @@ export class SettingField extends LitElement {
       recipe.set(path, value);
     }
   }
+}
+
+/** As they are typed: `prompt=question, completion=reply`. */
+function asPairs(mapping: Mapping | null): string {
+  const named = Object.entries(mapping ?? {}).filter(([, column]) => column !== null);
+  return named.map(([part, column]) => `${part}=${column ?? ''}`).join(', ');
 }

@@ -7,12 +7,14 @@ import { MITIGATIONS, forgetting, forgettingSentence } from '../app/forgetting.j
 import { bytes, count, duration, loss, percent, plural, short } from '../app/format.js';
 import { model } from '../app/model.js';
 import { overfitting } from '../app/overfitting.js';
+import { ratings } from '../app/ratings.js';
 import { recipe } from '../app/recipe.js';
 import { Watch, sentence } from '../app/store.js';
 import { trainer } from '../app/trainer.js';
 import { training } from '../app/training.js';
 import type { StepReport } from '../types.js';
 import { unreachable } from '../worker/protocol.js';
+import './ratings-panel.js';
 import { shared } from './styles.js';
 
 /** Start, pause, step, stop; the chart; the figures. */
@@ -70,7 +72,7 @@ export class TrainSection extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, training, model, data, recipe, trainer);
+    new Watch(this, training, model, data, recipe, trainer, ratings);
   }
 
   override render() {
@@ -78,6 +80,7 @@ export class TrainSection extends LitElement {
       <div class="row controls">${this.controls()}</div>
       <div role="status" class="small" data-test="train-status">${this.status()}</div>
       ${training.error ? html`<p class="notice error" role="alert" data-test="train-error">${training.error}</p>` : nothing}
+      <ratings-panel></ratings-panel>
       ${training.plan ? this.run() : nothing} ${this.deviceLine()}
     `;
   }
@@ -131,6 +134,7 @@ export class TrainSection extends LitElement {
 
   private status(): string {
     const step = training.last?.step ?? training.savedStep;
+    if (ratings.waiting) return 'Waiting for your ratings below.';
     const saving = training.savesUnderWay > 0 ? ' Saving the run …' : '';
     switch (training.state) {
       case 'idle':

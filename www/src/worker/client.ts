@@ -10,6 +10,7 @@ import type {
   GenerateRequest,
   Measured,
   MemoryReport,
+  Message,
   ModelFile,
   ModelReport,
   Neighbour,
@@ -47,6 +48,8 @@ export class TrainerError extends Error {
 
 export interface TrainHandlers {
   onStep?(report: StepReport): void;
+  /** Sampled answers wait for `rateAnswers`; with `rated` in the options only. */
+  onRate?(prompt: Message[], answers: string[]): void;
   onState?(state: TrainState): void;
   onCheckpoint?(bytes: Uint8Array<ArrayBuffer>, step: number): void;
 }
@@ -194,6 +197,11 @@ export class TrainerClient {
     return this.call('stop', {});
   }
 
+  /** What the answers of the latest `onRate` are worth, a number each; the step goes on. */
+  rateAnswers(ratings: number[]): Promise<null> {
+    return this.call('rate_answers', { ratings });
+  }
+
   /** Drops adapter and optimizer; the model and the data stay open. */
   resetTraining(): Promise<null> {
     return this.call('reset_training', {});
@@ -208,9 +216,9 @@ export class TrainerClient {
     return this.call('search', { query, adapter });
   }
 
-  /** Loss over every row of the open data. */
-  score(recipe: Recipe, adapter: boolean): Promise<Evaluation> {
-    return this.call('score', { recipe, adapter });
+  /** Loss over the open data: every row, or those that a run with the recipe holds out. */
+  score(recipe: Recipe, adapter: boolean, heldOut = false): Promise<Evaluation> {
+    return this.call('score', { recipe, adapter, heldOut });
   }
 
   /** Logits after each token, `[tokens, vocabulary]` row-major, for comparing with other implementations. */
@@ -305,6 +313,9 @@ export class TrainerClient {
         break;
       case 'step':
         this.handlers.onStep?.(message.report);
+        break;
+      case 'rate':
+        this.handlers.onRate?.(message.prompt, message.answers);
         break;
       case 'state':
         this.handlers.onState?.(message.state);

@@ -18,6 +18,8 @@ declare module 'loralet-wasm/loralet.js' {
     free(): void;
   }
 
+  export type Rate = (prompt: t.Message[], answers: string[]) => Promise<number[]>;
+
   export class Session {
     static create(device: t.DeviceChoice): Promise<Session>;
     device(): t.DeviceReport;
@@ -32,14 +34,15 @@ declare module 'loralet-wasm/loralet.js' {
     close_probe(): void;
     open_reward_model(files: t.AdapterFile[]): void;
     close_reward_model(): void;
-    begin(recipe: t.Recipe): Promise<t.Plan>;
+    /** `rate` gives a number an answer; left out where nobody rates. */
+    begin(recipe: t.Recipe, rate?: Rate): Promise<t.Plan>;
     step(): Promise<t.StepReport>;
     evaluate(): Promise<t.Evaluation>;
     search(query: string, adapter: boolean): Promise<t.Neighbour[]>;
-    score(recipe: t.Recipe, adapter: boolean): Promise<t.Evaluation>;
+    score(recipe: t.Recipe, adapter: boolean, held_out: boolean): Promise<t.Evaluation>;
     logits(input_ids: Uint32Array, adapter: boolean): Promise<Float32Array<ArrayBuffer>>;
     save_checkpoint(): Promise<Uint8Array<ArrayBuffer>>;
-    resume(checkpoint: Uint8Array): Promise<t.Plan>;
+    resume(checkpoint: Uint8Array, rate?: Rate): Promise<t.Plan>;
     adapter_files(): Promise<t.AdapterFile[]>;
     adapter_zip(): Promise<Uint8Array<ArrayBuffer>>;
     load_adapter(files: t.AdapterFile[]): Promise<void>;

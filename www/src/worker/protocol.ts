@@ -15,6 +15,7 @@ import type {
   GenerateRequest,
   Measured,
   MemoryReport,
+  Message,
   ModelFile,
   ModelReport,
   Neighbour,
@@ -35,6 +36,8 @@ export interface LoopOptions {
   paused?: boolean;
   /** Steps between `checkpoint` events; pausing, stopping and finishing also send one. Null: never. */
   checkpointEvery?: number | null;
+  /** Somebody answers `rate` events with `rate_answers`. */
+  rated?: boolean;
 }
 
 /** Each request: what it carries and what it answers. */
@@ -58,10 +61,12 @@ interface Calls {
   train_until: { carries: { step: number }; answers: null };
   step_once: { carries: object; answers: null };
   stop: { carries: object; answers: null };
+  /** A number for each answer of the latest `rate` event, higher for better. */
+  rate_answers: { carries: { ratings: number[] }; answers: null };
   reset_training: { carries: object; answers: null };
   evaluate: { carries: object; answers: Evaluation };
   search: { carries: { query: string; adapter: boolean }; answers: Neighbour[] };
-  score: { carries: { recipe: Recipe; adapter: boolean }; answers: Evaluation };
+  score: { carries: { recipe: Recipe; adapter: boolean; heldOut: boolean }; answers: Evaluation };
   logits: { carries: { inputIds: Uint32Array; adapter: boolean }; answers: Float32Array<ArrayBuffer> };
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
   cancel_generate: { carries: object; answers: null };
@@ -100,6 +105,8 @@ export type Event =
   | { type: 'model_progress'; id: number; done: number; total: number }
   | { type: 'text'; id: number; delta: string }
   | { type: 'step'; report: StepReport }
+  /** The step in progress waits for `rate_answers`, or for the end of the run. */
+  | { type: 'rate'; prompt: Message[]; answers: string[] }
   | { type: 'state'; state: TrainState }
   | { type: 'checkpoint'; step: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: 'loop_failed'; error: WireError };

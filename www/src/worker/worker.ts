@@ -14,6 +14,7 @@ import init, {
   sweep_survivors,
   validate_recipe,
 } from 'loralet-wasm/loralet.js';
+import type { Message } from '../types.js';
 import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
 import { unreachable } from './protocol.js';
 
@@ -26,7 +27,11 @@ let loop: {
   step: number;
   /** The step after which to pause. */
   until: number;
+  /** The run ends while it waits for ratings. */
+  abandoned: boolean;
 } | null = null;
+/** What the step in progress waits for. */
+let rating: { resolve(ratings: number[]): void; reject(error: Error): void } | null = null;
 let wakeLoop: () => void = () => undefined;
 let generateCancelled = false;
 let turn: Promise<unknown> = Promise.resolve();
@@ -62,6 +67,7 @@ async function answer(request: Request): Promise<Answered> {
     case 'validate_recipe':
       return { value: validate_recipe(request.recipe) };
     case 'open_model':
+      abandonRating();
       return exclusive(async (session) => {
         const report = (done: number, total: number) => {
           send({ type: 'model_progress', id: request.id, done, total });
@@ -93,15 +99,17 @@ async function answer(request: Request): Promise<Answered> {
         return { value: null };
       });
     case 'begin':
+      abandonRating();
       return exclusive(async (session) => {
-        const plan = await session.begin(request.recipe);
+        const plan = await session.begin(request.recipe, request.options.rated ? rate : undefined);
         endLoop('idle');
         startLoop(request.options, 0);
         return { value: plan };
       });
     case 'resume_from':
+      abandonRating();
       return exclusive(async (session) => {
-        const plan = await session.resume(request.checkpoint);
+        const plan = await session.resume(request.checkpoint, request.options.rated ? rate : undefined);
         endLoop('idle');
         startLoop(request.options, 0);
         return { value: plan };
@@ -126,10 +134,16 @@ async function answer(request: Request): Promise<Answered> {
     case 'stop':
       if (loop) {
         setState('stopping');
+        abandonRating();
         wakeLoop();
       }
       return { value: null };
+    case 'rate_answers':
+      rating?.resolve(request.ratings);
+      rating = null;
+      return { value: null };
     case 'reset_training':
+      abandonRating();
       return exclusive(async (session) => {
         endLoop('idle');
         session.reset_training();
@@ -140,7 +154,9 @@ async function answer(request: Request): Promise<Answered> {
     case 'search':
       return exclusive(async (session) => ({ value: await session.search(request.query, request.adapter) }));
     case 'score':
-      return exclusive(async (session) => ({ value: await session.score(request.recipe, request.adapter) }));
+      return exclusive(async (session) => ({
+        value: await session.score(request.recipe, request.adapter, request.heldOut),
+      }));
     case 'logits':
       return exclusive(async (session) => ({
         value: await session.logits(request.inputIds, request.adapter),
@@ -193,7 +209,7 @@ function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
 }
 
 function startLoop(options: LoopOptions, step: number): void {
-  loop = { options, singleSteps: 0, lastCheckpoint: step, step, until: Infinity };
+  loop = { options, singleSteps: 0, lastCheckpoint: step, step, until: Infinity, abandoned: false };
   setState(options.paused ? 'paused' : 'running');
   void runLoop(loop);
 }
@@ -240,9 +256,30 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
     }
   } catch (error) {
     if (loop !== mine) return;
+    if (mine.abandoned) {
+      await checkpoint(mine).catch(() => undefined);
+      if (loop === mine) endLoop('stopped');
+      return;
+    }
     send({ type: 'loop_failed', error: wireError(error) });
     endLoop('failed');
   }
+}
+
+/** Asks the person at the page what sampled answers are worth. */
+function rate(prompt: Message[], answers: string[]): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    rating = { resolve, reject };
+    send({ type: 'rate', prompt, answers });
+  });
+}
+
+/** Nobody rates the answers any more: the step that waits for it fails and leaves everything as it was. */
+function abandonRating(): void {
+  if (!rating) return;
+  if (loop) loop.abandoned = true;
+  rating.reject(new Error('the run was ended'));
+  rating = null;
 }
 
 async function checkpoint(mine: NonNullable<typeof loop>): Promise<void> {

@@ -23,6 +23,9 @@ pub struct Eval {
     /// What the loss is: text, sft, dpo, orpo, kto, grpo, classify, reward or contrastive [default: the recipe's]
     #[arg(long)]
     objective: Option<String>,
+    /// Only the rows that a run with this recipe holds out (eval.validation_fraction, train.seed), not the whole file
+    #[arg(long)]
+    held_out: bool,
     /// Text, or questions with answers, to measure forgetting by, in place of the built-in text
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
@@ -48,33 +51,35 @@ impl Eval {
         site::build()?;
 
         let mut result = Map::new();
-        Job::new(&device_name(self.model.device, &recipe), &model)
+        let mut job = Job::new(&device_name(self.model.device, &recipe), &model)
             .adapter(&adapter)
             .data(&data)
             .probe(probe.as_ref())
             .reward_model(&reward_model)
-            .recipe(recipe)
-            .score(!adapter.is_empty())
-            .score_base(!adapter.is_empty())
-            .run(|event| {
-                match event["event"].as_str() {
-                    Some("scored") if event["adapter"] == false && !adapter.is_empty() => {
-                        result.insert("base".into(), event["evaluation"].clone());
-                    }
-                    Some("scored") => {
-                        result.extend(event["evaluation"].as_object().cloned().unwrap_or_default());
-                    }
-                    Some("model") => drop(result.insert("model".into(), event["model"]["name"].clone())),
-                    Some("data") => {
-                        for name in ["file", "shape", "rows", "examples"] {
-                            result.insert(name.into(), event["data"][name].clone());
-                        }
-                    }
-                    Some("device") => drop(result.insert("device".into(), event["device"]["kind"].clone())),
-                    _ => {}
+            .recipe(recipe);
+        if !adapter.is_empty() {
+            job = job.score(true, self.held_out);
+        }
+        job.score(false, self.held_out).run(|event| {
+            match event["event"].as_str() {
+                Some("scored") if event["adapter"] == false && !adapter.is_empty() => {
+                    result.insert("base".into(), event["evaluation"].clone());
                 }
-                Ok(())
-            })?;
+                Some("scored") => {
+                    result.extend(event["evaluation"].as_object().cloned().unwrap_or_default());
+                }
+                Some("model") => drop(result.insert("model".into(), event["model"]["name"].clone())),
+                Some("data") => {
+                    for name in ["file", "shape", "rows", "examples"] {
+                        result.insert(name.into(), event["data"][name].clone());
+                    }
+                }
+                Some("device") => drop(result.insert("device".into(), event["device"]["kind"].clone())),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        result.insert("held_out".into(), self.held_out.into());
         result.insert(
             "adapter".into(),
             self.adapter.map_or(Value::Null, |dir| json!(dir.display().to_string())),

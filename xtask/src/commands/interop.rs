@@ -1,5 +1,5 @@
 //! `cargo xtask interop`: an adapter trained in the browser, opened by PEFT on the same base; with `--classify` a
-//! classifier's adapter, and one whose last layer was trained, opened by transformers; with `--embed` an encoder's, opened
+//! classifier's adapter, and one whose last layer was trained, of a decoder and of an encoder, opened by transformers; with `--embed` an encoder's, opened
 //! by sentence-transformers.
 
 use std::fs;
@@ -20,7 +20,7 @@ pub struct Interop {
     /// Optimizer steps of the adapter
     #[arg(long, default_value_t = 8)]
     steps: u32,
-    /// Train `tiny` to classify the sample of moods instead of SmolLM2 to talk
+    /// Train `tiny` and MiniLM to classify the sample of moods instead of SmolLM2 to talk
     #[arg(long)]
     classify: bool,
     /// Train MiniLM on the sample of harbour slang, compare embeddings with sentence-transformers'
@@ -80,12 +80,14 @@ impl Interop {
 
     /// Scores of token ids and labels of texts, by both ways of training a head.
     fn classifiers(&self) -> Result<()> {
-        let model = inputs::model("tiny")?;
         let data = inputs::file(&paths::www().join("public/samples/tiny-moods.jsonl"), "data file")?;
         let python = provision::peers()?;
+        let bases = [("tiny", paths::www().join("public/models/tiny")), ("minilm", provision::minilm()?)];
         site::build()?;
-        for method in ["lora", "last_layer"] {
-            let out = paths::root().join("out/interop").join(method);
+        let runs = bases.iter().flat_map(|base| ["lora", "last_layer"].map(|method| (base, method)));
+        for ((name, base), method) in runs {
+            let model = inputs::model(name)?;
+            let out = paths::root().join("out/interop").join(format!("{name}-{method}"));
             let mut recorder = Recorder::new(&out)?;
             remove_outputs(&out)?;
             let recipe = json!({
@@ -118,7 +120,7 @@ impl Interop {
             fs::write(&labels, Value::from(judged).to_string()).context(labels.display())?;
             let mut check = Command::new(&python);
             check.arg(paths::root().join("tests/interop/check_score.py"));
-            check.arg("--base").arg(paths::www().join("public/models/tiny"));
+            check.arg("--base").arg(base);
             check.arg("--trained").arg(out.join("adapter"));
             check.arg("--scores").arg(out.join("logits.json")).arg("--labels").arg(&labels);
             show(&mut check)?;

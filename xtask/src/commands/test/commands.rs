@@ -1,20 +1,15 @@
 //! The stage `commands`: runs this program as a user would, with the small model.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
+use super::checks::{Checks, Ended, text, xtask};
 use super::counts::Counts;
-use super::stages::this_program;
+use super::margins::every_objective_beats_its_base;
 use crate::error::{Context, Result};
 use crate::{paths, site};
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
 
 pub fn run() -> Result<Counts> {
     site::build()?;
@@ -33,9 +28,8 @@ pub fn run() -> Result<Counts> {
     trains_and_uses_the_adapter(&dir, &data, &mut checks)?;
     resumes_to_the_same_losses(&dir, &data, &mut checks)?;
     measures_forgetting_and_mends_data(&dir, &mut checks)?;
-    trains_a_classifier(&dir, &mut checks)?;
-    trains_embeddings(&dir, &mut checks)?;
-    trains_by_a_reward(&dir, &mut checks)?;
+    every_objective_beats_its_base(&dir, &mut checks)?;
+    asks_models_that_judge(&dir, &mut checks)?;
     compares_lora_with_full(&dir, &data, &mut checks)?;
     sweeps(&dir, &data, &mut checks)?;
     rejects_bad_input(&dir, &data, &mut checks)?;
@@ -177,7 +171,7 @@ fn measures_forgetting_and_mends_data(dir: &Path, checks: &mut Checks) -> Result
     );
     checks.that("run.json names the probe", run["plan"]["probe"]["name"] == "probe.txt", &trained);
     let ended = xtask(&[&["eval"], &model[..], &["--adapter", &text(&out)]].concat())?;
-    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let result = ended.json();
     let (tuned, base) = (result["probe_loss"].as_f64(), result["base"]["probe_loss"].as_f64());
     checks.that("eval prints the probe's loss of base and tuned", tuned.is_some() && base.is_some(), &ended);
     checks.that(
@@ -188,93 +182,47 @@ fn measures_forgetting_and_mends_data(dir: &Path, checks: &mut Checks) -> Result
     Ok(())
 }
 
-fn trains_a_classifier(dir: &Path, checks: &mut Checks) -> Result<()> {
-    let data = dir.join("weather.csv");
-    let row = |i: usize| match i % 2 {
-        0 => format!("The sun shines on day {i}.,warm\n"),
-        _ => format!("The snow falls on day {i}.,cold\n"),
-    };
-    fs::write(&data, "text,label\n".to_string() + &(0..24).map(row).collect::<String>())?;
-    let (data, out) = (text(&data), dir.join("classifier"));
+/// With the adapters that the margins were measured of.
+fn asks_models_that_judge(dir: &Path, checks: &mut Checks) -> Result<()> {
     let model = ["--model", "tiny", "--device", "cpu"];
-    for (method, rate) in [("lora", "0.01"), ("last_layer", "0.05")] {
-        let out = text(&out.join(method));
-        let method_setting = format!("method={method}");
-        let rate_setting = format!("train.learning_rate={rate}");
-        let settings = ["objective=classify", &method_setting, &rate_setting, "train.max_steps=12"];
-        let settings: Vec<&str> = settings.into_iter().flat_map(|setting| ["--set", setting]).collect();
-        let trained =
-            xtask(&[&["train"], &model[..], &["--data", &data, "--out", &out], &settings].concat())?;
-        checks.that(&format!("a classifier trains ({method})"), trained.code == Some(0), &trained);
-        let adapter = format!("{out}/adapter");
-        let used = match method {
-            "lora" => ["--model", "tiny", "--device", "cpu", "--adapter", &adapter],
-            _ => ["--model", &adapter, "--device", "cpu", "--temperature", "0"],
-        };
-        let label = xtask(&[&["generate", "--prompt", "The snow falls."], &used[..]].concat())?;
-        checks.that(
-            &format!("generate prints the label alone ({method})"),
-            label.stdout.trim() == "cold",
-            &label,
-        );
-    }
-    let adapter = text(&out.join("lora"));
-    let ended = xtask(
-        &[&["eval"], &model[..], &["--data", &data, "--objective", "classify", "--adapter", &adapter]]
-            .concat(),
-    )?;
-    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
-    let accuracy = |of: &Value| of["classification"]["accuracy"].as_f64();
-    let (tuned, base) = (accuracy(&result), accuracy(&result["base"]));
-    checks.that("eval prints the accuracy of base and tuned", tuned > Some(0.9) && base.is_some(), &ended);
-    Ok(())
-}
-
-fn trains_embeddings(dir: &Path, checks: &mut Checks) -> Result<()> {
-    let data = text(&paths::www().join("public/samples/harbour-slang.jsonl"));
-    let out = text(&dir.join("embeddings"));
-    let model = ["--model", "minilm", "--device", "cpu", "--data", &data];
-    let settings =
-        ["objective=contrastive", "train.learning_rate=0.001", "train.max_steps=16", "train.batch_size=16"];
-    let settings: Vec<&str> = settings.into_iter().flat_map(|setting| ["--set", setting]).collect();
-    let trained = xtask(&[&["train"], &model[..], &settings, &["--out", &out]].concat())?;
-    checks.that("an encoder trains on pairs", trained.code == Some(0), &trained);
-    let ended = xtask(&[&["eval"], &model[..], &settings, &["--adapter", &out]].concat())?;
-    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
-    let recall = |of: &Value| of["embedding"]["recall_at_1"].as_f64();
-    let (tuned, base) = (recall(&result), recall(&result["base"]));
+    let lost = "Pip lost his green ball and could not find it.";
+    let (classifier, judge) = (text(&dir.join("classify")), text(&dir.join("reward")));
+    let label = xtask(&[&["generate", "--prompt", lost, "--adapter", &classifier], &model[..]].concat())?;
+    checks.that("generate prints a classifier's label alone", label.stdout.trim() == "sad", &label);
+    let reward = |answer: &str| -> Result<(Option<f64>, Ended)> {
+        let asked = ["generate", "--prompt", "Who is Pip?", "--answer", answer, "--adapter", &judge];
+        let ended = xtask(&[&asked[..], &model].concat())?;
+        Ok((ended.stdout.trim().parse().ok(), ended))
+    };
+    let (kind, _) = reward("Thank you for asking! Pip is a cat.")?;
+    let (rude, ended) = reward("Go away! Pip is a cat.")?;
     checks.that(
-        "eval prints recall@1 of base and tuned, which is better by 0.3",
-        tuned.zip(base).is_some_and(|(tuned, base)| tuned > base + 0.3),
+        "a reward model gives a kind answer more than a rude one",
+        kind.zip(rude).is_some_and(|(kind, rude)| kind > rude),
         &ended,
     );
+
+    let (data, out) =
+        (text(&paths::www().join("public/samples/tiny-moods.jsonl")), text(&dir.join("last_layer")));
+    let settings =
+        ["objective=classify", "method=last_layer", "train.learning_rate=0.02", "train.max_steps=20"];
+    let settings: Vec<&str> = settings.into_iter().flat_map(|setting| ["--set", setting]).collect();
+    let trained = xtask(&[&["train"], &model[..], &["--data", &data, "--out", &out], &settings].concat())?;
+    checks.that("a classifier's head trains alone", trained.code == Some(0), &trained);
+    let whole = format!("{out}/adapter");
+    let label = xtask(&["generate", "--prompt", lost, "--model", &whole, "--device", "cpu"])?;
+    let classes = ["afraid", "happy", "hungry", "sad"];
+    checks.that(
+        "and is opened as a model that prints a label",
+        classes.contains(&label.stdout.trim()),
+        &label,
+    );
+
     let chat = xtask(&["generate", "--model", "minilm", "--device", "cpu", "--prompt", "Hello"])?;
     checks.that(
         "an encoder is asked for no text",
         chat.code == Some(2) && chat.stderr.contains("an encoder, which writes no text"),
         &chat,
-    );
-    Ok(())
-}
-
-fn trains_by_a_reward(dir: &Path, checks: &mut Checks) -> Result<()> {
-    let data = text(&paths::www().join("public/samples/tiny-brief.jsonl"));
-    let out = text(&dir.join("brief"));
-    let model = ["--model", "tiny", "--device", "cpu", "--data", &data];
-    let grpo =
-        ["objective=grpo", "grpo.reward=length", "grpo.target_length=12", "grpo.max_completion_length=48"];
-    let train = ["train.learning_rate=0.0005", "train.max_steps=30", "eval.probe=false"];
-    let settings: Vec<&str> = grpo.into_iter().chain(train).flat_map(|setting| ["--set", setting]).collect();
-    let trained = xtask(&[&["train"], &model[..], &settings, &["--out", &out]].concat())?;
-    checks.that("a model trains on answers of its own", trained.code == Some(0), &trained);
-    let ended = xtask(&[&["eval"], &model[..], &settings, &["--adapter", &out]].concat())?;
-    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
-    let reward = |of: &Value| of["rollout"]["reward"].as_f64();
-    let (tuned, base) = (reward(&result), reward(&result["base"]));
-    checks.that(
-        "eval prints the mean reward of base and tuned, which is better by 0.3",
-        tuned.zip(base).is_some_and(|(tuned, base)| tuned > base + 0.3),
-        &ended,
     );
     Ok(())
 }
@@ -297,7 +245,7 @@ fn compares_lora_with_full(dir: &Path, data: &Path, checks: &mut Checks) -> Resu
         &text(&out),
         "--json",
     ])?;
-    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let result = ended.json();
     let figure = |method: &str, name: &str| result[method][name].as_f64().unwrap_or(f64::NAN);
     checks.that("compare trains both ways", ended.code == Some(0) && figure("full", "steps") == 3.0, &ended);
     checks.that(
@@ -330,7 +278,7 @@ fn sweeps(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()> {
         "train.learning_rate=1e-6,1e-5,3e-3",
     ];
     let ended = xtask(&[&model[..], &settings, &["--strategy", "halving", "--json"]].concat())?;
-    let result: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let result = ended.json();
     let runs = result["runs"].as_array().cloned().unwrap_or_default();
     let steps: Vec<u64> =
         runs.iter().filter_map(|run| run["steps"].as_f64().map(|steps| steps as u64)).collect();
@@ -357,10 +305,9 @@ fn sweeps(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()> {
         ("objective cannot be swept", "objective=text,sft"),
     ] {
         let ended = xtask(&[&model[..], &["--set-values", setting]].concat())?;
-        let error = ended.stderr.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or_default();
         checks.that(
             &format!("a sweep over {setting} has exit code 2 and a sentence"),
-            ended.code == Some(2) && error.contains(named),
+            ended.code == Some(2) && ended.error().contains(named),
             &ended,
         );
     }
@@ -396,37 +343,11 @@ fn rejects_bad_input(dir: &Path, data: &Path, checks: &mut Checks) -> Result<()>
         let ended = xtask(&[
             "train", "--model", model, "--device", "cpu", "--data", data, "--set", setting, "--out", &out,
         ])?;
-        let error = ended.stderr.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or_default();
         checks.that(
             &format!("bad input ({named}) has exit code 2 and a sentence"),
-            ended.code == Some(2) && error.contains(named),
+            ended.code == Some(2) && ended.error().contains(named),
             &ended,
         );
     }
     Ok(())
-}
-
-#[derive(Default)]
-struct Checks {
-    counts: Counts,
-}
-
-impl Checks {
-    fn that(&mut self, what: &str, holds: bool, ended: &Ended) {
-        self.counts = [self.counts, Counts::check(holds)].into_iter().sum();
-        eprintln!("  {} {what}", if holds { "ok    " } else { "FAILED" });
-        if !holds {
-            eprintln!("exit code {:?}\nstdout: {}\nstderr: {}", ended.code, ended.stdout, ended.stderr);
-        }
-    }
-}
-
-fn xtask(arguments: &[&str]) -> Result<Ended> {
-    let output = this_program()?.args(arguments).output()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
-}
-
-fn text(path: &Path) -> String {
-    PathBuf::from(path).display().to_string()
 }

@@ -1,7 +1,9 @@
 //! `cargo xtask test`: every check there is, in stages that share their builds.
 
+mod checks;
 mod commands;
 mod counts;
+mod margins;
 mod stages;
 
 use std::time::{Duration, Instant};
