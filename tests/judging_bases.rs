@@ -68,7 +68,11 @@ fn recipe(objective: &str, method: &str, rate: f64, max_steps: usize) -> Recipe 
 
 /// Held-out scores before and after all steps.
 fn run(session: &mut Session, sample: &str, recipe: &Recipe) -> (Evaluation, Evaluation) {
-    session.open_data(sample, &std::fs::read(path(sample)).unwrap(), recipe).unwrap();
+    run_on(session, &std::fs::read(path(sample)).unwrap(), recipe)
+}
+
+fn run_on(session: &mut Session, rows: &[u8], recipe: &Recipe) -> (Evaluation, Evaluation) {
+    session.open_data("rows.jsonl", rows, recipe).unwrap();
     let plan = session.begin(recipe).unwrap();
     let base = block_on(session.evaluate()).unwrap();
     for _ in 0..plan.total_steps {
@@ -141,13 +145,20 @@ fn an_encoder_with_its_head_alone_trained_is_opened_again() {
 
 #[test]
 fn a_model_from_a_gguf_file_learns_to_classify_and_to_reward() {
+    // A random model's last token says little of those before it, so that it must differ itself.
+    let row = |i: usize| {
+        let (word, label) = if i.is_multiple_of(2) { ("cold", "winter") } else { ("hot", "summer") };
+        json!({ "text": format!("On day {i} it was {word}"), "label": label }).to_string() + "\n"
+    };
+    let rows: String = (0..64).map(row).collect();
     for method in ["lora", "last_layer", "full"] {
         let rate = if method == "full" { 2e-3 } else { 2e-2 };
         let mut session = gguf();
         let recipe = recipe("classify", method, rate, 30);
-        let (base, tuned) = run(&mut session, MOODS, &recipe);
+        let (base, tuned) = run_on(&mut session, rows.as_bytes(), &recipe);
         eprintln!("{method}: {base:?}\n{tuned:?}");
-        assert!(tuned.loss < base.loss, "{method}: {base:?} {tuned:?}");
+        let accuracy = |evaluation: &Evaluation| evaluation.classification.as_ref().unwrap().accuracy;
+        assert!(accuracy(&base) <= 0.6 && accuracy(&tuned) > 0.9, "{method}: {base:?} {tuned:?}");
         let saved = files(&session);
         assert_eq!(
             json_of(&saved, "config.json")["architectures"],
