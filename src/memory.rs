@@ -66,7 +66,8 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
     };
     let logits = match base {
         Model::Llama(llama) if llama.score.is_none() => {
-            3 * tokens.min(head::CHUNK) * llama.config.vocab_size * F32
+            let vocab = llama.config.vocab_size;
+            3 * tokens.min(head::chunk(vocab, &base.device())) * vocab * F32
         }
         _ => 0,
     };

@@ -3,10 +3,14 @@
 
 use super::int_tensor;
 use crate::kernels::{exp::exp, matmul::matmul};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
-/// Rows of logits held at a time: 256 rows of a 49k vocabulary are 50 MB.
-pub const CHUNK: usize = 256;
+/// Rows of logits held at a time: on the CPU, where few rows would waste the packing of the head, 256, which of a 49k
+/// vocabulary are 50 MB; on a GPU as many as 16 MiB hold.
+pub fn chunk(vocab: usize, device: &Device) -> usize {
+    const MOST: usize = 256;
+    if *device == Device::flex() { MOST } else { ((4 << 20) / vocab.max(1)).clamp(16, MOST) }
+}
 
 /// Negative log-likelihood of each target, with gradients for `hidden` and `head`.
 ///
@@ -23,10 +27,11 @@ pub fn token_losses(hidden: Tensor<2>, head: &Tensor<2>, targets: &[u32]) -> Ten
     let tokens = targets.len();
     let device = hidden.device().inner();
     let targets = int_tensor(targets, &device);
+    let chunk = chunk(head.dims()[0], &device);
     let mut losses = Vec::new();
     let mut start = 0;
     while start < tokens {
-        let rows = CHUNK.min(tokens - start);
+        let rows = chunk.min(tokens - start);
         let hidden = hidden.clone().narrow(0, start, rows);
         let targets = targets.clone().narrow(0, start, rows);
         losses.push(match head.is_autodiff() && head.is_tracked() {
@@ -53,9 +58,10 @@ pub fn token_divergences(
     base_head: &Tensor<2>,
 ) -> Tensor<1> {
     let tokens = hidden.dims()[0];
+    let chunk = chunk(head.dims()[0], &hidden.device().inner());
     let mut divergences = Vec::new();
-    for start in (0..tokens).step_by(CHUNK) {
-        let rows = CHUNK.min(tokens - start);
+    for start in (0..tokens).step_by(chunk) {
+        let rows = chunk.min(tokens - start);
         let base_logits = logits(base_hidden.clone().narrow(0, start, rows), base_head);
         let hidden = hidden.clone().narrow(0, start, rows);
         divergences.push(match head.is_autodiff() && head.is_tracked() {
@@ -146,13 +152,13 @@ fn with_gradient(values: Tensor<1>, hidden: Tensor<2>, gradient: Tensor<2>) -> T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Distribution;
 
     #[test]
     fn frozen_head_agrees_with_plain_autodiff_forward_and_backward() {
         let device = Device::flex();
         device.seed(7);
-        let tokens = CHUNK + 37;
+        let tokens = chunk(61, &device) + 37;
         let hidden = Tensor::<2>::random([tokens, 24], Distribution::Normal(0.0, 2.0), &device);
         let head = Tensor::<2>::random([61, 24], Distribution::Normal(0.0, 1.0), &device);
         let targets: Vec<u32> = (0..tokens as u32).map(|i| i * 31 % 61).collect();
@@ -181,7 +187,7 @@ mod tests {
     fn divergence_of_a_frozen_head_agrees_with_plain_autodiff_forward_and_backward() {
         let device = Device::flex();
         device.seed(8);
-        let tokens = CHUNK + 37;
+        let tokens = chunk(61, &device) + 37;
         let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
         let (hidden, base_hidden) = (random([tokens, 24]), random([tokens, 24]));
         let (head, base_head) = (random([61, 24]), random([61, 24]));

@@ -163,7 +163,12 @@ async function train(
     if ((await Promise.race([stepped, ended])) !== undefined) break;
     if (task.memory_after.includes(step)) {
       // No step runs meanwhile, so both count the same moment.
-      const memory = { ...(await client.memory()), gpu_buffer_bytes: await window.loraletBufferBytes() };
+      const { bytes, peakBytes } = await window.loraletBufferBytes();
+      const memory = {
+        ...(await client.memory()),
+        gpu_buffer_bytes: bytes,
+        gpu_peak_buffer_bytes: peakBytes,
+      };
       emit({ event: 'memory_after', step, memory });
     }
   }
@@ -229,7 +234,7 @@ declare global {
     /** Given to the page by the script that drives it. */
     loraletEvent(json: string): void;
     /** Given likewise: bytes of the worker's GPU buffers, which it cannot count itself. */
-    loraletBufferBytes(): Promise<number>;
+    loraletBufferBytes(): Promise<{ bytes: number; peakBytes: number }>;
   }
 }
 

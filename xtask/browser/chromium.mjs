@@ -26,12 +26,11 @@ export function beforeWorker(page, script) {
   });
 }
 
-/** Bytes of the GPU buffers that live in the training worker, where `countCalls` runs before its code. */
+/** Bytes of the GPU buffers that live in the training worker, now and at most, where `countCalls` runs before its code. */
 export async function bufferBytes(page) {
-  const counts = await Promise.all(
-    page.workers().map((worker) => worker.evaluate(() => globalThis.calls?.bytes ?? 0)),
-  );
-  return counts.reduce((sum, bytes) => sum + bytes, 0);
+  const counted = await Promise.all(page.workers().map((worker) => worker.evaluate(() => globalThis.calls)));
+  const sum = (key) => counted.reduce((sum, calls) => sum + (calls?.[key] ?? 0), 0);
+  return { bytes: sum('bytes'), peakBytes: sum('peakBytes') };
 }
 
 /** Runs in a page or a worker: from now on `calls` counts what is asked of WebGPU. */

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a training step costs in the browser.
 
 pub mod flat;
+mod memory;
 mod peers;
 mod table;
 
@@ -29,6 +30,9 @@ pub struct Bench {
     /// Train `tiny` for this many steps too, on the CPU and on WebGPU, and compare the memory early and late
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(flat::EARLY + 1..))]
     flat: Option<u64>,
+    /// Measure the memory of four runs at its peak too, beside its estimate
+    #[arg(long)]
+    memory: bool,
     /// Where the browser computes
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -86,6 +90,13 @@ impl Bench {
         }
         if let Some(steps) = self.flat {
             result.insert("flat_memory".into(), flat::measure(steps, steps, &out)?);
+        }
+        if self.memory {
+            let runs = memory::measure(&text(&out, 4)?)?;
+            let webgpu = runs.as_array().into_iter().flatten().find(|run| run["device"] == "webgpu");
+            result
+                .insert("peak_gpu_bytes".into(), webgpu.map_or(Value::Null, |run| run["peak_bytes"].clone()));
+            result.insert("memory".into(), runs);
         }
         let result = Value::Object(result);
         if self.json {

@@ -51,6 +51,21 @@ pub fn print(result: &Value) {
         println!("  step        {}", seconds(&result["peer"]["median_step_seconds"]));
         println!("ratio         {:.2}", result["ratio"].as_f64().unwrap_or(f64::NAN));
     }
+    for run in result["memory"].as_array().into_iter().flatten() {
+        println!(
+            "{} on {}, {} tokens, weights {}, checkpointing {}",
+            run["model"].as_str().unwrap_or_default(),
+            run["device"].as_str().unwrap_or_default(),
+            run["tokens"],
+            run["base_dtype"].as_str().unwrap_or_default(),
+            run["gradient_checkpointing"].as_str().unwrap_or_default()
+        );
+        println!(
+            "  memory      {} at the peak, {} estimated",
+            bytes(&run["peak_bytes"]),
+            bytes(&run["estimate"]["total"])
+        );
+    }
     if !result["flat_memory"].is_null() {
         flat_memory(&result["flat_memory"]);
     }
