@@ -58,7 +58,7 @@ describe('embeddings of texts', () => {
   test('it learns to label texts, and says how to open the result', async () => {
     await at(page, 'sample-tiny-moods.jsonl').click();
     await at(page, 'report').filter({ hasText: '280 rows of labelled texts' }).waitFor();
-    assert.equal(await page.locator('select[name=objective]').inputValue(), 'classify');
+    assert.equal(await at(page, 'objective').locator('select').inputValue(), 'classify');
     await set(page, { 'train.max_steps': 14, 'eval.eval_steps': 14 });
     await at(page, 'start').click();
     await status(page, 'Finished', 240_000);
