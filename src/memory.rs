@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Above so many bytes of activations, blocks are computed again in the backward pass unless the recipe says otherwise.
 const MOST_ACTIVATIONS: usize = 512 << 20;
 
+/// The program, the tokenizer and the rows.
+const OWN: usize = 6 << 20;
+
 /// Bytes of a number.
 const F32: usize = size_of::<f32>();
 
@@ -18,7 +21,7 @@ pub struct MemoryEstimate {
     /// The base's weights.
     #[cfg_attr(test, ts(type = "number"))]
     pub weights: usize,
-    /// What is trained, its gradient and the optimizer's moments.
+    /// What is trained, and the optimizer's moments.
     #[cfg_attr(test, ts(type = "number"))]
     pub trained: usize,
     /// What the forward pass keeps for the backward pass, and what both work with.
@@ -27,6 +30,7 @@ pub struct MemoryEstimate {
     /// Logits, a piece at a time.
     #[cfg_attr(test, ts(type = "number"))]
     pub logits: usize,
+    /// Of everything at the moment that takes most; less than the sum, since not all is there at once.
     #[cfg_attr(test, ts(type = "number"))]
     pub total: usize,
     /// Whether blocks are computed again in the backward pass.
@@ -46,22 +50,23 @@ pub struct Largest {
 /// - trained: how many numbers are trained
 pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest) -> MemoryEstimate {
     let tokens = largest.batch * largest.seq;
-    let (activations, recomputes) = match base {
+    // What is kept of all blocks, what one block needs beside it in the backward pass, and the hidden states.
+    let (kept, block, hidden, recomputes) = match base {
         Model::Llama(llama) => {
-            let block = block(&llama.config, largest);
-            let layers = llama.layers.len();
-            let recomputes = recomputes(&llama.config, recipe, largest);
+            let (block, layers) = (block(&llama.config, largest), llama.layers.len());
             let hidden = tokens * llama.config.hidden_size * F32;
-            let kept = if recomputes { layers * hidden + block } else { layers * block };
-            // The gradients of one block, which are there while its values still are.
-            (kept + block / 2 + 2 * hidden, recomputes)
+            match recomputes(&llama.config, recipe, largest) {
+                true => (layers * hidden, block + block / 2, hidden, true),
+                false => (layers * block, block / 2, hidden, false),
+            }
         }
         Model::Bert(bert) => {
             let config = &bert.config;
             let of_token = 9 * config.hidden_size
                 + 3 * config.intermediate_size
                 + 2 * config.num_attention_heads * largest.seq;
-            (config.num_hidden_layers * tokens * of_token * F32, false)
+            let block = tokens * of_token * F32;
+            (config.num_hidden_layers * block, block / 2, tokens * config.hidden_size * F32, false)
         }
     };
     let logits = match base {
@@ -72,14 +77,19 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
         _ => 0,
     };
     let weights = bytes(base);
-    // Values, gradient, the parts it is put together from, two moments, and the new values beside the old.
-    let trained = 6 * trained * F32;
+    let numbers = trained * F32;
+    // Of the loss, of the blocks' gradients, and of the update, the one that takes most.
+    let of_loss = kept + 2 * hidden + logits;
+    let of_blocks = kept + 2 * hidden + block + numbers;
+    let of_update = 4 * numbers;
+    // Values and two moments stay.
+    let total = OWN + weights + 3 * numbers + of_loss.max(of_blocks).max(of_update);
     MemoryEstimate {
         weights,
-        trained,
-        activations,
+        trained: 3 * numbers,
+        activations: kept + block + 2 * hidden,
         logits,
-        total: weights + trained + activations + logits,
+        total,
         gradient_checkpointing: recomputes,
     }
 }

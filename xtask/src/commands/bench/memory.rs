@@ -29,9 +29,10 @@ const RUNS: &[Run] = &[
     Run { model: "smollm2", device: "webgpu", tokens: 512, base_dtype: "stored", gradient_checkpointing: "on" },
 ];
 
-/// `data` is one long text.
-pub fn measure(data: &(String, PathBuf)) -> Result<Value> {
-    Ok(Value::Array(RUNS.iter().map(|run| measured(run, data)).collect::<Result<_>>()?))
+/// The runs on these devices; `data` is one long text.
+pub fn measure(data: &(String, PathBuf), devices: &[&str]) -> Result<Value> {
+    let runs = RUNS.iter().filter(|run| devices.contains(&run.device));
+    Ok(Value::Array(runs.map(|run| measured(run, data)).collect::<Result<_>>()?))
 }
 
 fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a training step costs in the browser.
 
 pub mod flat;
-mod memory;
+pub mod memory;
 mod peers;
 mod table;
 
@@ -92,7 +92,7 @@ impl Bench {
             result.insert("flat_memory".into(), flat::measure(steps, steps, &out)?);
         }
         if self.memory {
-            let runs = memory::measure(&text(&out, 4)?)?;
+            let runs = memory::measure(&text(&out, 4)?, &["cpu", "webgpu"])?;
             let webgpu = runs.as_array().into_iter().flatten().find(|run| run["device"] == "webgpu");
             result
                 .insert("peak_gpu_bytes".into(), webgpu.map_or(Value::Null, |run| run["peak_bytes"].clone()));
@@ -149,7 +149,7 @@ impl Bench {
 }
 
 /// One long text: it is cut into rows of exactly as many tokens as a step has, but for the last.
-fn text(out: &Path, steps: usize) -> Result<(String, std::path::PathBuf)> {
+pub fn text(out: &Path, steps: usize) -> Result<(String, std::path::PathBuf)> {
     const WORDS: &[&str] =
         &["the", "small", "boat", "carries", "seven", "bright", "lamps", "across", "a", "quiet", "river"];
     let count = (steps + 1) * TOKENS as usize;

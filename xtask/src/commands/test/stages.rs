@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::super::bench::flat;
+use super::super::bench::{self, flat};
 use super::counts::Counts;
 use crate::error::{Context, Failure, Result};
 use crate::process::{self, last_lines, run_any};
@@ -169,13 +169,23 @@ fn memory() -> Result<Counts> {
     const CPU_STEPS: u64 = 1000;
     const WEBGPU_STEPS: u64 = 200;
     site::build()?;
-    let measured = flat::measure(CPU_STEPS, WEBGPU_STEPS, &paths::root().join("out/test-memory"))?;
+    let out = paths::root().join("out/test-memory");
+    let measured = flat::measure(CPU_STEPS, WEBGPU_STEPS, &out)?;
     let flat = |device: &str| {
         let is_flat = measured[device]["flat"] == true;
         say(device, format!("{}: {}", if is_flat { "flat" } else { "it grows" }, measured[device]));
         Counts::check(is_flat)
     };
-    Ok(["cpu", "webgpu"].into_iter().map(flat).sum())
+    let flat: Counts = ["cpu", "webgpu"].into_iter().map(flat).sum();
+    let runs = bench::memory::measure(&bench::text(&out, 4)?, &["cpu"])?;
+    let near = |run: &Value| {
+        let ratio = run["estimate_over_peak"].as_f64().unwrap_or(f64::NAN);
+        say("estimate", format!("{ratio:.2} of the peak: {run}"));
+        // A ratio that is not a number must not pass.
+        Counts::check((0.85..=1.15).contains(&ratio))
+    };
+    let near: Counts = runs.as_array().into_iter().flatten().map(near).sum();
+    Ok([flat, near].into_iter().sum())
 }
 
 fn lint() -> Result<Counts> {
