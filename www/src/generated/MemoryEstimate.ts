@@ -9,7 +9,7 @@ export type MemoryEstimate = {
  */
 weights: number, 
 /**
- * What is trained, its gradient and the optimizer's moments.
+ * What is trained, and the optimizer's moments.
  */
 trained: number, 
 /**
@@ -19,7 +19,11 @@ activations: number,
 /**
  * Logits, a piece at a time.
  */
-logits: number, total: number, 
+logits: number, 
+/**
+ * Of everything at the moment that takes most; less than the sum, since not all is there at once.
+ */
+total: number, 
 /**
  * Whether blocks are computed again in the backward pass.
  */
