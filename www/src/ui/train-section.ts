@@ -209,8 +209,8 @@ export class TrainSection extends LitElement {
         ${count(plan.train_examples)} rows; ${count(plan.validation_examples)} are held out for validation.
         ${
           plan.memory.total > 0
-            ? html`About ${bytes(plan.memory.total)} of memory are expected,
-              ${bytes(plan.memory.weights)} of it for the
+            ? html`About ${bytes(plan.memory.total)} of memory are expected, ${bytes(plan.memory.weights)} of
+              it for the
               model${plan.memory.gradient_checkpointing ? ', with blocks computed again in the backward pass' : ''}.`
             : nothing
         }
