@@ -41,6 +41,7 @@ pub struct Blocks {
 
 /// A weight matrix of a linear layer, `[out, in]`, as it lies on the device.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a model has a few hundred of them")]
 pub enum Matrix {
     Dense(Tensor<2>),
     Blocks(Blocks),

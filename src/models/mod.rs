@@ -101,6 +101,7 @@ impl ModelConfig {
 
 /// A model of any architecture. Cloning is cheap: tensors are shared.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are two or three of them")]
 pub enum Model {
     Llama(Llama),
     Bert(Bert),
