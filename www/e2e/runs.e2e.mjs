@@ -26,7 +26,12 @@ async function table() {
 }
 
 async function train() {
+  const rows = at(page, 'runs').locator('tr');
+  const before = await rows.count();
   await at(page, 'start').click();
+  // "Finished" is still said of the run before, until this one has begun.
+  await rows.nth(before).waitFor();
+  await rows.nth(1).filter({ hasText: 'finished' }).waitFor({ timeout: 120_000 });
   await status(page, 'Finished');
   await at(page, 'train-status').filter({ hasNotText: 'Saving' }).waitFor();
 }
