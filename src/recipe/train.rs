@@ -30,7 +30,7 @@ pub struct TrainRecipe {
     /// Weight of KL(base ‖ tuned) over the target tokens, which holds the model near its base; for the objectives `text`
     /// and `sft`. Default 0.
     pub kl_to_base: f64,
-    /// Whether activations within blocks are computed again in the backward pass instead of kept: less memory, a third more
+    /// Whether activations within blocks are computed again in the backward pass instead of kept: less memory, a quarter more
     /// time. Default auto: where they would take more than 512 MiB.
     pub gradient_checkpointing: GradientCheckpointing,
     /// Same recipe, data and device kind: same losses. Default 42.

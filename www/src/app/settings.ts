@@ -178,7 +178,7 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'base_dtype',
     label: 'Frozen weights',
-    help: 'How they lie in memory, from the next opened model on: in the 4 or 8 bits of a GGUF file they take a fifth, and each step is a little slower.',
+    help: 'How they lie in memory, from the next opened model on: in the 4 or 8 bits of a GGUF file they take a fifth to a third, and each step is a little slower.',
     kind: 'select',
     options: [
       { value: 'auto', label: 'As stored when they are large' },
@@ -189,7 +189,7 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'train.gradient_checkpointing',
     label: 'Gradient checkpointing',
-    help: 'Computes each block again in the backward pass instead of keeping what it computed: less memory, a third more time.',
+    help: 'Computes each block again in the backward pass instead of keeping what it computed: less memory, a quarter more time.',
     kind: 'select',
     options: [
       { value: 'auto', label: 'When a step would keep over 512 MiB' },

@@ -54,7 +54,7 @@ max_grad_norm: number,
  */
 kl_to_base: number, 
 /**
- * Whether activations within blocks are computed again in the backward pass instead of kept: less memory, a third more
+ * Whether activations within blocks are computed again in the backward pass instead of kept: less memory, a quarter more
  * time. Default auto: where they would take more than 512 MiB.
  */
 gradient_checkpointing: GradientCheckpointing, 
