@@ -2,7 +2,7 @@
 
 use crate::models::llama::Weight;
 use crate::models::{LlamaConfig, Model, head};
-use crate::recipe::{GradientCheckpointing, Recipe};
+use crate::recipe::{GradientCheckpointing, Method, Recipe};
 use serde::{Deserialize, Serialize};
 
 /// Above so many bytes of activations, blocks are computed again in the backward pass unless the recipe says otherwise.
@@ -71,8 +71,9 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
     };
     let logits = match base {
         Model::Llama(llama) if llama.score.is_none() => {
-            let vocab = llama.config.vocab_size;
-            3 * tokens.min(head::chunk(vocab, &base.device())) * vocab * F32
+            let saved = recipe.lora.modules_to_save.iter().any(|module| module == "lm_head");
+            let is_trained = recipe.method == Method::Full || recipe.method == Method::Lora && saved;
+            head::bytes(tokens, llama.head(), is_trained)
         }
         _ => 0,
     };
@@ -81,7 +82,7 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
     // Of the loss, of the blocks' gradients, and of the update, the one that takes most.
     let of_loss = kept + 2 * hidden + logits;
     let of_blocks = kept + 2 * hidden + block + numbers;
-    let of_update = 4 * numbers;
+    let of_update = 2 * numbers;
     // Values and two moments stay.
     let total = OWN + weights + 3 * numbers + of_loss.max(of_blocks).max(of_update);
     MemoryEstimate {

@@ -123,6 +123,12 @@ impl Trainable {
         model
     }
 
+    /// The values, for an update in place; until they are put back there are none.
+    pub fn take_values(&mut self) -> Tensor<1> {
+        let nothing = Tensor::empty([0], &self.values.device());
+        std::mem::replace(&mut self.values, nothing)
+    }
+
     /// How many parameters, the first ones, are of low-rank paths.
     fn low_rank(&self) -> usize {
         self.parameters.iter().filter(|parameter| lora::is_part(&parameter.name)).count()
@@ -133,23 +139,55 @@ impl Trainable {
         self.attach(base, &self.leaves(false), None)
     }
 
-    /// The leaves' gradients, added up over all passes, as one flat tensor `[total]`, zero where a leaf had none.
-    pub fn flat_gradient(&self, leaves: &[Leaf], gradients: &mut [Gradients]) -> Tensor<1> {
+    /// The leaves' gradients as one flat tensor `[total]`, zero where a leaf had none.
+    pub fn flat_gradient(&self, leaves: &[Leaf], gradients: &mut Gradients) -> Tensor<1> {
         let device = self.values.device();
-        let parts = leaves.iter().map(|leaf| {
-            let of_leaf = gradients.iter_mut().filter_map(|gradients| match leaf {
-                Leaf::Matrix(matrix) => {
-                    matrix.grad_remove(gradients).map(|gradient| gradient.reshape([leaf.len()]))
-                }
-                Leaf::Vector(vector) => vector.grad_remove(gradients),
-            });
-            of_leaf.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([leaf.len()], &device))
-        });
+        let zeros = |leaf: &Leaf| Tensor::zeros([leaf.len()], &device);
+        let parts = leaves.iter().map(|leaf| leaf.take_gradient(gradients).unwrap_or_else(|| zeros(leaf)));
         concat(parts.collect())
+    }
+
+    /// Adds the gradients of those leaves that have one to a flat tensor `[total]`, in place where nobody else holds it.
+    pub fn add_gradients(
+        &self,
+        leaves: &[Leaf],
+        gradients: &mut Gradients,
+        mut flat: Tensor<1>,
+    ) -> Tensor<1> {
+        let (mut run, mut end) = (Vec::new(), 0);
+        for leaf in leaves {
+            match leaf.take_gradient(gradients) {
+                Some(gradient) => run.push(gradient),
+                None => flat = add_run(flat, std::mem::take(&mut run), end),
+            }
+            end += leaf.len();
+        }
+        add_run(flat, run, end)
     }
 }
 
+/// Adds vectors that lie one after the other, up to `end`.
+fn add_run(flat: Tensor<1>, run: Vec<Tensor<1>>, end: usize) -> Tensor<1> {
+    if run.is_empty() {
+        return flat;
+    }
+    let run = concat(run);
+    let start = end - run.dims()[0];
+    let sum = flat.clone().narrow(0, start, end - start) + run;
+    flat.slice_assign([start..end], sum)
+}
+
 impl Leaf {
+    /// `[length]`
+    fn take_gradient(&self, gradients: &mut Gradients) -> Option<Tensor<1>> {
+        match self {
+            Leaf::Matrix(matrix) => {
+                matrix.grad_remove(gradients).map(|gradient| gradient.reshape([self.len()]))
+            }
+            Leaf::Vector(vector) => vector.grad_remove(gradients),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Leaf::Matrix(leaf) => leaf.dims().iter().product(),

@@ -58,8 +58,12 @@ impl AdamW for burn::backend::Wgpu {
         second: FloatTensor<Self>,
         factors: Factors,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        super::gpu::adamw::update([&values, &gradient, &first, &second], factors)
-            .unwrap_or_else(|| stock::<Self>(values, gradient, first, second, factors))
+        let tensors = [values, gradient, first, second];
+        if super::gpu::adamw::suits(&tensors) {
+            return super::gpu::adamw::update(tensors, factors);
+        }
+        let [values, gradient, first, second] = tensors;
+        stock::<Self>(values, gradient, first, second, factors)
     }
 }
 

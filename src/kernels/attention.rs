@@ -1,7 +1,8 @@
 //! Causal grouped-query attention (<https://arxiv.org/abs/2305.13245>) within documents, one operation each way.
 
 use super::gemm::{Matrix, gemm, gemm_add};
-use super::{exp::exp_slice, in_order};
+use super::in_order;
+use super::softmax::{softmax_row, softmax_row_backward};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
@@ -177,8 +178,7 @@ impl Attention for Flex {
                 // Where a probability is 0 by the mask, so is the gradient of its score.
                 let pairs = of_scores.chunks_exact_mut(block.end).zip(probabilities.chunks_exact(block.end));
                 for (grads, row) in pairs {
-                    let sum: f32 = grads.iter().zip(row).map(|(grad, p)| grad * p).sum();
-                    grads.iter_mut().zip(row).for_each(|(grad, p)| *grad = p * (*grad - sum));
+                    softmax_row_backward(row, grads);
                 }
                 let (of_scores, upto) = (plain(of_scores, queries), block.end * head_dim);
                 let of_queries = &mut of_queries[..queries * head_dim];
@@ -242,15 +242,9 @@ fn put(values: &[f32], whole: &mut [f32], heads: usize, head_dim: usize, first: 
 
 /// Softmax over `seen`, 0 elsewhere.
 fn softmax(row: &mut [f32], seen: Range<usize>) {
-    let (start, end) = (seen.start, seen.end);
-    let part = &mut row[seen];
-    let top = part.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    part.iter_mut().for_each(|value| *value -= top);
-    exp_slice(part);
-    let inverse = 1.0 / part.iter().sum::<f32>();
-    part.iter_mut().for_each(|value| *value *= inverse);
-    row[..start].fill(0.0);
-    row[end..].fill(0.0);
+    row[..seen.start].fill(0.0);
+    row[seen.end..].fill(0.0);
+    softmax_row(&mut row[seen]);
 }
 
 fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FloatTensor<Flex> {

@@ -39,7 +39,7 @@ pub struct Blocks {
     scales: Tensor<1>,
 }
 
-/// A weight matrix of a linear layer, `[out, in]`, as it lies on the device.
+/// A weight matrix of a linear layer or an embedding, `[out, in]`, as it lies on the device.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "a model has a few hundred of them")]
 pub enum Matrix {
@@ -65,20 +65,53 @@ impl Blocks {
         assert_eq!((host.scales.len(), host.quants.len()), (blocks * 2, blocks * host.form.words() * 4));
         let (words, _) = host.quants.as_chunks::<4>();
         let words: Vec<i32> = words.iter().map(|word| i32::from_le_bytes(*word)).collect();
-        let (words, scales) = (TensorData::new(words, [blocks * host.form.words()]), host.scales);
-        Blocks {
-            form: host.form,
-            shape,
-            quants: Tensor::from_data(words, (device, DType::I32)),
-            scales: Tensor::from_data(TensorData::new(scales, [blocks * 2]), device),
-        }
+        let words = TensorData::new(words, [blocks * host.form.words()]);
+        let scales = TensorData::new(host.scales, [blocks * 2]);
+        let (quants, scales) = lasting(device, (words, scales), |(words, scales)| {
+            (Tensor::from_data(words, (device, DType::I32)), Tensor::from_data(scales, device))
+        });
+        Blocks { form: host.form, shape, quants, scales }
     }
 
     /// The weights as numbers: `[out, in]`.
     pub fn expand(&self) -> Tensor<2> {
-        let (quants, scales) = (self.quants.clone().into_dispatch(), self.scales.clone().into_dispatch());
+        let is_autodiff = self.scales.is_autodiff();
+        let (quants, scales) = (self.quants.clone(), self.scales.clone().inner());
         let [out, input] = self.shape;
-        Tensor::from_dispatch(<Dispatch as Expand>::expand(quants, scales, self.form, out, input))
+        let (quants, scales) = (quants.into_dispatch(), scales.into_dispatch());
+        let dense =
+            Tensor::from_dispatch(<Dispatch as Expand>::expand(quants, scales, self.form, out, input));
+        if is_autodiff { dense.autodiff() } else { dense }
+    }
+
+    /// `count` rows from `first` on.
+    fn rows(&self, first: usize, count: usize) -> Blocks {
+        let [words, scales] = self.of_row();
+        Blocks {
+            form: self.form,
+            shape: [count, self.shape[1]],
+            quants: self.quants.clone().narrow(0, first * words, count * words),
+            scales: self.scales.clone().narrow(0, first * scales, count * scales),
+        }
+    }
+
+    /// The rows of these indices.
+    fn select(&self, indices: Tensor<1, Int>) -> Blocks {
+        let ([rows, input], [words, scales], [count]) = (self.shape, self.of_row(), indices.dims());
+        let quants = self.quants.clone().reshape([rows, words]).select(0, indices.clone());
+        let picked = self.scales.clone().reshape([rows, scales]).select(0, indices);
+        Blocks {
+            form: self.form,
+            shape: [count, input],
+            quants: quants.reshape([count * words]),
+            scales: picked.reshape([count * scales]),
+        }
+    }
+
+    /// Words and scales of a row.
+    fn of_row(&self) -> [usize; 2] {
+        let blocks = self.shape[1] / BLOCK;
+        [blocks * self.form.words(), blocks * 2]
     }
 
     /// Both tensors, for an operation that expands them itself.
@@ -110,6 +143,22 @@ impl Matrix {
         }
     }
 
+    /// `count` rows from `first` on, as numbers: `[count, in]`.
+    pub fn rows(&self, first: usize, count: usize) -> Tensor<2> {
+        match self {
+            Matrix::Dense(weight) => weight.clone().narrow(0, first, count),
+            Matrix::Blocks(blocks) => blocks.rows(first, count).expand(),
+        }
+    }
+
+    /// The rows of these indices, as numbers: `[indices, in]`.
+    pub fn select(&self, indices: Tensor<1, Int>) -> Tensor<2> {
+        match self {
+            Matrix::Dense(weight) => weight.clone().select(0, indices),
+            Matrix::Blocks(blocks) => blocks.select(indices).expand(),
+        }
+    }
+
     /// On the device.
     pub fn bytes(&self) -> usize {
         let [out, input] = self.dims();
@@ -128,9 +177,22 @@ impl Matrix {
     pub fn inner(self) -> Matrix {
         match self {
             Matrix::Dense(weight) => Matrix::Dense(weight.inner()),
-            blocks => blocks,
+            Matrix::Blocks(blocks) => Matrix::Blocks(Blocks { scales: blocks.scales.inner(), ..blocks }),
         }
     }
+
+    /// The same within autodiff, where it gets no gradient.
+    pub fn autodiff(self) -> Matrix {
+        match self {
+            Matrix::Dense(weight) => Matrix::Dense(weight.autodiff()),
+            Matrix::Blocks(blocks) => Matrix::Blocks(Blocks { scales: blocks.scales.autodiff(), ..blocks }),
+        }
+    }
+}
+
+/// Makes tensors that last as long as the model, in memory of exactly their sizes.
+pub fn lasting<I: Send, O: Send>(device: &Device, input: I, make: impl Fn(I) -> O + Send) -> O {
+    device.memory_persistent_allocations(input, make)
 }
 
 #[backend_extension(Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
@@ -169,8 +231,11 @@ impl Expand for Flex {
     ) -> FloatTensor<Self> {
         assert_eq!(quants.shape()[0] * BLOCK, out * input * form.words());
         let mut values = vec![0.0; out * input];
-        let words = quants.storage::<i32>().chunks_exact(form.words());
-        let scales = scales.storage::<f32>().as_chunks::<2>().0;
+        // Both may be parts of a larger matrix.
+        assert!(quants.is_contiguous() && scales.is_contiguous());
+        let (first_word, first_scale) = (quants.layout().start_offset(), scales.layout().start_offset());
+        let words = quants.storage::<i32>()[first_word..].chunks_exact(form.words());
+        let scales = scales.storage::<f32>()[first_scale..].as_chunks::<2>().0;
         for ((block, words), [scale, minimum]) in
             values.as_chunks_mut::<BLOCK>().0.iter_mut().zip(words).zip(scales)
         {

@@ -11,10 +11,12 @@ pub mod gemm;
 mod gpu;
 pub mod lora;
 pub mod matmul;
+pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
 pub mod seed;
 pub mod softmax;
+mod sums;
 pub mod swiglu;
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]

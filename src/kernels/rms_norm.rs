@@ -2,6 +2,7 @@
 //! one backward.
 
 use super::in_order;
+use super::sums::dot;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -10,7 +11,6 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use wide::f32x4;
 
 /// `x / √(mean x² + eps) · weight`
 ///
@@ -198,13 +198,6 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         unreachable!("gradients of gradients are never taken")
     }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((fours_a, rest_a), (fours_b, rest_b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-    let fours = fours_a.iter().zip(fours_b);
-    let sum = fours.fold(f32x4::ZERO, |sum, (a, b)| sum + f32x4::new(*a) * f32x4::new(*b)).reduce_add();
-    sum + rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum::<f32>()
 }
 
 #[cfg(test)]

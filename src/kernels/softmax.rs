@@ -2,6 +2,7 @@
 
 use super::exp::exp_slice;
 use super::in_order;
+use super::sums::{dot, largest, sum};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
@@ -54,11 +55,7 @@ impl Softmax for Flex {
         }
         let mut x = in_order(x);
         for row in x.storage_mut::<f32>().chunks_exact_mut(last) {
-            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            row.iter_mut().for_each(|value| *value -= top);
-            exp_slice(row);
-            let inverse = 1.0 / row.iter().sum::<f32>();
-            row.iter_mut().for_each(|value| *value *= inverse);
+            softmax_row(row);
         }
         x
     }
@@ -69,11 +66,25 @@ impl Softmax for Flex {
         let (mut grad, y) = (in_order(grad), in_order(y));
         let (grads, values) = (grad.storage_mut::<f32>(), y.storage::<f32>());
         for (grads, values) in grads.chunks_exact_mut(last).zip(values.chunks_exact(last)) {
-            let sum: f32 = grads.iter().zip(values).map(|(grad, value)| grad * value).sum();
-            grads.iter_mut().zip(values).for_each(|(grad, value)| *grad = value * (*grad - sum));
+            softmax_row_backward(values, grads);
         }
         grad
     }
+}
+
+/// Softmax in place.
+pub(super) fn softmax_row(row: &mut [f32]) {
+    let top = largest(row);
+    row.iter_mut().for_each(|value| *value -= top);
+    exp_slice(row);
+    let inverse = 1.0 / sum(row);
+    row.iter_mut().for_each(|value| *value *= inverse);
+}
+
+/// From the output and its gradient, in place, the gradient for the input.
+pub(super) fn softmax_row_backward(values: &[f32], grads: &mut [f32]) {
+    let sum = dot(grads, values);
+    grads.iter_mut().zip(values).for_each(|(grad, value)| *grad = value * (*grad - sum));
 }
 
 impl<B: Softmax, C: CheckpointStrategy> Softmax for Autodiff<B, C> {

@@ -79,19 +79,20 @@ impl SwiGlu for Flex {
     fn gated_backward(gate_up: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let (mut gate_up, grad) = (in_order(gate_up), in_order(grad));
         let ffn = (gate_up.shape()[1] / 2).max(1);
-        let mut slope = vec![0.0; ffn];
         let rows = gate_up.storage_mut::<f32>().chunks_exact_mut(2 * ffn);
         for (row, grad) in rows.zip(grad.storage::<f32>().chunks_exact(ffn)) {
             let (gate, up) = row.split_at_mut(ffn);
-            slope.copy_from_slice(gate);
-            for_each_four(&mut slope, grad, |gate, grad| {
-                let sigmoid = sigmoid(gate);
-                grad * (sigmoid + gate * sigmoid * (f32x4::ONE - sigmoid))
-            });
-            for_each_four(&mut slope, up, |slope, up| slope * up);
-            for_each_four(gate, grad, |gate, grad| gate * sigmoid(gate) * grad);
-            up.copy_from_slice(gate);
-            gate.copy_from_slice(&slope);
+            let (gates, gate_rest) = gate.as_chunks_mut::<4>();
+            let (ups, up_rest) = up.as_chunks_mut::<4>();
+            let (grads, grad_rest) = grad.as_chunks::<4>();
+            for ((gate, up), grad) in gates.iter_mut().zip(ups).zip(grads) {
+                let [of_gate, of_up] = slopes(f32x4::new(*gate), f32x4::new(*up), f32x4::new(*grad));
+                (*gate, *up) = (of_gate.to_array(), of_up.to_array());
+            }
+            for ((gate, up), grad) in gate_rest.iter_mut().zip(up_rest).zip(grad_rest) {
+                let [of_gate, of_up] = slopes(f32x4::splat(*gate), f32x4::splat(*up), f32x4::splat(*grad));
+                (*gate, *up) = (of_gate.to_array()[0], of_up.to_array()[0]);
+            }
         }
         gate_up
     }
@@ -134,6 +135,13 @@ impl<B: SwiGlu, C: CheckpointStrategy> SwiGlu for Autodiff<B, C> {
 
 fn sigmoid(x: f32x4) -> f32x4 {
     f32x4::ONE / (f32x4::ONE + (-x).exp())
+}
+
+/// The gradients for gate and up.
+fn slopes(gate: f32x4, up: f32x4, grad: f32x4) -> [f32x4; 2] {
+    let sigmoid = sigmoid(gate);
+    let gated = gate * sigmoid;
+    [grad * up * (sigmoid + gated * (f32x4::ONE - sigmoid)), grad * gated]
 }
 
 /// `value = f(value, other)` over both slices.

@@ -4,21 +4,33 @@
 use super::layers::linear::Linear;
 use super::layers::rotary::Rotation;
 use super::llama::{DecoderLayer, Llama};
+use crate::kernels::blocks::lasting;
 use crate::kernels::seed::seed;
 use burn::tensor::{Gradients, Tensor};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the forward passes of one loss leave for its backward pass. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Tape(Arc<Mutex<Vec<Pass>>>);
+/// What the forward passes of one loss leave for its backward pass, in memory that serves one loss after the other. Clones
+/// share it.
+#[derive(Debug, Clone)]
+pub struct Tape(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    passes: Vec<Pass>,
+    /// Of earlier passes, a tensor a block. They have a place of their own, because a GPU's memory lets a small tensor sit
+    /// where a large one was, for as long as it lives.
+    places: Vec<Vec<Tensor<2>>>,
+    /// Rows that a new place has at least.
+    rows: usize,
+}
 
 #[derive(Debug)]
 struct Pass {
     layers: Vec<DecoderLayer>,
     /// Of all blocks together, with gradients where the embedding is trained: `[tokens, hidden]`
     input: Tensor<2>,
-    /// Of each block, without gradients: `[tokens, hidden]`
-    inputs: Vec<Tensor<2>>,
+    /// Of each block, without gradients: its first rows, `[at least tokens, hidden]`
+    places: Vec<Tensor<2>>,
     /// Where the rest of the loss begins, a leaf: `[tokens, hidden]`
     output: Tensor<2>,
     seq: usize,
@@ -27,6 +39,11 @@ struct Pass {
 }
 
 impl Tape {
+    /// For forward passes of up to so many tokens; more take new memory.
+    pub fn new(tokens: usize) -> Tape {
+        Tape(Arc::new(Mutex::new(Kept { rows: tokens, ..Kept::default() })))
+    }
+
     /// The hidden states after all blocks. Gradients for them end there, until [`Tape::backward`].
     ///
     /// # Shapes
@@ -40,59 +57,79 @@ impl Tape {
         first_keys: &Tensor<1>,
     ) -> Tensor<2> {
         let mut x = input.clone().inner();
-        let mut inputs = Vec::with_capacity(model.layers.len());
+        let (earlier, rows) = self.kept(|kept| (kept.places.pop().unwrap_or_default(), kept.rows));
+        let mut earlier = earlier.into_iter();
+        let mut places = Vec::with_capacity(model.layers.len());
         for layer in &model.layers {
-            inputs.push(x.clone());
+            places.push(put(earlier.next(), x.clone(), rows));
             x = detached(layer).forward(x, seq, rotation, first_keys);
         }
         let output = x.autodiff().require_grad();
         let pass = Pass {
             layers: model.layers.clone(),
             input,
-            inputs,
+            places,
             output: output.clone(),
             seq,
             rotation: rotation.clone(),
             first_keys: first_keys.clone(),
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pass);
+        self.kept(|kept| kept.passes.push(pass));
         output
     }
 
-    /// Carries on, block by block, the gradients of a loss that was taken back to the blocks' output. What belongs to the
-    /// same leaf is to be added up.
-    pub fn backward(&self, of_loss: Gradients) -> Vec<Gradients> {
-        let passes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut gradients = vec![of_loss];
-        for pass in passes {
-            if let Some(upstream) = pass.output.grad_remove(&mut gradients[0]) {
-                pass.backward(upstream, &mut gradients);
+    /// Carries on, block by block, the gradients of a loss that was taken back to the blocks' output. Each part is handed to
+    /// `add` as it is there; what belongs to the same leaf is to be added up.
+    pub fn backward<T>(&self, mut of_loss: Gradients, start: T, add: impl Fn(T, Gradients) -> T) -> T {
+        let passes = self.kept(|kept| std::mem::take(&mut kept.passes));
+        let upstream = |pass: Pass| (pass.output.grad_remove(&mut of_loss), pass);
+        let passes: Vec<_> = passes.into_iter().map(upstream).collect();
+        let mut sum = add(start, of_loss);
+        for (upstream, mut pass) in passes {
+            if let Some(upstream) = upstream {
+                sum = pass.backward(upstream, sum, &add);
             }
+            self.kept(|kept| kept.places.push(std::mem::take(&mut pass.places)));
         }
-        gradients
+        sum
+    }
+
+    fn kept<T>(&self, use_it: impl FnOnce(&mut Kept) -> T) -> T {
+        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+/// Copies x into the first rows of an earlier tensor, or of a new one where that has too few.
+fn put(place: Option<Tensor<2>>, x: Tensor<2>, rows: usize) -> Tensor<2> {
+    let ([tokens, hidden], device) = (x.dims(), x.device());
+    let place = place.filter(|place| place.dims()[0] >= tokens);
+    let new = || lasting(&device, (), |()| Tensor::empty([rows.max(tokens), hidden], &device));
+    let place = place.unwrap_or_else(new);
+    place.slice_assign([0..tokens, 0..hidden], x)
+}
+
 impl Pass {
-    fn backward(self, mut upstream: Tensor<2>, gradients: &mut Vec<Gradients>) {
+    fn backward<T>(&mut self, mut upstream: Tensor<2>, mut sum: T, add: &impl Fn(T, Gradients) -> T) -> T {
         let trains_embedding = is_trained(&self.input);
         let lowest = self.layers.iter().position(is_trained_layer).unwrap_or(self.layers.len());
-        for (i, (layer, input)) in self.layers.iter().zip(self.inputs).enumerate().rev() {
+        for (i, (layer, place)) in self.layers.iter().zip(&self.places).enumerate().rev() {
             let goes_on = trains_embedding || i > lowest;
             if !goes_on && i < lowest {
-                return;
+                return sum;
             }
+            let input = place.clone().narrow(0, 0, self.input.dims()[0]);
             let x = if goes_on { input.autodiff().require_grad() } else { input.autodiff() };
             let y = layer.forward(x.clone(), self.seq, &self.rotation, &self.first_keys);
             let mut of_block = seed(y, upstream).backward();
             let for_x = goes_on.then(|| x.grad_remove(&mut of_block)).flatten();
-            gradients.push(of_block);
-            let Some(for_x) = for_x else { return };
+            sum = add(sum, of_block);
+            let Some(for_x) = for_x else { return sum };
             upstream = for_x;
         }
         if trains_embedding {
-            gradients.push(seed(self.input, upstream).backward());
+            sum = add(sum, seed(self.input.clone(), upstream).backward());
         }
+        sum
     }
 }
 

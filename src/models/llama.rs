@@ -8,7 +8,7 @@ use super::layers::rotary::{RopeScaling, RotaryEmbedding, Rotation};
 use super::score::{self, Score};
 use super::{Input, ReadWeights, float_tensor, int_tensor};
 use crate::error::{Error, Result};
-use crate::kernels::blocks::{Blocks, Matrix};
+use crate::kernels::blocks::{Blocks, Matrix, lasting};
 use crate::kernels::swiglu::swiglu;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
@@ -40,11 +40,11 @@ pub struct LlamaConfig {
 pub struct Llama {
     pub config: LlamaConfig,
     /// `[vocab, hidden]`
-    pub embed_tokens: Tensor<2>,
+    pub embed_tokens: Matrix,
     pub layers: Vec<DecoderLayer>,
     pub norm: RmsNorm,
     /// `[vocab, hidden]`; `None` when tied to `embed_tokens`, and in a sequence classifier.
-    pub lm_head: Option<Tensor<2>>,
+    pub lm_head: Option<Matrix>,
     /// What a sequence classifier or a reward model has in place of the output projection.
     pub score: Option<Score>,
     /// With block checkpointing, where forward passes leave what the backward pass needs.
@@ -71,7 +71,7 @@ pub struct Mlp {
 /// One trainable weight, by the rank of its tensor.
 pub enum Weight<'a> {
     Matrix(&'a mut Tensor<2>),
-    /// Of a linear layer, which may lie in blocks.
+    /// Of a linear layer or an embedding, which may lie in blocks.
     Linear(&'a mut Matrix),
     Vector(&'a mut Tensor<1>),
 }
@@ -82,8 +82,15 @@ impl Llama {
     /// # Errors
     /// Whatever `read` reports: a missing tensor, a wrong shape.
     pub fn load(config: LlamaConfig, read: &dyn ReadWeights, device: &Device) -> Result<Llama> {
-        let matrix = |name: &str, rows: usize, columns: usize| -> Result<Tensor<2>> {
-            Ok(float_tensor(read.values(name, &[rows, columns])?, [rows, columns], device))
+        let numbers = |name: &str, rows: usize, columns: usize| -> Result<Tensor<2>> {
+            let values = read.values(name, &[rows, columns])?;
+            Ok(lasting(device, values, |values| float_tensor(values, [rows, columns], device)))
+        };
+        let matrix = |name: &str, rows: usize, columns: usize| -> Result<Matrix> {
+            Ok(match read.blocks(name, [rows, columns])? {
+                Some(blocks) => Matrix::Blocks(Blocks::new(blocks, [rows, columns], device)),
+                None => Matrix::Dense(numbers(name, rows, columns)?),
+            })
         };
         let norm = |name: &str| -> Result<RmsNorm> {
             let weight =
@@ -96,13 +103,7 @@ impl Llama {
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("model.layers.{i}.{part}.weight");
-            let linear = |part: &str, out, input| -> Result<Linear> {
-                let name = at(part);
-                Ok(Linear::new(match read.blocks(&name, [out, input])? {
-                    Some(blocks) => Matrix::Blocks(Blocks::new(blocks, [out, input], device)),
-                    None => Matrix::Dense(matrix(&name, out, input)?),
-                }))
-            };
+            let linear = |part: &str, out, input| matrix(&at(part), out, input).map(Linear::new);
             layers.push(DecoderLayer {
                 input_layernorm: norm(&at("input_layernorm"))?,
                 self_attn: Attention {
@@ -128,7 +129,7 @@ impl Llama {
         };
         let score = match &config.labels {
             Some(labels) => {
-                Some(Score { weight: matrix(score::WEIGHT, labels.len(), hidden)?, labels: labels.clone() })
+                Some(Score { weight: numbers(score::WEIGHT, labels.len(), hidden)?, labels: labels.clone() })
             }
             None => None,
         };
@@ -194,7 +195,7 @@ impl Llama {
     }
 
     /// The output projection `[vocab, hidden]`: `lm_head`, or the tied embedding.
-    pub fn head(&self) -> &Tensor<2> {
+    pub fn head(&self) -> &Matrix {
         self.lm_head.as_ref().unwrap_or(&self.embed_tokens)
     }
 
@@ -224,7 +225,7 @@ impl Llama {
     /// Every weight, with its checkpoint name.
     pub fn weights_mut(&mut self) -> Vec<(String, Weight<'_>)> {
         let Llama { embed_tokens, layers, norm, lm_head, score, .. } = self;
-        let mut weights = vec![("model.embed_tokens.weight".to_string(), Weight::Matrix(embed_tokens))];
+        let mut weights = vec![("model.embed_tokens.weight".to_string(), Weight::Linear(embed_tokens))];
         for (i, layer) in layers.iter_mut().enumerate() {
             let DecoderLayer { input_layernorm, self_attn, post_attention_layernorm, mlp } = layer;
             let parts = [
@@ -242,7 +243,7 @@ impl Llama {
         }
         weights.push(("model.norm.weight".into(), Weight::Vector(&mut norm.weight)));
         if let Some(lm_head) = lm_head {
-            weights.push(("lm_head.weight".into(), Weight::Matrix(lm_head)));
+            weights.push(("lm_head.weight".into(), Weight::Linear(lm_head)));
         }
         if let Some(score) = score {
             weights.push((score::WEIGHT.into(), Weight::Matrix(&mut score.weight)));
@@ -251,8 +252,7 @@ impl Llama {
     }
 
     fn embed(&self, input_ids: &[u32]) -> Tensor<2> {
-        let indices = int_tensor(input_ids, &self.device());
-        self.embed_tokens.clone().select(0, indices)
+        self.embed_tokens.select(int_tensor(input_ids, &self.device()))
     }
 }
 

@@ -120,13 +120,13 @@ impl From<Bert> for Model {
 }
 
 impl Model {
-    /// A copy that keeps only the input of each block for its backward pass, and where it keeps them; `None` for an encoder.
-    pub fn checkpointed(&self) -> Option<(Model, Tape)> {
-        let Model::Llama(llama) = self else { return None };
-        let tape = Tape::default();
-        let mut llama = llama.clone();
-        llama.tape = Some(tape.clone());
-        Some((llama.into(), tape))
+    /// A copy that keeps only the input of each block for its backward pass, and keeps it on the tape; an encoder keeps all.
+    pub fn checkpointed(&self, tape: &Tape) -> Model {
+        let mut model = self.clone();
+        if let Model::Llama(llama) = &mut model {
+            llama.tape = Some(tape.clone());
+        }
+        model
     }
 
     /// # Errors

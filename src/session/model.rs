@@ -223,22 +223,26 @@ impl Weights<'_> {
     }
 }
 
+/// Whether the model asks for this tensor in blocks.
+fn stays_in_blocks(name: &str) -> bool {
+    ["_proj.weight", "embed_tokens.weight", "lm_head.weight"].iter().any(|end| name.ends_with(end))
+}
+
 /// Bytes of all weights on the device.
 fn bytes_on_device(checkpoint: &Checkpoint, config: &ModelConfig, in_blocks: bool) -> u64 {
     let all = config.parameters() as u64 * 4;
     if !in_blocks {
         return all;
     }
-    let saved =
-        checkpoint.tensors.iter().filter(|tensor| tensor.name.ends_with("_proj.weight")).map(|tensor| {
-            let numbers = tensor.shape.iter().product::<usize>() as u64;
-            let of_block = match tensor.dtype {
-                StorageType::Q4_0 | StorageType::Q4_1 => 24,
-                StorageType::Q8_0 => 40,
-                _ => return 0,
-            };
-            numbers * 4 - numbers / 32 * of_block
-        });
+    let saved = checkpoint.tensors.iter().filter(|tensor| stays_in_blocks(&tensor.name)).map(|tensor| {
+        let numbers = tensor.shape.iter().product::<usize>() as u64;
+        let of_block = match tensor.dtype {
+            StorageType::Q4_0 | StorageType::Q4_1 => 24,
+            StorageType::Q8_0 => 40,
+            _ => return 0,
+        };
+        numbers * 4 - numbers / 32 * of_block
+    });
     all - saved.sum::<u64>()
 }
 

@@ -13,8 +13,9 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::eval::forgetting::Probe;
+use crate::kernels::norm::sum_of_squares;
 use crate::memory::{self, Largest};
-use crate::models::Model;
+use crate::models::{Model, Tape};
 use crate::objectives::{Counts, Loss, Share};
 use crate::recipe::{Objective, Recipe};
 use burn::tensor::{Device, Tensor};
@@ -40,6 +41,8 @@ pub struct Trainer {
     /// The probe's loss before training, once it is measured.
     base_probe_loss: Option<f64>,
     loss: Loss,
+    /// With block checkpointing.
+    tape: Tape,
     options: BatchOptions,
     /// The micro-batches of one epoch, with its number.
     order: (usize, Vec<Vec<BatchRow>>),
@@ -100,6 +103,7 @@ impl Trainer {
         let order = epoch_batches(&train, &options, recipe.train.seed, 0);
         let labels = trainable.labels.as_deref().unwrap_or_default();
         notes.extend(only_held_out(&train, &validation, labels));
+        let largest = largest(&order, &train, recipe, &base);
         let plan = Plan::new(
             recipe,
             Sizes {
@@ -109,12 +113,7 @@ impl Trainer {
                 trainable_parameters: trainable.len(),
                 total_parameters: base.parameters(),
                 notes,
-                memory: memory::estimate(
-                    &base,
-                    trainable.len(),
-                    recipe,
-                    largest(&order, &train, recipe, &base),
-                ),
+                memory: memory::estimate(&base, trainable.len(), recipe, largest),
                 probe: probe.as_ref().map(|probe| probe.summary.clone()),
             },
         )?;
@@ -124,6 +123,7 @@ impl Trainer {
         };
         Ok(Trainer {
             loss: Loss::new(recipe, &base),
+            tape: Tape::new(largest.batch * largest.seq),
             order: (0, order),
             done: 0,
             best: None,
@@ -159,7 +159,8 @@ impl Trainer {
         let whole: Counts = batches.iter().map(|batch| self.loss.counts(batch)).sum();
         let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
         let leaves = self.trainable.leaves(true);
-        let mut total: Option<(Tensor<1>, Tensor<1>)> = None;
+        let (mut figures_sum, mut gradient_sum) = (None, None);
+        let checkpoints = self.plan.memory.gradient_checkpointing;
         let teaches = |batch: &Batch| !self.loss.counts(batch).is_empty();
         for (i, batch) in batches.iter().enumerate().filter(|(_, batch)| teaches(batch)) {
             // The seed follows from the place in the run, so a resumed run draws the same masks.
@@ -167,31 +168,34 @@ impl Trainer {
             let dropout_seed =
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
-            let recomputes = self.plan.memory.gradient_checkpointing;
-            let recomputed = recomputes.then(|| model.checkpointed()).flatten();
-            let (model, tape) = match recomputed {
-                Some((model, tape)) => (model, Some(tape)),
-                None => (model, None),
-            };
+            let model = if checkpoints { model.checkpointed(&self.tape) } else { model };
             let Share { loss, figures } = self.loss.share(&model, batch, &whole);
-            let gradients = loss.clone().backward();
-            let mut gradients = match tape {
-                Some(tape) => tape.backward(gradients),
-                None => vec![gradients],
-            };
-            let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
+            let mut gradients = loss.clone().backward();
+            let trainable = &self.trainable;
+            gradient_sum = Some(match gradient_sum.take() {
+                before if checkpoints => {
+                    let zeros = || Tensor::zeros([trainable.len()], &trainable.values.device());
+                    self.tape.backward(gradients, before.unwrap_or_else(zeros), |sum, mut gradients| {
+                        trainable.add_gradients(&leaves, &mut gradients, sum)
+                    })
+                }
+                None => trainable.flat_gradient(&leaves, &mut gradients),
+                Some(before) => before + trainable.flat_gradient(&leaves, &mut gradients),
+            });
             let figures = Tensor::cat([loss.inner()].into_iter().chain(figures).collect(), 0);
-            total = Some(match total {
-                None => (figures, gradient),
-                Some((figures_sum, sum)) => (figures_sum + figures, sum + gradient),
+            figures_sum = Some(match figures_sum.take() {
+                None => figures,
+                Some(before) => before + figures,
             });
         }
-        let Some((figures, gradient)) = total else {
+        let Some((figures, gradient)) = figures_sum.zip(gradient_sum) else {
             return Err(Error::Training {
                 reason: format!("step {} has no token to learn from", self.done + 1),
             });
         };
-        let norm = gradient.clone().square().sum().sqrt();
+        // Parts of the values, which the update is to change in place.
+        drop(leaves);
+        let norm = sum_of_squares(gradient.clone()).sqrt();
         let read = eval::read(Tensor::cat(vec![norm, figures], 0)).await?;
         let read: Vec<f64> = read.into_iter().map(f64::from).collect();
         let (grad_norm, loss) = (read[0], read[1]);
@@ -207,7 +211,7 @@ impl Trainer {
         }
         let learning_rate = self.plan.schedule().learning_rate(self.done);
         let factor = clip_factor(grad_norm, train.max_grad_norm);
-        let values = self.trainable.values.clone();
+        let values = self.trainable.take_values();
         self.trainable.values = self.optimizer.update(values, gradient, factor, learning_rate);
         self.done += 1;
 

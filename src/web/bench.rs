@@ -85,9 +85,11 @@ impl Bench {
         let model = self.trainable.attach(&self.base, &leaves, None);
         let loss = sft::loss(model.decoder(), &self.batch) / self.batch.supervised_tokens as f64;
         let mut gradients = loss.backward();
-        let gradient = self.trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients));
-        self.trainable.values =
-            self.optimizer.update(self.trainable.values.clone(), gradient, 1.0, self.learning_rate);
+        let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
+        // Parts of the values, which the update changes in place.
+        drop((model, leaves));
+        let values = self.trainable.take_values();
+        self.trainable.values = self.optimizer.update(values, gradient, 1.0, self.learning_rate);
         let loss = read(loss.inner()).await.map_err(error::to_js)?;
         match take_gpu_error() {
             Some(reason) => Err(error::to_js(Error::Device { reason })),

@@ -34,7 +34,6 @@ pub struct DeviceReport {
 struct Probe {
     name: String,
     is_fallback: bool,
-    has_timestamps: bool,
 }
 
 thread_local! {
@@ -82,12 +81,6 @@ async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
 }
 
 async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceReport)> {
-    if !gpu.has_timestamps {
-        return Err(device_error(format!(
-            "{} lacks timestamp queries, which the GPU path needs; choose the CPU",
-            gpu.name
-        )));
-    }
     if gpu.is_fallback {
         set_software_adapter();
     }
@@ -135,12 +128,7 @@ async fn probe() -> std::result::Result<Probe, String> {
     // The flag moved from the adapter to its info between versions of the standard.
     let is_fallback =
         [get(&info, "isFallbackAdapter"), get(&adapter, "isFallbackAdapter")].iter().any(JsValue::is_truthy);
-    let features = get(&adapter, "features");
-    let has: Option<js_sys::Function> = get(&features, "has").dyn_into().ok();
-    let has_timestamps = has
-        .and_then(|has| has.call1(&features, &"timestamp-query".into()).ok())
-        .is_some_and(|has| has.is_truthy());
-    Ok(Probe { name: if name.is_empty() { "GPU".into() } else { name }, is_fallback, has_timestamps })
+    Ok(Probe { name: if name.is_empty() { "GPU".into() } else { name }, is_fallback })
 }
 
 /// A product, a softmax and their gradient, on both devices.

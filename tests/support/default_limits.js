@@ -1,6 +1,6 @@
-// Makes every adapter look as weak as WebGPU allows: the default limits, and of the optional features only
-// timestamp queries, which the GPU path needs. (The other name only says that the limits are not the lower
-// ones of compatibility mode.) Runs in a page or a worker before anything asks for an adapter.
+// Makes every adapter look as weak as WebGPU allows: the default limits and no optional feature. (The one name only
+// says that the limits are not the lower ones of compatibility mode.) Runs in a page or a worker before anything asks
+// for an adapter.
 (() => {
   if (!globalThis.GPUAdapter) return;
   const DEFAULTS = {
@@ -36,7 +36,7 @@
     maxComputeWorkgroupSizeZ: 64,
     maxComputeWorkgroupsPerDimension: 65535,
   };
-  const FEATURES = new Set(['core-features-and-limits', 'timestamp-query']);
+  const FEATURES = new Set(['core-features-and-limits']);
   const { prototype } = globalThis.GPUAdapter;
   const { requestDevice } = prototype;
   Object.defineProperties(prototype, {

@@ -84,8 +84,7 @@ pub async fn losses(device: &Device, loss_tolerance: f64, tolerance: f32) {
         let model = trainable.attach(&base, &leaves, None);
         let share = loss.share(&model, &batch, &loss.counts(&batch)).loss;
         let mut gradients = share.backward();
-        let gradient =
-            read(trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients))).await.unwrap();
+        let gradient = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
         let found = read(share.inner()).await.unwrap()[0] as f64;
         let wanted = case["loss"].as_f64().unwrap();
         let apart = (found - wanted).abs() / wanted;

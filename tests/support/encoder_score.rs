@@ -40,9 +40,7 @@ pub async fn classify(device: &Device, loss_tolerance: f64, tolerance: f32) {
             for batch in &batches {
                 let share = loss.share(&model, batch, &whole).loss;
                 let mut gradients = share.backward();
-                let part = read(trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients)))
-                    .await
-                    .unwrap();
+                let part = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
                 gradient.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
                 sum += read(share.inner()).await.unwrap()[0] as f64;
             }

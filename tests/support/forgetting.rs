@@ -65,8 +65,7 @@ async fn figures(
     for batch in &batches {
         let Share { loss, figures: divergence } = loss.share(&model, batch, &whole);
         let mut gradients = loss.backward();
-        let gradient =
-            read(trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients))).await.unwrap();
+        let gradient = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
         total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
         let share = read(Tensor::cat(vec![loss.inner(), divergence.unwrap()], 0)).await.unwrap();
         figures.iter_mut().zip(share).for_each(|(sum, value)| *sum += value as f64);

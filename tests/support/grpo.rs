@@ -112,8 +112,7 @@ async fn total(
     for batch in batches {
         let Share { loss, figures: sums } = loss.share(&model, batch, whole);
         let mut gradients = loss.backward();
-        let gradient =
-            read(trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients))).await.unwrap();
+        let gradient = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
         total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
         let share = read(Tensor::cat(vec![loss.inner(), sums.unwrap()], 0)).await.unwrap();
         figures.resize(share.len(), 0.0);

@@ -5,8 +5,10 @@ use loralet::eval::read;
 use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
 use loralet::kernels::{
     attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears,
-    matmul::matmul, rms_norm::rms_norm, rotary::rotate, softmax::softmax, swiglu::swiglu,
+    matmul::matmul, norm::sum_of_squares, rms_norm::rms_norm, rotary::rotate, softmax::softmax,
+    swiglu::swiglu,
 };
+use loralet::train::optimizer::AdamW;
 
 /// One case: what it computes from leaves of these shapes, by our kernels or by stock operations.
 struct Case {
@@ -232,11 +234,55 @@ async fn expanded(device: &Device) {
     }
 }
 
+/// Rows of weights in blocks against the CPU's.
+async fn picked(device: &Device) {
+    let rows = |device: &Device| {
+        let weight = Matrix::Blocks(blocks(200, 64, device));
+        let indices = Tensor::from_data(TensorData::new(vec![7i32, 150, 7], [3]), device);
+        Tensor::cat(vec![weight.rows(64, 128), weight.rows(3, 5), weight.select(indices)], 0)
+    };
+    let (ours, expected) = (read(rows(device)).await.unwrap(), read(rows(&Device::flex())).await.unwrap());
+    let differs = ours.iter().zip(&expected).position(|(a, b)| a != b);
+    assert_eq!((differs, ours.len()), (None, expected.len()));
+}
+
+/// Sums of squares of more values than there are units, and of no whole fours.
+async fn squares(device: &Device) {
+    for length in [9, 12, 70_000] {
+        let x = values(&[1, 1, 1, length], 1, device).reshape([length]);
+        let expected: f32 = read(x.clone()).await.unwrap().iter().map(|x| x * x).sum();
+        let sum = read(sum_of_squares(x)).await.unwrap()[0];
+        assert!((sum / expected - 1.0).abs() < 1e-4, "{sum}, not {expected}");
+    }
+}
+
+/// Two updates against the CPU's, while another holder of the values keeps them.
+async fn updates(device: &Device) {
+    let updated = async |device: &Device| {
+        let vector = |seed| values(&[1, 1, 1, 1200], seed, device).reshape([1200]);
+        let (mut values, gradient) = (vector(1), vector(2));
+        let before = values.clone();
+        let mut optimizer = AdamW::new(1200, 0.1, device);
+        for _ in 0..2 {
+            values = optimizer.update(values, gradient.clone(), 0.5, 1e-2);
+        }
+        let parts = vec![before, values, optimizer.first_moment, optimizer.second_moment];
+        read(Tensor::cat(parts, 0)).await.unwrap()
+    };
+    let (ours, expected) = (updated(device).await, updated(&Device::flex()).await);
+    for (i, (a, b)) in ours.iter().zip(&expected).enumerate() {
+        assert!((a - b).abs() < 1e-5, "value {i} is {a}, not {b}");
+    }
+}
+
 /// # Panics
 /// When an output or a gradient differs by more than `tolerance`, of its size where that is above 1.
 pub async fn kernels(device: &Device, tolerance: f32) {
     concatenated(device).await;
     expanded(device).await;
+    picked(device).await;
+    squares(device).await;
+    updates(device).await;
     for case in CASES {
         let ours = run(case, device, true).await;
         let stock = run(case, &Device::flex(), false).await;

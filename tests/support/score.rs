@@ -251,9 +251,7 @@ impl Run {
         for batch in batches {
             let Share { loss, figures } = self.loss.share(&model, batch, &whole);
             let mut gradients = loss.backward();
-            let gradient = read(self.trainable.flat_gradient(&leaves, std::slice::from_mut(&mut gradients)))
-                .await
-                .unwrap();
+            let gradient = read(self.trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
             total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
             let share = read(Tensor::cat(vec![loss.inner(), figures.unwrap()], 0)).await.unwrap();
             sums.resize(share.len(), 0.0);

@@ -33,7 +33,7 @@ pub struct Matrix<'a> {
 /// Longest run of the summed dimension that is packed at once: a panel of b then has 20 KB and
 /// stays in the first-level cache.
 const LONGEST_K: usize = 320;
-/// Rows of a that are packed at once: with the longest k, 640 KB.
+/// Rows of a that the micro-kernel goes through at once, a whole number of tiles: with the longest k, 640 KB.
 const MOST_ROWS: usize = 512;
 
 static FASTER: OnceLock<MicroKernel> = OnceLock::new();
@@ -68,64 +68,87 @@ pub fn gemm_add(a: &Matrix, b: &Matrix, c: &mut [f32]) {
 /// - b: `[k, n]`
 /// - c: at least `(m - 1) * row_stride + n` values
 pub fn gemm_into(a: &Matrix, b: &Matrix, c: &mut [f32], row_stride: usize, accumulate: bool) {
-    let kernel = FASTER.get().copied().unwrap_or(micro_kernel);
-    let (m, n, k) = (a.rows, b.columns, a.columns);
-    if m == 0 || n == 0 {
-        return;
-    }
-    let fits = row_stride >= n && c.len() >= (m - 1) * row_stride + n;
-    assert!(b.rows == k && fits, "[{m}, {k}] · [{}, {n}] into {} values", b.rows, c.len());
-    if k == 0 {
-        if !accumulate {
-            c.chunks_mut(row_stride).take(m).for_each(|row| row[..n].fill(0.0));
-        }
-        return;
-    }
-    let blocks = k.div_ceil(LONGEST_K);
-    let longest = k.div_ceil(blocks);
-    let most_rows = MOST_ROWS.min(m.next_multiple_of(MR));
-    let mut a_panels = vec![0.0; most_rows * longest];
-    let mut b_panel = vec![0.0; longest * NR];
-    let mut edge = vec![0.0; most_rows * NR];
-    for first_k in (0..k).step_by(longest) {
-        let add = accumulate || first_k > 0;
-        let depth = longest.min(k - first_k);
-        for first_row in (0..m).step_by(most_rows) {
-            let rows = most_rows.min(m - first_row);
-            for (panel, values) in a_panels.chunks_mut(depth * MR).take(rows.div_ceil(MR)).enumerate() {
-                pack::<MR>(&a.transposed(), first_k, depth, first_row + panel * MR, values);
+    Packed::new(a).gemm_into(b, c, row_stride, accumulate);
+}
+
+/// The left factor of products, as the micro-kernel reads it.
+pub struct Packed {
+    /// Of each run of k all panels, from the first row to the last.
+    panels: Vec<f32>,
+    rows: usize,
+    k: usize,
+}
+
+impl Packed {
+    pub fn new(a: &Matrix) -> Packed {
+        let (rows, k) = (a.rows, a.columns);
+        let mut panels = vec![0.0; rows.next_multiple_of(MR) * k];
+        let turned = a.transposed();
+        let mut rest = panels.as_mut_slice();
+        for (first_k, depth) in runs(k) {
+            for first_row in (0..rows).step_by(MR) {
+                let panel;
+                (panel, rest) = rest.split_at_mut(depth * MR);
+                pack::<MR>(&turned, first_k, depth, first_row, panel);
             }
-            for first_column in (0..n).step_by(NR) {
-                pack::<NR>(b, first_k, depth, first_column, &mut b_panel);
-                let columns = NR.min(n - first_column);
-                // Tiles that fit are written in place, those at the edges by way of a buffer.
-                let inside = if columns == NR { rows / MR } else { 0 };
-                let outside = rows.div_ceil(MR) - inside;
-                let c = &mut c[first_row * row_stride + first_column..];
-                // SAFETY: `a_panels` has whole panels for all rows, `b_panel` one for all columns,
-                // `c` the rows of the tiles inside, `edge` room for all that are not.
-                unsafe {
-                    kernel(
-                        depth,
-                        a_panels.as_ptr(),
-                        b_panel.as_ptr(),
-                        c.as_mut_ptr(),
-                        row_stride,
-                        inside,
-                        u32::from(add),
-                    );
-                    let a = a_panels.as_ptr().add(inside * MR * depth);
-                    kernel(depth, a, b_panel.as_ptr(), edge.as_mut_ptr(), NR, outside, 0);
-                }
-                for row in inside * MR..rows {
-                    let line = &mut c[row * row_stride..][..columns];
-                    for (value, sum) in line.iter_mut().zip(&edge[(row - inside * MR) * NR..]) {
-                        *value = if add { *value + sum } else { *sum };
+        }
+        Packed { panels, rows, k }
+    }
+
+    /// As [`gemm_into`].
+    pub fn gemm_into(&self, b: &Matrix, c: &mut [f32], row_stride: usize, accumulate: bool) {
+        let kernel = FASTER.get().copied().unwrap_or(micro_kernel);
+        let (m, n, k) = (self.rows, b.columns, self.k);
+        if m == 0 || n == 0 {
+            return;
+        }
+        let fits = row_stride >= n && c.len() >= (m - 1) * row_stride + n;
+        assert!(b.rows == k && fits, "[{m}, {k}] · [{}, {n}] into {} values", b.rows, c.len());
+        if k == 0 {
+            if !accumulate {
+                c.chunks_mut(row_stride).take(m).for_each(|row| row[..n].fill(0.0));
+            }
+            return;
+        }
+        let all_rows = m.next_multiple_of(MR);
+        let mut b_panel = vec![0.0; k.min(LONGEST_K) * NR];
+        let mut edge = vec![0.0; all_rows.min(MOST_ROWS) * NR];
+        for (first_k, depth) in runs(k) {
+            let add = accumulate || first_k > 0;
+            for first_row in (0..m).step_by(MOST_ROWS) {
+                let rows = MOST_ROWS.min(m - first_row);
+                let a = &self.panels[first_k * all_rows + first_row * depth..];
+                for first_column in (0..n).step_by(NR) {
+                    pack::<NR>(b, first_k, depth, first_column, &mut b_panel);
+                    let columns = NR.min(n - first_column);
+                    // Tiles that fit are written in place, those at the edges by way of a buffer.
+                    let inside = if columns == NR { rows / MR } else { 0 };
+                    let outside = rows.div_ceil(MR) - inside;
+                    let c = &mut c[first_row * row_stride + first_column..];
+                    // SAFETY: `a` has whole panels for all rows, `b_panel` one for all columns,
+                    // `c` the rows of the tiles inside, `edge` room for all that are not.
+                    unsafe {
+                        let (at, add) = (c.as_mut_ptr(), u32::from(add));
+                        kernel(depth, a.as_ptr(), b_panel.as_ptr(), at, row_stride, inside, add);
+                        let a = a.as_ptr().add(inside * MR * depth);
+                        kernel(depth, a, b_panel.as_ptr(), edge.as_mut_ptr(), NR, outside, 0);
+                    }
+                    for row in inside * MR..rows {
+                        let line = &mut c[row * row_stride..][..columns];
+                        for (value, sum) in line.iter_mut().zip(&edge[(row - inside * MR) * NR..]) {
+                            *value = if add { *value + sum } else { *sum };
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// The runs that the summed dimension is cut into: where each begins, and its length.
+fn runs(k: usize) -> impl Iterator<Item = (usize, usize)> {
+    let longest = k.div_ceil(k.div_ceil(LONGEST_K).max(1)).max(1);
+    (0..k).step_by(longest).map(move |first| (first, longest.min(k - first)))
 }
 
 impl Matrix<'_> {

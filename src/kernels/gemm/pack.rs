@@ -22,31 +22,46 @@ pub fn pack<const WIDTH: usize>(
         }
         return;
     }
-    if width == WIDTH && WIDTH == 2 && down == 1 {
-        let (left, right) = (&data[start..][..k], &data[start + right..][..k]);
-        for ((pair, left), right) in panel.chunks_exact_mut(2).zip(left).zip(right) {
-            pair.copy_from_slice(&[*left, *right]);
+    if width == WIDTH && down == 1 {
+        let column = |i: usize| &data[start + i * right..][..k];
+        if WIDTH == 2 {
+            return interleave(column(0), column(1), panel);
         }
-        return;
-    }
-    if width == WIDTH && WIDTH.is_multiple_of(4) && down == 1 {
-        let whole = k / 4 * 4;
-        for (block, lines) in panel[..whole * WIDTH].chunks_exact_mut(4 * WIDTH).enumerate() {
-            for group in 0..WIDTH / 4 {
-                let column = |i: usize| {
-                    let values = &data[start + block * 4 + (group * 4 + i) * right..][..4];
-                    f32x4::new([values[0], values[1], values[2], values[3]])
-                };
-                let turned = f32x4::transpose([column(0), column(1), column(2), column(3)]);
-                for (i, values) in turned.iter().enumerate() {
-                    lines[i * WIDTH + group * 4..][..4].copy_from_slice(&values.to_array());
-                }
+        if WIDTH.is_multiple_of(4) {
+            for first in (0..WIDTH).step_by(4) {
+                turn::<WIDTH>([0, 1, 2, 3].map(|i| column(first + i)), first, panel);
             }
+            return;
         }
-        pack_scalar(data, start + whole, (down, right), width, &mut panel[whole * WIDTH..k * WIDTH], WIDTH);
-        return;
     }
     pack_scalar(data, start, (down, right), width, &mut panel[..k * WIDTH], WIDTH);
+}
+
+/// Two columns side by side.
+fn interleave(left: &[f32], right: &[f32], panel: &mut [f32]) {
+    let ((lefts, left_rest), (rights, right_rest)) = (left.as_chunks::<4>(), right.as_chunks::<4>());
+    let (blocks, rest) = panel[..2 * left.len()].as_chunks_mut::<8>();
+    for ((block, l), r) in blocks.iter_mut().zip(lefts).zip(rights) {
+        *block = [l[0], r[0], l[1], r[1], l[2], r[2], l[3], r[3]];
+    }
+    for ((pair, left), right) in rest.chunks_exact_mut(2).zip(left_rest).zip(right_rest) {
+        pair.copy_from_slice(&[*left, *right]);
+    }
+}
+
+/// Four columns as the columns `first..first + 4` of a panel.
+fn turn<const WIDTH: usize>(columns: [&[f32]; 4], first: usize, panel: &mut [f32]) {
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = columns.map(|column| column.as_chunks::<4>());
+    let mut lines = panel.chunks_exact_mut(WIDTH);
+    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+        let turned = f32x4::transpose([a, b, c, d].map(|four| f32x4::new(*four)));
+        for (values, line) in turned.iter().zip(&mut lines) {
+            line[first..][..4].copy_from_slice(&values.to_array());
+        }
+    }
+    for (i, line) in lines.take(a_rest.len()).enumerate() {
+        line[first..][..4].copy_from_slice(&[a_rest[i], b_rest[i], c_rest[i], d_rest[i]]);
+    }
 }
 
 fn pack_scalar(

@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod concat;
 pub mod lora;
 pub mod matmul;
+pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
 pub mod softmax;

@@ -1,7 +1,7 @@
 //! The browser's CPU: each product goes where its result belongs, so that nothing is copied or added afterwards.
 
 use super::Layers;
-use crate::kernels::gemm::{Matrix, gemm_into};
+use crate::kernels::gemm::{Matrix, Packed, gemm, gemm_into};
 use crate::kernels::in_order;
 use crate::kernels::matmul::nth;
 use burn::backend::ops::FloatTensorOps;
@@ -24,15 +24,15 @@ pub(super) fn forward(
     };
     let mut low = vec![0.0; tokens * low_width];
     let lora = in_order(layers.lora.clone());
-    let x = nth(x, 0);
+    let x = Packed::new(&nth(x, 0));
     let mut at = Place::default();
     for (weight, &rank) in weights.iter().zip(&layers.ranks) {
         let out = weight.shape()[0];
         let own = &mut output[at.column..];
-        gemm_into(&x, &nth(weight, 0).transposed(), own, width, has_residual);
+        x.gemm_into(&nth(weight, 0).transposed(), own, width, has_residual);
         if rank > 0 {
             let [lora_a, lora_b] = at.path(lora.storage(), rank, input, out);
-            gemm_into(&x, &lora_a.transposed(), &mut low[at.low..], low_width, false);
+            x.gemm_into(&lora_a.transposed(), &mut low[at.low..], low_width, false);
             for line in low.chunks_exact_mut(low_width) {
                 line[at.low..][..rank].iter_mut().for_each(|value| *value *= layers.scale);
             }
@@ -57,17 +57,19 @@ pub(super) fn backward(
     let mut for_x = vec![0.0; if wants_x { tokens * input } else { 0 }];
     let mut for_lora = vec![0.0; lora.storage::<f32>().len()];
     let mut low_grad = vec![0.0; tokens * low_width];
+    let mut turned = vec![0.0; layers.ranks.iter().max().unwrap_or(&0) * width];
     let x = nth(x, 0);
     let mut at = Place::default();
     for (i, (weight, &rank)) in weights.iter().zip(&layers.ranks).enumerate() {
         let out = weight.shape()[0];
         let grad = columns(grad.storage(), width, at.column, out);
+        let packed = Packed::new(&grad);
         if wants_x {
-            gemm_into(&grad, &nth(weight, 0), &mut for_x, input, i > 0);
+            packed.gemm_into(&nth(weight, 0), &mut for_x, input, i > 0);
         }
         if rank > 0 {
             let [lora_a, lora_b] = at.path(lora.storage(), rank, input, out);
-            gemm_into(&grad, &lora_b, &mut low_grad[at.low..], low_width, false);
+            packed.gemm_into(&lora_b, &mut low_grad[at.low..], low_width, false);
             for line in low_grad.chunks_exact_mut(low_width) {
                 line[at.low..][..rank].iter_mut().for_each(|value| *value *= layers.scale);
             }
@@ -75,7 +77,11 @@ pub(super) fn backward(
             let low = columns(low.storage(), low_width, at.low, rank);
             let (for_a, for_b) = for_lora[at.lora..].split_at_mut(rank * input);
             gemm_into(&low_grad.transposed(), &x, for_a, input, false);
-            gemm_into(&grad.transposed(), &low, for_b, rank, false);
+            // Turned, since the wide factor is packed faster in the order that it lies in.
+            gemm(&low.transposed(), &grad, &mut turned[..rank * out]);
+            for (i, row) in turned[..rank * out].chunks_exact(out).enumerate() {
+                for_b[i..].iter_mut().step_by(rank).zip(row).for_each(|(place, value)| *place = *value);
+            }
             if wants_x {
                 gemm_into(&low_grad, &lora_a, &mut for_x, input, true);
             }

@@ -62,7 +62,6 @@ export class TrainSection extends LitElement {
         font-weight: 650;
         font-size: 1.08rem;
         font-variant-numeric: tabular-nums;
-        white-space: nowrap;
       }
       dl {
         margin: 0;
