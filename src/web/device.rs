@@ -71,9 +71,10 @@ pub fn take_gpu_error() -> Option<String> {
 async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
     let fused = super::relaxed::load().await;
     let name = if fused { ", fused multiply-add" } else { "" };
+    let threads = if super::helper::is_there() { "two threads" } else { "one thread" };
     let report = DeviceReport {
         kind: "cpu",
-        name: format!("CPU, one thread, 128-bit SIMD{name}"),
+        name: format!("CPU, {threads}, 128-bit SIMD{name}"),
         reason: reason.into(),
         is_fallback: false,
     };

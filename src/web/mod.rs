@@ -4,6 +4,7 @@ pub mod bench;
 pub mod blob;
 pub mod device;
 pub mod error;
+pub mod helper;
 pub mod person;
 pub mod relaxed;
 pub mod session;

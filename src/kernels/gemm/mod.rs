@@ -7,6 +7,7 @@ mod pack;
 pub use micro_kernel::{MR, NR, micro_kernel};
 use pack::pack;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// [`micro_kernel`] or another function that computes the same.
 pub type MicroKernel = unsafe extern "C" fn(
@@ -36,7 +37,19 @@ const LONGEST_K: usize = 320;
 /// Rows of a that the micro-kernel goes through at once, a whole number of tiles: with the longest k, 640 KB.
 const MOST_ROWS: usize = 512;
 
+/// Multiplications from which on a product is worth a helper's while: about half a millisecond's work.
+const LEAST_WORK: usize = 1 << 24;
+
+/// Another thread that computes some columns of a product meanwhile.
+pub struct Helper {
+    /// Hands it the last columns of b and says how many, a whole number of panels; 0 where it has no room for them.
+    pub start: fn(a: &Packed, b: &Matrix) -> usize,
+    /// Waits for what was started, `[a's rows, columns]`; false where it does not answer.
+    pub finish: fn(values: &mut [f32]) -> bool,
+}
+
 static FASTER: OnceLock<MicroKernel> = OnceLock::new();
+static HELPER: OnceLock<Helper> = OnceLock::new();
 
 /// Replaces the micro-kernel for all later products.
 ///
@@ -44,6 +57,11 @@ static FASTER: OnceLock<MicroKernel> = OnceLock::new();
 /// `kernel` must compute what [`micro_kernel`] does, for as long as the program runs.
 pub unsafe fn use_micro_kernel(kernel: MicroKernel) {
     let _ = FASTER.set(kernel);
+}
+
+/// From now on large products are shared with this helper. Sums are the same, since each is computed by one thread.
+pub fn use_helper(helper: Helper) {
+    let _ = HELPER.set(helper);
 }
 
 /// `c = a·b`.
@@ -74,10 +92,15 @@ pub fn gemm_into(a: &Matrix, b: &Matrix, c: &mut [f32], row_stride: usize, accum
 /// The left factor of products, as the micro-kernel reads it.
 pub struct Packed {
     /// Of each run of k all panels, from the first row to the last.
-    panels: Vec<f32>,
-    rows: usize,
-    k: usize,
+    pub panels: Vec<f32>,
+    pub rows: usize,
+    pub k: usize,
+    /// No other has it.
+    pub id: u32,
 }
+
+/// Numbers for [`Packed::id`].
+static PACKED: AtomicU32 = AtomicU32::new(1);
 
 impl Packed {
     pub fn new(a: &Matrix) -> Packed {
@@ -92,11 +115,33 @@ impl Packed {
                 pack::<MR>(&turned, first_k, depth, first_row, panel);
             }
         }
-        Packed { panels, rows, k }
+        Packed { panels, rows, k, id: PACKED.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// As [`gemm_into`].
     pub fn gemm_into(&self, b: &Matrix, c: &mut [f32], row_stride: usize, accumulate: bool) {
+        let worth_it = self.rows * self.k * b.columns >= LEAST_WORK;
+        let Some(helper) = HELPER.get().filter(|_| worth_it) else {
+            return self.multiply(b, c, row_stride, accumulate);
+        };
+        let theirs = (helper.start)(self, b);
+        let ours = b.columns - theirs;
+        self.multiply(&b.some_columns(0, ours), c, row_stride, accumulate);
+        if theirs == 0 {
+            return;
+        }
+        let mut values = vec![0.0; self.rows * theirs];
+        if !(helper.finish)(&mut values) {
+            return self.multiply(&b.some_columns(ours, theirs), &mut c[ours..], row_stride, accumulate);
+        }
+        for (line, values) in c[ours..].chunks_mut(row_stride).zip(values.chunks_exact(theirs)) {
+            for (value, sum) in line.iter_mut().zip(values) {
+                *value = if accumulate { *value + sum } else { *sum };
+            }
+        }
+    }
+
+    fn multiply(&self, b: &Matrix, c: &mut [f32], row_stride: usize, accumulate: bool) {
         let kernel = FASTER.get().copied().unwrap_or(micro_kernel);
         let (m, n, k) = (self.rows, b.columns, self.k);
         if m == 0 || n == 0 {
@@ -145,13 +190,37 @@ impl Packed {
     }
 }
 
+/// The right factor of a product as the micro-kernel reads it: of each run of k all panels, from the first column to the
+/// last, which must fill their panels.
+pub fn packed_columns(b: &Matrix) -> Vec<f32> {
+    let mut panels = vec![0.0; b.rows * b.columns];
+    let mut rest = panels.as_mut_slice();
+    for (first_k, depth) in runs(b.rows) {
+        for first_column in (0..b.columns).step_by(NR) {
+            let panel;
+            (panel, rest) = rest.split_at_mut(depth * NR);
+            pack::<NR>(b, first_k, depth, first_column, panel);
+        }
+    }
+    panels
+}
+
 /// The runs that the summed dimension is cut into: where each begins, and its length.
 fn runs(k: usize) -> impl Iterator<Item = (usize, usize)> {
-    let longest = k.div_ceil(k.div_ceil(LONGEST_K).max(1)).max(1);
+    let longest = longest_run(k);
     (0..k).step_by(longest).map(move |first| (first, longest.min(k - first)))
 }
 
+/// How long each of them is, but for the last.
+pub fn longest_run(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(LONGEST_K).max(1)).max(1)
+}
+
 impl Matrix<'_> {
+    pub fn some_columns(self, first: usize, count: usize) -> Self {
+        Matrix { offset: self.offset + first * self.column_stride, columns: count, ..self }
+    }
+
     pub fn transposed(self) -> Self {
         Matrix {
             rows: self.columns,

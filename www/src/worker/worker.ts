@@ -14,7 +14,8 @@ import init, {
   sweep_survivors,
   validate_recipe,
 } from 'loralet-wasm/loralet.js';
-import type { Message } from '../types.js';
+import type { DeviceChoice, DeviceReport, Message } from '../types.js';
+import { help, startHelper, type HelpRequest } from './helper.js';
 import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
 import { unreachable } from './protocol.js';
 
@@ -36,8 +37,9 @@ let wakeLoop: () => void = () => undefined;
 let generateCancelled = false;
 let turn: Promise<unknown> = Promise.resolve();
 
-self.onmessage = (message: MessageEvent<Request>) => {
+self.onmessage = (message: MessageEvent<Request | HelpRequest>) => {
   const request = message.data;
+  if (request.type === 'help') help(request);
   answer(request).then(
     ({ value, transfer }) => {
       send({ type: 'answer', id: request.id, value: value as never }, transfer);
@@ -50,6 +52,15 @@ self.onmessage = (message: MessageEvent<Request>) => {
 
 send({ type: 'loaded' });
 
+/** On the CPU with a second thread beside this one, where the browser lets them share memory. */
+async function create(choice: DeviceChoice): Promise<DeviceReport> {
+  const helper = choice === 'webgpu' ? null : await startHelper();
+  session = await Session.create(choice);
+  const device = session.device() as DeviceReport;
+  if (device.kind !== 'cpu') helper?.terminate();
+  return device;
+}
+
 interface Answered {
   value: unknown;
   transfer?: Transferable[];
@@ -60,8 +71,7 @@ async function answer(request: Request): Promise<Answered> {
     case 'create':
       await init({ module_or_path: request.module });
       start();
-      session = await Session.create(request.device);
-      return { value: session.device() };
+      return { value: await create(request.device) };
     case 'default_recipe':
       return { value: default_recipe() };
     case 'validate_recipe':
