@@ -10,7 +10,7 @@ use js_sys::{Object, Reflect};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::sync::Arc;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 /// Wasm addresses reach 4 GiB; activations and the optimizer need the rest.
@@ -34,6 +34,11 @@ pub struct DeviceReport {
 struct Probe {
     name: String,
     is_fallback: bool,
+}
+
+#[wasm_bindgen(module = "/src/web/timestamps.js")]
+extern "C" {
+    fn do_without_timestamps();
 }
 
 thread_local! {
@@ -82,6 +87,7 @@ async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
 }
 
 async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceReport)> {
+    do_without_timestamps();
     if gpu.is_fallback {
         set_software_adapter();
     }

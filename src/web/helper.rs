@@ -18,6 +18,7 @@ const COLUMNS: u32 = 4;
 const NEW_A: u32 = 5;
 const TILE_ROWS: u32 = 6;
 const TILE_COLUMNS: u32 = 7;
+const ACCUMULATE: u32 = 8;
 const VALUES: u32 = 16;
 
 /// What `STATE` is while the helper works; else 0.
@@ -67,8 +68,8 @@ pub fn is_there() -> bool {
     SHARED.with(|slot| slot.borrow().is_some())
 }
 
-fn start(a: &Packed, b: &Matrix) -> usize {
-    SHARED.with(|slot| slot.borrow().as_ref().and_then(|shared| shared.start(a, b))).unwrap_or(0)
+fn start(a: &Packed, b: &Matrix, c: Option<&Matrix>) -> usize {
+    SHARED.with(|slot| slot.borrow().as_ref().and_then(|shared| shared.start(a, b, c))).unwrap_or(0)
 }
 
 fn finish(values: &mut [f32]) -> bool {
@@ -76,7 +77,7 @@ fn finish(values: &mut [f32]) -> bool {
 }
 
 impl Shared {
-    fn start(&self, a: &Packed, b: &Matrix) -> Option<usize> {
+    fn start(&self, a: &Packed, b: &Matrix, c: Option<&Matrix>) -> Option<usize> {
         if self.is_lost.get() {
             return None;
         }
@@ -86,13 +87,19 @@ impl Shared {
         if columns == 0 {
             return None;
         }
-        let b = packed_columns(&b.some_columns(b.columns - columns, columns));
+        let first = b.columns - columns;
+        let b = packed_columns(&b.some_columns(first, columns));
         let (for_b, product) = (a.panels.len() as u32, (a.panels.len() + b.len()) as u32);
         let is_new = self.a.replace(a.id) != a.id;
         if is_new {
             self.values.subarray(0, for_b).copy_from(&a.panels);
         }
         self.values.subarray(for_b, product).copy_from(&b);
+        if let Some(c) = c {
+            let lines = c.data.chunks(c.row_stride).take(c.rows);
+            let values: Vec<f32> = lines.flat_map(|line| &line[first..][..columns]).copied().collect();
+            self.values.subarray(product, product + values.len() as u32).copy_from(&values);
+        }
         self.product.set(product);
         for (place, value) in [
             (ROWS, rows),
@@ -102,6 +109,7 @@ impl Shared {
             (NEW_A, usize::from(is_new)),
             (TILE_ROWS, MR),
             (TILE_COLUMNS, NR),
+            (ACCUMULATE, usize::from(c.is_some())),
         ] {
             self.control.set_index(place, value as i32);
         }

@@ -45,22 +45,19 @@ export function startBrowser(flags = []) {
   });
 }
 
-/** With LORALET_DEFAULT_LIMITS=1 the GPU of every page is as weak as WebGPU allows. */
-const LIMITS = process.env.LORALET_DEFAULT_LIMITS
-  ? await readFile(new URL('../../tests/support/default_limits.js', import.meta.url), 'utf8')
-  : undefined;
+/** The GPU of every page is as weak as WebGPU allows. */
+const LIMITS = await readFile(new URL('../../tests/support/default_limits.js', import.meta.url), 'utf8');
 
 /** A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. */
-export async function openPage(browser, url, options = {}) {
+export async function openPage(browser, url, options = {}, prepare = () => undefined) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   page.thrown = [];
   page.on('pageerror', (error) => page.thrown.push(error.message));
-  if (LIMITS) {
-    await page.addInitScript(LIMITS);
-    await beforeWorker(page, LIMITS);
-  }
+  await page.addInitScript(LIMITS);
+  await prepare(page);
+  await beforeWorker(page, LIMITS);
   await page.goto(url);
   return page;
 }

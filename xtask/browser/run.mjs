@@ -1,6 +1,7 @@
 // Runs one job in headless Chromium: the job comes as one line of JSON on stdin, every event of the
 // page goes to stdout as a line of JSON. Closing stdin ends the browser.
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { beforeWorker, bufferBytes, countCalls } from './chromium.mjs';
@@ -22,6 +23,9 @@ const FLAGS = [
 ];
 const WEBGPU = ['--enable-unsafe-webgpu', '--enable-features=Vulkan'];
 const SOFTWARE_WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+/** Makes a GPU as weak as WebGPU allows. */
+const DEFAULT_LIMITS = new URL('../../tests/support/default_limits.js', import.meta.url);
 
 const emit = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 let browser;
@@ -55,7 +59,10 @@ async function run(page) {
   page.on('pageerror', (error) => emit({ event: 'console', text: String(error) }));
   await page.exposeFunction('loraletEvent', (json) => process.stdout.write(`${json}\n`));
   await page.exposeFunction('loraletBufferBytes', () => bufferBytes(page));
-  if (job.tasks.some((task) => task.memory_after?.length > 0)) await beforeWorker(page, `(${countCalls})()`);
+  const scripts = [];
+  if (job.default_limits) scripts.push(await readFile(DEFAULT_LIMITS, 'utf8'));
+  if (job.tasks.some((task) => task.memory_after?.length > 0)) scripts.push(`(${countCalls})()`);
+  if (scripts.length > 0) await beforeWorker(page, scripts.join(';\n'));
   const driven = (async () => {
     await page.goto(new URL('/headless.html', url).href);
     await page.waitForFunction('window.loraletRun !== undefined', null, { timeout: 30_000 });

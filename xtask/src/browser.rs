@@ -33,6 +33,7 @@ pub struct Job {
     reward_model: Vec<Value>,
     recipe: Value,
     tasks: Vec<Value>,
+    default_limits: bool,
     files: JobFiles,
 }
 
@@ -68,6 +69,12 @@ impl Job {
 
     pub fn recipe(mut self, recipe: Value) -> Self {
         self.recipe = recipe;
+        self
+    }
+
+    /// On WebGPU with the default limits and without any optional feature, whatever the adapter offers.
+    pub fn default_limits(mut self) -> Self {
+        self.default_limits = true;
         self
     }
 
@@ -136,7 +143,7 @@ impl Job {
         let job = json!({
             "device": self.device, "model": self.model, "adapter": self.adapter, "data": self.data, "probe": self.probe,
             "reward_model": self.reward_model,
-            "recipe": self.recipe, "tasks": self.tasks,
+            "recipe": self.recipe, "tasks": self.tasks, "default_limits": self.default_limits,
         });
         let call = json!({ "url": server.url(), "chromium": chromium, "modules": modules(), "job": job });
 

@@ -42,8 +42,9 @@ const LEAST_WORK: usize = 1 << 24;
 
 /// Another thread that computes some columns of a product meanwhile.
 pub struct Helper {
-    /// Hands it the last columns of b and says how many, a whole number of panels; 0 where it has no room for them.
-    pub start: fn(a: &Packed, b: &Matrix) -> usize,
+    /// Hands it the last columns of b and says how many, a whole number of panels; 0 where it has no room for them. It adds
+    /// to the same columns of c, if there are any.
+    pub start: fn(a: &Packed, b: &Matrix, c: Option<&Matrix>) -> usize,
     /// Waits for what was started, `[a's rows, columns]`; false where it does not answer.
     pub finish: fn(values: &mut [f32]) -> bool,
 }
@@ -59,7 +60,8 @@ pub unsafe fn use_micro_kernel(kernel: MicroKernel) {
     let _ = FASTER.set(kernel);
 }
 
-/// From now on large products are shared with this helper. Sums are the same, since each is computed by one thread.
+/// From now on large products are shared with this helper. The sums are exactly the same: each is computed by one thread, in
+/// the same order.
 pub fn use_helper(helper: Helper) {
     let _ = HELPER.set(helper);
 }
@@ -124,7 +126,9 @@ impl Packed {
         let Some(helper) = HELPER.get().filter(|_| worth_it) else {
             return self.multiply(b, c, row_stride, accumulate);
         };
-        let theirs = (helper.start)(self, b);
+        let columns = b.columns;
+        let before = Matrix { data: c, offset: 0, rows: self.rows, columns, row_stride, column_stride: 1 };
+        let theirs = (helper.start)(self, b, accumulate.then_some(&before));
         let ours = b.columns - theirs;
         self.multiply(&b.some_columns(0, ours), c, row_stride, accumulate);
         if theirs == 0 {
@@ -135,9 +139,7 @@ impl Packed {
             return self.multiply(&b.some_columns(ours, theirs), &mut c[ours..], row_stride, accumulate);
         }
         for (line, values) in c[ours..].chunks_mut(row_stride).zip(values.chunks_exact(theirs)) {
-            for (value, sum) in line.iter_mut().zip(values) {
-                *value = if accumulate { *value + sum } else { *sum };
-            }
+            line[..theirs].copy_from_slice(values);
         }
     }
 

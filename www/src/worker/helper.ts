@@ -64,18 +64,18 @@ export function help({ kernel, shared }: HelpRequest): never {
   for (;;) {
     Atomics.wait(control, 0, 0);
     const [rows, k, longestRun, columns] = [at(1), at(2), at(3), at(4)];
-    const [newA, tileRows, tileColumns] = [at(5), at(6), at(7)];
+    const [newA, tileRows, tileColumns, accumulate] = [at(5), at(6), at(7), at(8)];
     const [forB, product] = [rows * k, rows * k + k * columns];
-    const from = newA ? 0 : forB;
-    own.set(values.subarray(from, product), from);
+    const [from, end] = [newA ? 0 : forB, product + rows * columns];
+    own.set(values.subarray(from, accumulate ? end : product), from);
     for (let first = 0; first < k; first += longestRun) {
       const depth = Math.min(longestRun, k - first);
       for (let column = 0; column < columns; column += tileColumns) {
         const [a, b, c] = [first * rows, forB + first * columns + column * depth, product + column];
-        multiply(depth, 4 * a, 4 * b, 4 * c, columns, rows / tileRows, first > 0 ? 1 : 0);
+        multiply(depth, 4 * a, 4 * b, 4 * c, columns, rows / tileRows, first > 0 ? 1 : accumulate);
       }
     }
-    values.set(own.subarray(product, product + rows * columns), product);
+    values.set(own.subarray(product, end), product);
     Atomics.store(control, 0, 0);
     Atomics.notify(control, 0);
   }

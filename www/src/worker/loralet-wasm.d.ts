@@ -4,6 +4,9 @@ declare module 'loralet-wasm/loralet.js' {
 
   export default function init(options: { module_or_path: WebAssembly.Module }): Promise<unknown>;
   export function start(): void;
+  /** Empty where the browser cannot run it. */
+  export function micro_kernel_module(): Uint8Array;
+  export function share_products(memory: SharedArrayBuffer): void;
   export function default_recipe(): t.Recipe;
   export function validate_recipe(recipe: unknown): t.Recipe;
   export function plan_sweep(recipe: t.Recipe, sweep: t.Sweep): t.SweepPlan;

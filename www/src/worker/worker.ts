@@ -56,7 +56,7 @@ send({ type: 'loaded' });
 async function create(choice: DeviceChoice): Promise<DeviceReport> {
   const helper = choice === 'webgpu' ? null : await startHelper();
   session = await Session.create(choice);
-  const device = session.device() as DeviceReport;
+  const device = session.device();
   if (device.kind !== 'cpu') helper?.terminate();
   return device;
 }

@@ -38,16 +38,19 @@ fn watched(device: &str, steps: u64, data: &(String, PathBuf)) -> Result<Value> 
     });
     let mut memory = Vec::new();
     let mut bar = Bar::new(&format!("tiny on {device}"), steps);
-    Job::new(device, &inputs::model("tiny")?).data(data).recipe(recipe).train_watched(&[EARLY, steps]).run(
-        |event| {
+    Job::new(device, &inputs::model("tiny")?)
+        .data(data)
+        .recipe(recipe)
+        .default_limits()
+        .train_watched(&[EARLY, steps])
+        .run(|event| {
             match event["event"].as_str() {
                 Some("step") => bar.set(event["report"]["step"].as_u64().unwrap_or(0), String::new()),
                 Some("memory_after") => memory.push(event["memory"].clone()),
                 _ => {}
             }
             Ok(())
-        },
-    )?;
+        })?;
     let [early, late] = memory.as_slice() else {
         return Err(Failure::failed(format!("the run on {device} ended before its step {steps}")));
     };

@@ -49,8 +49,12 @@ fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {
     });
     let (mut estimate, mut memory) = (Value::Null, Value::Null);
     let mut bar = Bar::new(&format!("memory of {model} on {device}"), STEPS);
-    Job::new(device, &inputs::model(model)?).data(data).recipe(recipe).train_watched(&[STEPS]).run(
-        |event| {
+    Job::new(device, &inputs::model(model)?)
+        .data(data)
+        .recipe(recipe)
+        .default_limits()
+        .train_watched(&[STEPS])
+        .run(|event| {
             match event["event"].as_str() {
                 Some("plan") => estimate = event["plan"]["memory"].clone(),
                 Some("step") => bar.set(event["report"]["step"].as_u64().unwrap_or(0), String::new()),
@@ -58,8 +62,7 @@ fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {
                 _ => {}
             }
             Ok(())
-        },
-    )?;
+        })?;
     let key = if *device == "webgpu" { "gpu_peak_buffer_bytes" } else { "wasm_peak_bytes" };
     let (peak, estimated) = (memory[key].as_f64().unwrap_or(0.0), estimate["total"].as_f64().unwrap_or(0.0));
     if peak == 0.0 {
