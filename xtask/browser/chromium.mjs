@@ -26,11 +26,13 @@ export function beforeWorker(page, script) {
   });
 }
 
-/** Bytes of the GPU buffers that live in the training worker, now and at most, where `countCalls` runs before its code. */
+/**
+ * Bytes of the GPU buffers that live in the training worker, now and at most, where `countCalls` runs before its code. It is
+ * the page's first worker; the one that helps it waits for work and answers nothing else.
+ */
 export async function bufferBytes(page) {
-  const counted = await Promise.all(page.workers().map((worker) => worker.evaluate(() => globalThis.calls)));
-  const sum = (key) => counted.reduce((sum, calls) => sum + (calls?.[key] ?? 0), 0);
-  return { bytes: sum('bytes'), peakBytes: sum('peakBytes') };
+  const calls = await page.workers()[0]?.evaluate(() => globalThis.calls);
+  return { bytes: calls?.bytes ?? 0, peakBytes: calls?.peakBytes ?? 0 };
 }
 
 /** Runs in a page or a worker: from now on `calls` counts what is asked of WebGPU. */
