@@ -1,7 +1,8 @@
 //! How much memory a run takes: estimated before it begins, from the model, the recipe and the rows.
 
+use crate::kernels::blocks::Matrix;
 use crate::models::llama::Weight;
-use crate::models::{LlamaConfig, Model, head};
+use crate::models::{Llama, LlamaConfig, Model, head};
 use crate::recipe::{GradientCheckpointing, Method, Recipe};
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +56,11 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
         Model::Llama(llama) => {
             let (block, layers) = (block(&llama.config, largest), llama.layers.len());
             let hidden = tokens * llama.config.hidden_size * F32;
+            // Both factors of a product are copied into the order that it reads them in.
+            let works = 2 * tokens * llama.config.intermediate_size * F32 + expanded(llama);
             match recomputes(&llama.config, recipe, largest) {
-                true => (layers * hidden, block + block / 2, hidden, true),
-                false => (layers * block, block / 2, hidden, false),
+                true => (layers * hidden, block + block / 2 + works, hidden, true),
+                false => (layers * block, block / 2 + works, hidden, false),
             }
         }
         Model::Bert(bert) => {
@@ -116,6 +119,18 @@ fn block(config: &LlamaConfig, largest: Largest) -> usize {
     let of_token =
         4 * config.hidden_size + 2 * (queries + keys) + 3 * config.intermediate_size + of_attention;
     largest.batch * largest.seq * of_token * F32
+}
+
+/// Bytes of the weights in blocks that are numbers at the same time: those of the gate and what it multiplies.
+fn expanded(llama: &Llama) -> usize {
+    let dense = |matrix: &Matrix| match matrix {
+        Matrix::Dense(_) => 0,
+        Matrix::Blocks(blocks) => blocks.shape.iter().product::<usize>() * F32,
+    };
+    llama
+        .layers
+        .first()
+        .map_or(0, |layer| dense(&layer.mlp.gate_proj.weight) + dense(&layer.mlp.up_proj.weight))
 }
 
 /// Bytes of a model's weights as they lie on the device.
