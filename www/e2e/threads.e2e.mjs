@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { cpus } from 'node:os';
 import { after, before, test } from 'node:test';
+import { rewrite } from '../../xtask/browser/chromium.mjs';
 import { at, chooseData, openPage, openTiny, set, startBrowser, startServer, status } from './setup.mjs';
 
 let server, browser;
@@ -45,12 +46,10 @@ async function trained(threads, prepare) {
 }
 
 /** As on a host that does not send the headers which memory is shared by. */
-async function withoutIsolation(page) {
-  await page.route(server.url + '**', async (route) => {
-    const response = await route.fetch();
-    const headers = Object.entries(response.headers()).filter(
-      ([name]) => !/^cross-origin-(opener|embedder)/.test(name),
-    );
-    await route.fulfill({ response, headers: Object.fromEntries(headers) });
+function withoutIsolation(page) {
+  return rewrite(page, `${server.url}**`, (response) => {
+    const isolates = ([name]) => /^cross-origin-(opener|embedder)/.test(name);
+    const headers = Object.entries(response.headers()).filter((header) => !isolates(header));
+    return { headers: Object.fromEntries(headers) };
   });
 }

@@ -20,9 +20,21 @@ export function launchSoftware(modules, executablePath) {
  * its fetched text, so the text is where to put it.
  */
 export function beforeWorker(page, script) {
-  return page.route('**/assets/worker-*.js', async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: `${script};\n${await response.text()}` });
+  return rewrite(page, '**/assets/worker-*.js', async (response) => ({
+    body: `${script};\n${await response.text()}`,
+  }));
+}
+
+/** Answers what a page asks for as the server does, but for what `change` makes of the answer. */
+export function rewrite(page, pattern, change) {
+  return page.route(pattern, async (route) => {
+    try {
+      const response = await route.fetch();
+      await route.fulfill({ response, ...(await change(response)) });
+    } catch {
+      // The page was left meanwhile; one that still waits for the answer fails by itself.
+      await route.abort().catch(() => undefined);
+    }
   });
 }
 
