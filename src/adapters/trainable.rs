@@ -5,7 +5,7 @@ use super::{dora, lora, whole};
 use crate::kernels::concat::concat;
 use crate::models::{Model, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor, s};
 
 /// One named parameter's place in the flat buffer.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,7 +174,7 @@ fn add_run(flat: Tensor<1>, run: Vec<Tensor<1>>, end: usize) -> Tensor<1> {
     let run = concat(run);
     let start = end - run.dims()[0];
     let sum = flat.clone().narrow(0, start, end - start) + run;
-    flat.slice_assign([start..end], sum)
+    flat.slice_assign(s![start..end], sum)
 }
 
 impl Leaf {
