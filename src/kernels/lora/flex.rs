@@ -17,11 +17,7 @@ pub(super) fn forward(
     let (tokens, input) = (x.shape()[0], x.shape()[1]);
     let weights = layers.dense();
     let (width, low_width) = (width(&weights), layers.ranks.iter().sum());
-    let has_residual = residual.is_some();
-    let mut output = match residual {
-        Some(residual) => in_order(residual).storage::<f32>().to_vec(),
-        None => vec![0.0; tokens * width],
-    };
+    let mut output = vec![0.0; tokens * width];
     let mut low = vec![0.0; tokens * low_width];
     let lora = in_order(layers.lora.clone());
     let x = Packed::new(&nth(x, 0));
@@ -29,7 +25,7 @@ pub(super) fn forward(
     for (weight, &rank) in weights.iter().zip(&layers.ranks) {
         let out = weight.shape()[0];
         let own = &mut output[at.column..];
-        x.gemm_into(&nth(weight, 0).transposed(), own, width, has_residual);
+        x.gemm_into(&nth(weight, 0).transposed(), own, width, false);
         if rank > 0 {
             let [lora_a, lora_b] = at.path(lora.storage(), rank, input, out);
             x.gemm_into(&lora_a.transposed(), &mut low[at.low..], low_width, false);
@@ -39,6 +35,11 @@ pub(super) fn forward(
             gemm_into(&columns(&low, low_width, at.low, rank), &lora_b.transposed(), own, width, true);
         }
         at.advance(rank, input, out);
+    }
+    // Last, as where no adapter is: one that changes nothing gives exactly the base's numbers.
+    if let Some(residual) = residual {
+        let residual = in_order(residual);
+        output.iter_mut().zip(residual.storage::<f32>()).for_each(|(value, residual)| *value += residual);
     }
     [tensor(output, &[tokens, width]), tensor(low, &[tokens, low_width])]
 }
