@@ -1,6 +1,7 @@
 //! Frozen weights that stay in blocks of 32 with a scale and a minimum each, as GGUF stores Q4_0, Q4_1 and Q8_0, and their
 //! expansion where a product needs them.
 
+use super::lasting;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
@@ -188,11 +189,6 @@ impl Matrix {
             Matrix::Blocks(blocks) => Matrix::Blocks(Blocks { scales: blocks.scales.autodiff(), ..blocks }),
         }
     }
-}
-
-/// Makes tensors that last as long as the model, in memory of exactly their sizes.
-pub fn lasting<I: Send, O: Send>(device: &Device, input: I, make: impl Fn(I) -> O + Send) -> O {
-    device.memory_persistent_allocations(input, make)
 }
 
 #[backend_extension(Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]

@@ -27,6 +27,12 @@ mod testing;
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
+use burn::tensor::Device;
+
+/// Makes tensors that outlive an operation, in memory of exactly their sizes.
+pub fn lasting<I: Send, O: Send>(device: &Device, input: I, make: impl Fn(I) -> O + Send) -> O {
+    device.memory_persistent_allocations(input, make)
+}
 
 /// The same values in order, with nothing else in their storage; a copy only where they are not so already.
 fn in_order(x: FloatTensor<Flex>) -> FloatTensor<Flex> {

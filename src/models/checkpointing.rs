@@ -4,7 +4,7 @@
 use super::layers::linear::Linear;
 use super::layers::rotary::Rotation;
 use super::llama::{DecoderLayer, Llama};
-use crate::kernels::blocks::lasting;
+use crate::kernels::lasting;
 use crate::kernels::seed::seed;
 use burn::tensor::{Gradients, Tensor};
 use std::sync::{Arc, Mutex, PoisonError};
