@@ -57,7 +57,7 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
             let (block, layers) = (block(&llama.config, largest), llama.layers.len());
             let hidden = tokens * llama.config.hidden_size * F32;
             // Both factors of a product are copied into the order that it reads them in.
-            let works = 2 * tokens * llama.config.intermediate_size * F32 + expanded(llama);
+            let works = 2 * tokens * llama.config.intermediate_size * F32 + expanded(llama, recipe);
             match recomputes(&llama.config, recipe, largest) {
                 true => (layers * hidden, block + block / 2 + works, hidden, true),
                 false => (layers * block, block / 2 + works, hidden, false),
@@ -121,16 +121,14 @@ fn block(config: &LlamaConfig, largest: Largest) -> usize {
     largest.batch * largest.seq * of_token * F32
 }
 
-/// Bytes of the weights in blocks that are numbers at the same time: those of the gate and what it multiplies.
-fn expanded(llama: &Llama) -> usize {
-    let dense = |matrix: &Matrix| match matrix {
-        Matrix::Dense(_) => 0,
-        Matrix::Blocks(blocks) => blocks.shape.iter().product::<usize>() * F32,
-    };
-    llama
-        .layers
-        .first()
-        .map_or(0, |layer| dense(&layer.mlp.gate_proj.weight) + dense(&layer.mlp.up_proj.weight))
+/// Bytes of a weight in blocks that are numbers at the same time: DoRA takes the norm of each row, of the weight and its squares.
+fn expanded(llama: &Llama, recipe: &Recipe) -> usize {
+    match llama.layers.first().map(|layer| &layer.mlp.up_proj.weight) {
+        Some(Matrix::Blocks(blocks)) if recipe.lora.use_dora => {
+            2 * blocks.shape.iter().product::<usize>() * F32
+        }
+        _ => 0,
+    }
 }
 
 /// Bytes of a model's weights as they lie on the device.

@@ -2,6 +2,7 @@
 
 use super::gemm::{Matrix, gemm, gemm_add};
 use super::in_order;
+use super::matmul::matmul;
 use super::softmax::{softmax_row, softmax_row_backward};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -328,8 +329,8 @@ pub fn plain_attention(qkv: Tensor<3>, first_keys: &[usize], heads: usize, seq: 
     }
     let mask = Tensor::<4>::from_data(TensorData::new(mask, [batch, 1, seq, seq]), &device);
     let mask = if q.is_autodiff() { mask.autodiff() } else { mask };
-    let scores = q.matmul(repeated(k).transpose()) + mask;
-    let context = burn::tensor::activation::softmax(scores, 3).matmul(repeated(v));
+    let scores = matmul(q, repeated(k).transpose()) + mask;
+    let context = matmul(burn::tensor::activation::softmax(scores, 3), repeated(v));
     context.swap_dims(1, 2).reshape([tokens, heads, head_dim])
 }
 

@@ -1,32 +1,36 @@
-//! Frozen weights that stay in blocks of 32 with a scale and a minimum each, as GGUF stores Q4_0, Q4_1 and Q8_0, and their
-//! expansion where a product needs them.
+//! Frozen weights that stay in 32-bit words as a file has them: in blocks of 32 with a scale and a minimum each, as GGUF's
+//! Q4_0, Q4_1 and Q8_0, or as 16-bit floats. Products take them as they are ([`super::lora`]); here they are expanded where
+//! some rows are needed as numbers.
 
 use super::lasting;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use half::{bf16, f16};
 
 /// Weights in a block.
 pub const BLOCK: usize = 32;
 
 /// How a block keeps its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// 32 signed bytes.
+    /// 32 IEEE 754 halves.
+    F16,
+    /// The upper halves of 32 floats.
+    Bf16,
+    /// Scale and minimum, then 32 signed bytes. A weight is its number times the scale plus the minimum.
     Q8,
-    /// 16 bytes, of which the i-th holds weight i in its lower four bits and weight i + 16 in its upper ones.
+    /// Scale and minimum, then 16 bytes, of which the i-th holds weight i in its lower four bits and weight i + 16 in its upper
+    /// ones.
     Q4,
 }
 
-/// The blocks of a matrix on the host. A weight is its number times the block's scale plus the block's minimum.
+/// A weight matrix in blocks on the host, row by row: `[out * in / 32 * words of a block]`.
 #[derive(Debug, Clone)]
 pub struct HostBlocks {
     pub form: Form,
-    /// `[out * in / 32 * bytes of a block]`, row by row.
-    pub quants: Vec<u8>,
-    /// Scale and minimum of each block: `[out * in / 32 * 2]`.
-    pub scales: Vec<f32>,
+    pub words: Vec<i32>,
 }
 
 /// A weight matrix in blocks: `[out, in]`.
@@ -35,9 +39,7 @@ pub struct Blocks {
     pub form: Form,
     pub shape: [usize; 2],
     /// `[out * in / 32 * words of a block]`
-    quants: Tensor<1, Int>,
-    /// `[out * in / 32 * 2]`
-    scales: Tensor<1>,
+    words: Tensor<1, Int>,
 }
 
 /// A weight matrix of a linear layer or an embedding, `[out, in]`, as it lies on the device.
@@ -49,11 +51,58 @@ pub enum Matrix {
 }
 
 impl Form {
-    /// Of 32 bits, for one block.
-    pub fn words(self) -> usize {
+    /// Words of one block that hold numbers.
+    pub const fn number_words(self) -> usize {
         match self {
+            Form::F16 | Form::Bf16 => 16,
             Form::Q8 => 8,
             Form::Q4 => 4,
+        }
+    }
+
+    /// Words of one block before its numbers: the scale and the minimum, as floats.
+    pub const fn head_words(self) -> usize {
+        match self {
+            Form::F16 | Form::Bf16 => 0,
+            Form::Q8 | Form::Q4 => 2,
+        }
+    }
+
+    /// Words of one block.
+    pub const fn words(self) -> usize {
+        self.head_words() + self.number_words()
+    }
+
+    /// The weights of one block.
+    fn decode(self, words: &[i32], weights: &mut [f32; BLOCK]) {
+        let (head, numbers) = words.split_at(self.head_words());
+        let [scale, minimum] = match head {
+            [scale, minimum] => [*scale, *minimum].map(|word| f32::from_bits(word as u32)),
+            _ => [1.0, 0.0],
+        };
+        match self {
+            Form::F16 | Form::Bf16 => {
+                for (pair, word) in weights.as_chunks_mut::<2>().0.iter_mut().zip(numbers) {
+                    let halves = [*word as u16, (*word >> 16) as u16];
+                    *pair = match self {
+                        Form::F16 => halves.map(|half| f16::from_bits(half).to_f32()),
+                        _ => halves.map(|half| bf16::from_bits(half).to_f32()),
+                    };
+                }
+            }
+            Form::Q8 => {
+                for (four, word) in weights.as_chunks_mut::<4>().0.iter_mut().zip(numbers) {
+                    *four = word.to_le_bytes().map(|byte| f32::from(byte as i8) * scale + minimum);
+                }
+            }
+            Form::Q4 => {
+                let (lower, upper) = weights.split_at_mut(BLOCK / 2);
+                let (lower, upper) = (lower.as_chunks_mut::<4>().0, upper.as_chunks_mut::<4>().0);
+                for ((lower, upper), word) in lower.iter_mut().zip(upper).zip(numbers) {
+                    *lower = word.to_le_bytes().map(|byte| f32::from(byte & 15) * scale + minimum);
+                    *upper = word.to_le_bytes().map(|byte| f32::from(byte >> 4) * scale + minimum);
+                }
+            }
         }
     }
 }
@@ -62,62 +111,44 @@ impl Blocks {
     /// # Panics
     /// When the blocks are not as many as the shape has.
     pub fn new(host: HostBlocks, shape: [usize; 2], device: &Device) -> Blocks {
-        let blocks = shape[0] * shape[1] / BLOCK;
-        assert_eq!((host.scales.len(), host.quants.len()), (blocks * 2, blocks * host.form.words() * 4));
-        let (words, _) = host.quants.as_chunks::<4>();
-        let words: Vec<i32> = words.iter().map(|word| i32::from_le_bytes(*word)).collect();
-        let words = TensorData::new(words, [blocks * host.form.words()]);
-        let scales = TensorData::new(host.scales, [blocks * 2]);
-        let (quants, scales) = lasting(device, (words, scales), |(words, scales)| {
-            (Tensor::from_data(words, (device, DType::I32)), Tensor::from_data(scales, device))
+        let count = shape[0] * shape[1] / BLOCK * host.form.words();
+        assert_eq!(host.words.len(), count);
+        let words = lasting(device, TensorData::new(host.words, [count]), |words| {
+            Tensor::from_data(words, (device, DType::I32))
         });
-        Blocks { form: host.form, shape, quants, scales }
+        Blocks { form: host.form, shape, words }
     }
 
     /// The weights as numbers: `[out, in]`.
     pub fn expand(&self) -> Tensor<2> {
-        let is_autodiff = self.scales.is_autodiff();
-        let (quants, scales) = (self.quants.clone(), self.scales.clone().inner());
-        let [out, input] = self.shape;
-        let (quants, scales) = (quants.into_dispatch(), scales.into_dispatch());
-        let dense =
-            Tensor::from_dispatch(<Dispatch as Expand>::expand(quants, scales, self.form, out, input));
+        let is_autodiff = self.words.is_autodiff();
+        let ([out, input], words) = (self.shape, self.words.clone().inner().into_dispatch());
+        let dense = Tensor::from_dispatch(<Dispatch as Expand>::expand(words, self.form, out, input));
         if is_autodiff { dense.autodiff() } else { dense }
     }
 
     /// `count` rows from `first` on.
     fn rows(&self, first: usize, count: usize) -> Blocks {
-        let [words, scales] = self.of_row();
-        Blocks {
-            form: self.form,
-            shape: [count, self.shape[1]],
-            quants: self.quants.clone().narrow(0, first * words, count * words),
-            scales: self.scales.clone().narrow(0, first * scales, count * scales),
-        }
+        let words = self.of_row();
+        let some = self.words.clone().narrow(0, first * words, count * words);
+        Blocks { form: self.form, shape: [count, self.shape[1]], words: some }
     }
 
     /// The rows of these indices.
     fn select(&self, indices: Tensor<1, Int>) -> Blocks {
-        let ([rows, input], [words, scales], [count]) = (self.shape, self.of_row(), indices.dims());
-        let quants = self.quants.clone().reshape([rows, words]).select(0, indices.clone());
-        let picked = self.scales.clone().reshape([rows, scales]).select(0, indices);
-        Blocks {
-            form: self.form,
-            shape: [count, input],
-            quants: quants.reshape([count * words]),
-            scales: picked.reshape([count * scales]),
-        }
+        let ([rows, input], words, [count]) = (self.shape, self.of_row(), indices.dims());
+        let picked = self.words.clone().reshape([rows, words]).select(0, indices);
+        Blocks { form: self.form, shape: [count, input], words: picked.reshape([count * words]) }
     }
 
-    /// Words and scales of a row.
-    fn of_row(&self) -> [usize; 2] {
-        let blocks = self.shape[1] / BLOCK;
-        [blocks * self.form.words(), blocks * 2]
+    /// Words of a row.
+    fn of_row(&self) -> usize {
+        self.shape[1] / BLOCK * self.form.words()
     }
 
-    /// Both tensors, for an operation that expands them itself.
-    pub(super) fn parts(&self) -> (Tensor<1, Int>, Tensor<1>) {
-        (self.quants.clone(), self.scales.clone())
+    /// For an operation that takes them as they are.
+    pub(super) fn words(&self) -> Tensor<1, Int> {
+        self.words.clone()
     }
 }
 
@@ -132,7 +163,7 @@ impl Matrix {
     pub fn device(&self) -> Device {
         match self {
             Matrix::Dense(weight) => weight.device(),
-            Matrix::Blocks(blocks) => blocks.scales.device(),
+            Matrix::Blocks(blocks) => blocks.words.device(),
         }
     }
 
@@ -165,7 +196,7 @@ impl Matrix {
         let [out, input] = self.dims();
         match self {
             Matrix::Dense(_) => out * input * 4,
-            Matrix::Blocks(blocks) => out * input / BLOCK * (blocks.form.words() + 2) * 4,
+            Matrix::Blocks(blocks) => out * input / BLOCK * blocks.form.words() * 4,
         }
     }
 
@@ -178,7 +209,7 @@ impl Matrix {
     pub fn inner(self) -> Matrix {
         match self {
             Matrix::Dense(weight) => Matrix::Dense(weight.inner()),
-            Matrix::Blocks(blocks) => Matrix::Blocks(Blocks { scales: blocks.scales.inner(), ..blocks }),
+            Matrix::Blocks(blocks) => Matrix::Blocks(Blocks { words: blocks.words.inner(), ..blocks }),
         }
     }
 
@@ -186,69 +217,47 @@ impl Matrix {
     pub fn autodiff(self) -> Matrix {
         match self {
             Matrix::Dense(weight) => Matrix::Dense(weight.autodiff()),
-            Matrix::Blocks(blocks) => Matrix::Blocks(Blocks { scales: blocks.scales.autodiff(), ..blocks }),
+            Matrix::Blocks(blocks) => Matrix::Blocks(Blocks { words: blocks.words.autodiff(), ..blocks }),
         }
     }
 }
 
 #[backend_extension(Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait Expand: Backend {
-    /// - quants: `[out * in / 32 * words of a block]`, scales: `[out * in / 32 * 2]`
+    /// - words: `[out * in / 32 * words of a block]`
     /// - output: `[out, in]`
-    fn expand(
-        quants: IntTensor<Self>,
-        scales: FloatTensor<Self>,
-        form: Form,
-        out: usize,
-        input: usize,
-    ) -> FloatTensor<Self>;
+    fn expand(words: IntTensor<Self>, form: Form, out: usize, input: usize) -> FloatTensor<Self>;
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 impl Expand for burn::backend::Wgpu {
-    fn expand(
-        quants: IntTensor<Self>,
-        scales: FloatTensor<Self>,
-        form: Form,
-        out: usize,
-        input: usize,
-    ) -> FloatTensor<Self> {
-        super::gpu::blocks::expand(&quants, &scales, form, out, input)
+    fn expand(words: IntTensor<Self>, form: Form, out: usize, input: usize) -> FloatTensor<Self> {
+        super::gpu::blocks::expand(&words, form, out, input)
     }
 }
 
 impl Expand for Flex {
-    fn expand(
-        quants: IntTensor<Self>,
-        scales: FloatTensor<Self>,
-        form: Form,
-        out: usize,
-        input: usize,
-    ) -> FloatTensor<Self> {
-        assert_eq!(quants.shape()[0] * BLOCK, out * input * form.words());
+    fn expand(words: IntTensor<Self>, form: Form, out: usize, input: usize) -> FloatTensor<Self> {
         let mut values = vec![0.0; out * input];
-        // Both may be parts of a larger matrix.
-        assert!(quants.is_contiguous() && scales.is_contiguous());
-        let (first_word, first_scale) = (quants.layout().start_offset(), scales.layout().start_offset());
-        let words = quants.storage::<i32>()[first_word..].chunks_exact(form.words());
-        let scales = scales.storage::<f32>()[first_scale..].as_chunks::<2>().0;
-        for ((block, words), [scale, minimum]) in
-            values.as_chunks_mut::<BLOCK>().0.iter_mut().zip(words).zip(scales)
-        {
-            for (i, word) in words.iter().enumerate() {
-                for (j, byte) in word.to_le_bytes().into_iter().enumerate() {
-                    let at = 4 * i + j;
-                    match form {
-                        Form::Q8 => block[at] = f32::from(byte as i8) * scale + minimum,
-                        Form::Q4 => {
-                            block[at] = f32::from(byte & 15) * scale + minimum;
-                            block[at + BLOCK / 2] = f32::from(byte >> 4) * scale + minimum;
-                        }
-                    }
-                }
-            }
-        }
+        expand_rows(&words, form, input, 0, &mut values);
         Flex::float_from_data(TensorData::new(values, [out, input]), &Default::default())
+    }
+}
+
+/// Whole rows from `first` on, as many as fill `values`.
+pub(super) fn expand_rows(
+    words: &IntTensor<Flex>,
+    form: Form,
+    input: usize,
+    first: usize,
+    values: &mut [f32],
+) {
+    // It may be a part of a larger matrix.
+    assert!(words.is_contiguous());
+    let start = words.layout().start_offset() + first * (input / BLOCK) * form.words();
+    let words = words.storage::<i32>()[start..].chunks_exact(form.words());
+    for (block, words) in values.as_chunks_mut::<BLOCK>().0.iter_mut().zip(words) {
+        form.decode(words, block);
     }
 }
 
@@ -256,29 +265,42 @@ impl Expand for Flex {
 mod tests {
     use super::*;
 
+    /// Two blocks of a form whose numbers are these bytes, as numbers.
+    fn expanded(form: Form, scales: [[f32; 2]; 2], bytes: &[u8]) -> Vec<f32> {
+        let mut words = Vec::new();
+        for (scales, numbers) in scales.iter().zip(bytes.chunks_exact(form.number_words() * 4)) {
+            words.extend(scales.iter().take(form.head_words()).map(|scale| scale.to_bits() as i32));
+            words.extend(numbers.as_chunks::<4>().0.iter().map(|word| i32::from_le_bytes(*word)));
+        }
+        let blocks = Blocks::new(HostBlocks { form, words }, [2, 32], &Device::flex());
+        blocks.expand().to_data().iter::<f32>().collect()
+    }
+
     #[test]
     fn weights_are_scale_times_number_plus_minimum() {
-        let device = Device::flex();
-        let scales = vec![0.5, -1.0, 2.0, 3.0];
-        let bytes = |count: usize| (0..count).map(|i| (i * 37 + 200) as u8).collect::<Vec<u8>>();
-        let expanded = |form: Form, quants: Vec<u8>| {
-            let host = HostBlocks { form, quants, scales: scales.clone() };
-            Blocks::new(host, [2, 32], &device).expand().to_data().iter::<f32>().collect::<Vec<f32>>()
-        };
-        let eight = expanded(Form::Q8, bytes(64));
-        let expected: Vec<f32> = bytes(64)
-            .iter()
-            .enumerate()
-            .map(|(i, &b)| f32::from(b as i8) * scales[i / 32 * 2] + scales[i / 32 * 2 + 1])
-            .collect();
-        assert_eq!(eight, expected);
-        let four = expanded(Form::Q4, bytes(32));
-        let quants = bytes(32);
-        for (i, value) in four.iter().enumerate() {
-            let (block, at) = (i / 32, i % 32);
-            let byte = quants[block * 16 + at % 16];
-            let quant = if at < 16 { byte & 15 } else { byte >> 4 };
-            assert_eq!(*value, f32::from(quant) * scales[2 * block] + scales[2 * block + 1]);
+        let scales = [[0.5, -1.0], [2.0, 3.0]];
+        let bytes: Vec<u8> = (0..64).map(|i| (i * 37 + 200) as u8).collect();
+        let eight = expanded(Form::Q8, scales, &bytes);
+        for (i, (value, &byte)) in eight.iter().zip(&bytes).enumerate() {
+            let [scale, minimum] = scales[i / 32];
+            assert_eq!(*value, f32::from(byte as i8) * scale + minimum);
         }
+        for (i, value) in expanded(Form::Q4, scales, &bytes[..32]).iter().enumerate() {
+            let ([scale, minimum], at) = (scales[i / 32], i % 32);
+            let byte = bytes[i / 32 * 16 + at % 16];
+            let number = if at < 16 { byte & 15 } else { byte >> 4 };
+            assert_eq!(*value, f32::from(number) * scale + minimum);
+        }
+    }
+
+    #[test]
+    fn floats_of_sixteen_bits_keep_their_values() {
+        let values: Vec<f32> = (0..64).map(|i| (i as f32 * 0.37).sin() * 2f32.powi(i - 40)).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+        let halves: Vec<f32> = values.iter().map(|x| f16::from_f32(*x).to_f32()).collect();
+        assert_eq!(expanded(Form::F16, [[0.0; 2]; 2], &bytes), halves);
+        let bytes: Vec<u8> = values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
+        let upper: Vec<f32> = values.iter().map(|x| bf16::from_f32(*x).to_f32()).collect();
+        assert_eq!(expanded(Form::Bf16, [[0.0; 2]; 2], &bytes), upper);
     }
 }

@@ -21,15 +21,13 @@ pub fn matmul<const D: usize>(lhs: Tensor<D>, rhs: Tensor<D>) -> Tensor<D> {
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait Matmul: Backend {
-    fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::float_matmul(lhs, rhs)
-    }
+    fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 impl Matmul for burn::backend::Wgpu {
     fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
-        super::gpu::matmul::product(&lhs, &rhs).unwrap_or_else(|| Self::float_matmul(lhs, rhs))
+        super::gpu::matmul::product(&lhs, &rhs)
     }
 }
 

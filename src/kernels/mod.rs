@@ -5,7 +5,7 @@ pub mod adamw;
 pub mod attention;
 pub mod blocks;
 pub mod concat;
-pub mod exp;
+mod exp;
 pub mod gemm;
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 mod gpu;
@@ -14,6 +14,7 @@ pub mod matmul;
 pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
+pub mod running_softmax;
 pub mod seed;
 pub mod softmax;
 mod sums;

@@ -3,7 +3,8 @@
 
 use super::int_tensor;
 use crate::kernels::blocks::Matrix;
-use crate::kernels::{exp::exp, matmul::matmul};
+use crate::kernels::running_softmax::{Running, add_part};
+use crate::kernels::{lora::times, matmul::matmul};
 use burn::tensor::{Device, Int, Tensor};
 
 /// Rows of hidden states whose losses are computed at a time with a frozen head.
@@ -82,14 +83,7 @@ pub fn token_divergences(
 /// - hidden: `[tokens, hidden]`
 /// - output: `[tokens, vocab]`
 pub fn logits(hidden: Tensor<2>, head: &Matrix) -> Tensor<2> {
-    match head {
-        Matrix::Dense(head) => matmul(hidden, head.clone().transpose()),
-        Matrix::Blocks(_) => {
-            let parts = parts(head, hidden.dims()[0]);
-            let of_part = |(first, count)| matmul(hidden.clone(), head.rows(first, count).transpose());
-            Tensor::cat(parts.map(of_part).collect(), 1)
-        }
-    }
+    times(hidden, head)
 }
 
 /// Bytes that [`token_losses`] takes beside its arguments.
@@ -106,53 +100,34 @@ pub fn bytes(tokens: usize, head: &Matrix, is_trained: bool) -> usize {
     numbers * size_of::<f32>()
 }
 
-/// The exponentials of logits, summed up part by part: as in FlashAttention (<https://arxiv.org/abs/2205.14135>), what is
-/// summed is relative to the largest logit so far.
+/// The exponentials of logits, summed up part by part.
 struct Softmax {
-    /// `[tokens, 1]`
-    top: Tensor<2>,
-    /// `[tokens, 1]`
-    sum: Tensor<2>,
+    running: Running,
     /// Σ exponential·W, where it is asked for: `[tokens, hidden]`
     weighted: Option<Tensor<2>>,
 }
 
 impl Softmax {
-    /// The next part; `weights` are the rows of W that its logits belong to. Returns the part's exponentials and what earlier
-    /// sums were multiplied with.
-    fn add(before: Option<Softmax>, logits: Tensor<2>, weights: Option<&Tensor<2>>) -> (Softmax, Terms) {
-        let own_top = logits.clone().max_dim(1);
-        let top = match &before {
-            Some(before) => own_top.max_pair(before.top.clone()),
-            None => own_top,
+    /// The next part, and its exponentials; `weights` are the rows of W that its logits belong to.
+    fn add(before: Option<Softmax>, logits: Tensor<2>, weights: Option<&Tensor<2>>) -> (Softmax, Tensor<2>) {
+        let (exponentials, running) = add_part(logits, before.as_ref().map(|before| &before.running));
+        let own = weights.map(|weights| matmul(exponentials.clone(), weights.clone()));
+        let weighted = match (before.and_then(|before| before.weighted), own) {
+            (Some(before), Some(own)) => Some(before * running.rescaled.clone() + own),
+            (_, own) => own,
         };
-        let exponentials = exp(logits - top.clone());
-        let own_sum = exponentials.clone().sum_dim(1);
-        let weighted = weights.map(|weights| matmul(exponentials.clone(), weights.clone()));
-        let Some(before) = before else {
-            return (Softmax { top, sum: own_sum, weighted }, Terms { exponentials, rescaled: None });
-        };
-        let rescaled = exp(before.top - top.clone());
-        let weighted = before.weighted.zip(weighted).map(|(before, own)| before * rescaled.clone() + own);
-        let sum = before.sum * rescaled.clone() + own_sum;
-        (Softmax { top, sum, weighted }, Terms { exponentials, rescaled: Some(rescaled) })
+        (Softmax { running, weighted }, exponentials)
     }
 
     /// log Σ exp(logit): `[tokens, 1]`
     fn normaliser(&self) -> Tensor<2> {
-        self.sum.clone().log() + self.top.clone()
+        self.running.sum.clone().log() + self.running.top.clone()
     }
 
     /// softmax·W: `[tokens, hidden]`
     fn mean(self) -> Option<Tensor<2>> {
-        self.weighted.map(|weighted| weighted / self.sum)
+        self.weighted.map(|weighted| weighted / self.running.sum)
     }
-}
-
-/// What one part adds.
-struct Terms {
-    exponentials: Tensor<2>,
-    rescaled: Option<Tensor<2>>,
 }
 
 /// First row and number of rows of each part of the vocabulary.
@@ -250,18 +225,18 @@ fn frozen_head_divergences(
         let differences = base_logits.clone() - logits.clone();
         let weights = wants_gradient.then_some(&weights);
         tuned = Some(Softmax::add(tuned, logits, weights).0);
-        let (softmax, terms) = Softmax::add(base, base_logits, weights);
-        base = Some(softmax);
+        let (softmax, exponentials) = Softmax::add(base, base_logits, weights);
         // Σ exp(base logit)·(base logit − logit), relative to the largest base logit so far: [tokens, 1]
-        let own = (terms.exponentials * differences).sum_dim(1);
-        apart = Some(match apart.zip(terms.rescaled) {
-            Some((before, rescaled)) => before * rescaled + own,
+        let own = (exponentials * differences).sum_dim(1);
+        apart = Some(match apart {
+            Some(before) => before * softmax.running.rescaled.clone() + own,
             None => own,
         });
+        base = Some(softmax);
     }
     let has_tokens = "a vocabulary has tokens";
     let (tuned, base, apart) = (tuned.expect(has_tokens), base.expect(has_tokens), apart.expect(has_tokens));
-    let divergences = apart / base.sum.clone() - base.normaliser() + tuned.normaliser();
+    let divergences = apart / base.running.sum.clone() - base.normaliser() + tuned.normaliser();
     let gradient = tuned.mean().zip(base.mean()).map(|(tuned, base)| tuned - base);
     (divergences.squeeze_dim(1), gradient)
 }
@@ -321,9 +296,11 @@ mod tests {
     #[test]
     fn a_head_in_blocks_gives_the_losses_and_logits_of_its_numbers() {
         let (device, vocab, width) = (Device::flex(), 40_000, 32);
-        let quants = (0..vocab * width).map(|i| (i * 37 % 251) as u8).collect();
-        let scales = (0..vocab * 2).map(|i| if i % 2 == 0 { (i % 7) as f32 * 1e-3 } else { 0.1 }).collect();
-        let host = HostBlocks { form: Form::Q8, quants, scales };
+        let words = (0..vocab).flat_map(|i| {
+            let head = [(i % 7) as f32 * 1e-3, 0.1].map(|number| number.to_bits() as i32);
+            head.into_iter().chain((0..8).map(move |j| ((i * 8 + j) as u32).wrapping_mul(0x9e37_79b9) as i32))
+        });
+        let host = HostBlocks { form: Form::Q8, words: words.collect() };
         let blocks = Matrix::Blocks(Blocks::new(host, [vocab, width], &device));
         let dense = Matrix::Dense(blocks.dense());
         assert!(parts(&blocks, 3).count() > 1);

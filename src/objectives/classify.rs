@@ -3,6 +3,7 @@
 
 use super::{Counts, Share};
 use crate::data::batch::Batch;
+use crate::kernels::matmul::matmul;
 use crate::models::{Model, float_tensor, int_tensor};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
@@ -33,5 +34,5 @@ fn confusion(scores: Tensor<2>, classes: &[u32]) -> Tensor<1> {
     let columns: Tensor<2, Int> = int_tensor(&columns, &scores.device()).unsqueeze_dim(0);
     // Not `one_hot`, which reads its input back and waits for it.
     let guess = scores.argmax(1).expand([batch, labels]).equal(columns.expand([batch, labels])).float();
-    truth.matmul(guess).reshape([labels * labels])
+    matmul(truth, guess).reshape([labels * labels])
 }

@@ -77,5 +77,5 @@ pub fn weighted_losses(
     let losses = token_losses(hidden.select(0, int_tensor(&positions, &device)), model.head(), targets);
     let sums = weights.len() / targets.len().max(1);
     let weights = float_tensor(weights, [sums, targets.len()], &device);
-    weights.matmul(losses.unsqueeze_dim(1)).squeeze_dim(1)
+    (weights * losses.unsqueeze()).sum_dim(1).squeeze_dim(1)
 }

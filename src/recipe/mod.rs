@@ -135,8 +135,8 @@ pub enum BaseDtype {
     Auto,
     /// As numbers of 32 bits: the fastest.
     F32,
-    /// In the blocks of 4 or 8 bits that a GGUF file has them in (Q4_0, Q4_1, Q8_0), expanded a layer at a time; other
-    /// forms as numbers.
+    /// As the file has them, where that is in 16 bits (F16, BF16) or in blocks of 4 or 8 bits (Q4_0, Q4_1, Q8_0 of a GGUF
+    /// file); other forms as numbers of 32 bits.
     Stored,
 }
 

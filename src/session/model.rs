@@ -4,11 +4,11 @@ use super::Session;
 use super::general::GeneralFiles;
 use crate::data::Tokenizer;
 use crate::error::{Error, Result};
-use crate::kernels::blocks::HostBlocks;
+use crate::kernels::blocks::{BLOCK, HostBlocks};
 use crate::models::{Bert, Llama, Model, ModelConfig, ReadWeights};
 use crate::recipe::BaseDtype;
-use crate::weights::checkpoint::{Checkpoint, SourceFormat, TokenizerFiles};
-use crate::weights::quant::StorageType;
+use crate::weights::checkpoint::{Checkpoint, SourceFormat, TensorInfo, TokenizerFiles};
+use crate::weights::rows::block_form;
 use crate::weights::source::ByteSource;
 use serde::Serialize;
 use serde_json::Value;
@@ -72,7 +72,7 @@ impl Session {
         let checkpoint = Checkpoint::open(files)?;
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let in_blocks = self.keeps_blocks(base_dtype, config.parameters());
-        self.check_fits(&checkpoint, bytes_on_device(&checkpoint, &config, in_blocks))?;
+        self.check_fits(&checkpoint, bytes_on_device(&checkpoint, &config, in_blocks), in_blocks)?;
         let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?;
         if tokenizer.vocab_size() > config.vocab_size() {
             return Err(Error::Tokenizer {
@@ -124,11 +124,11 @@ impl Session {
         }
     }
 
-    fn check_fits(&self, checkpoint: &Checkpoint, bytes: u64) -> Result<()> {
+    fn check_fits(&self, checkpoint: &Checkpoint, bytes: u64, in_blocks: bool) -> Result<()> {
         self.check_total(bytes, "this model")?;
         let Some(limit) = self.limits.tensor else { return Ok(()) };
         for tensor in &checkpoint.tensors {
-            let size = tensor.shape.iter().product::<usize>() as u64 * 4;
+            let size = tensor_bytes(tensor, in_blocks);
             if size > limit {
                 return Err(Error::ModelTooLarge {
                     reason: format!(
@@ -228,22 +228,26 @@ fn stays_in_blocks(name: &str) -> bool {
     ["_proj.weight", "embed_tokens.weight", "lm_head.weight"].iter().any(|end| name.ends_with(end))
 }
 
+/// Bytes of a tensor on the device.
+fn tensor_bytes(tensor: &TensorInfo, in_blocks: bool) -> u64 {
+    let numbers = tensor.shape.iter().product::<usize>();
+    let as_stored = in_blocks && stays_in_blocks(&tensor.name);
+    let bytes = match block_form(tensor.dtype).filter(|_| as_stored) {
+        Some(form) if tensor.shape.last().is_some_and(|width| width.is_multiple_of(BLOCK)) => {
+            numbers / BLOCK * form.words() * 4
+        }
+        _ => numbers * 4,
+    };
+    bytes as u64
+}
+
 /// Bytes of all weights on the device.
 fn bytes_on_device(checkpoint: &Checkpoint, config: &ModelConfig, in_blocks: bool) -> u64 {
-    let all = config.parameters() as u64 * 4;
-    if !in_blocks {
-        return all;
-    }
-    let saved = checkpoint.tensors.iter().filter(|tensor| stays_in_blocks(&tensor.name)).map(|tensor| {
-        let numbers = tensor.shape.iter().product::<usize>() as u64;
-        let of_block = match tensor.dtype {
-            StorageType::Q4_0 | StorageType::Q4_1 => 24,
-            StorageType::Q8_0 => 40,
-            _ => return 0,
-        };
-        numbers * 4 - numbers / 32 * of_block
-    });
-    all - saved.sum::<u64>()
+    let saved = checkpoint
+        .tensors
+        .iter()
+        .map(|tensor| tensor_bytes(tensor, false).saturating_sub(tensor_bytes(tensor, in_blocks)));
+    (config.parameters() as u64 * 4).saturating_sub(saved.sum())
 }
 
 fn report(

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::eval::read;
+use crate::kernels::matmul::matmul;
 use crate::kernels::set_software_adapter;
 use crate::session::Limits;
 use burn::tensor::{Device, Tensor};
@@ -145,7 +146,7 @@ async fn self_test(device: &Device) -> Result<()> {
             |n: usize, scale: f32| (0..n).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect();
         let x = crate::models::float_tensor(values(24 * 40, 1.0), [24, 40], device);
         let w = crate::models::float_tensor(values(40 * 16, 0.5), [40, 16], device).autodiff().require_grad();
-        let y = burn::tensor::activation::softmax(x.matmul(w.clone()), 1).square().sum();
+        let y = burn::tensor::activation::softmax(matmul(x, w.clone()), 1).square().sum();
         let gradients = y.backward();
         let gradient = w.grad(&gradients).map(Tensor::inner);
         read(gradient.ok_or_else(|| device_error("it computes no gradients".into()))?).await

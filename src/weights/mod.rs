@@ -12,7 +12,7 @@ mod huggingface;
 pub mod names;
 pub mod quant;
 mod quant_k;
-mod rows;
+pub(crate) mod rows;
 pub mod safetensors;
 pub mod source;
 

@@ -45,38 +45,50 @@ pub(crate) fn read_rows(tensor: &StoredRows) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// The blocks of a matrix whose rows are Q4_0, Q4_1 or Q8_0, with its rows in Hugging Face's order; `None` for other forms.
+/// A matrix whose rows are Q4_0, Q4_1, Q8_0, F16 or BF16 in the words it is stored in, with its rows in Hugging Face's order;
+/// `None` for other forms.
 ///
 /// # Errors
 /// The file is too short or unreadable.
 pub(crate) fn read_blocks(tensor: &StoredRows) -> Result<Option<HostBlocks>> {
-    let form = match tensor.dtype {
-        StorageType::Q4_0 | StorageType::Q4_1 => Form::Q4,
-        StorageType::Q8_0 => Form::Q8,
-        _ => return Ok(None),
-    };
-    let &[rows, width] = tensor.shape else { return Ok(None) };
-    if rows * width == 0 {
+    let (Some(form), &[rows, width]) = (block_form(tensor.dtype), tensor.shape) else { return Ok(None) };
+    if rows * width == 0 || !width.is_multiple_of(BLOCK) {
         return Ok(None);
     }
-    let (blocks_of_row, bytes_of_block) = (width / BLOCK, form.words() * 4);
-    let mut quants = vec![0; rows * blocks_of_row * bytes_of_block];
-    let mut scales = vec![0.0; rows * blocks_of_row * 2];
+    let words_of_row = width / BLOCK * form.words();
+    let mut words = vec![0; rows * words_of_row];
+    let bytes_of_block = BLOCK / tensor.dtype.block_size() * tensor.dtype.block_bytes();
     each_row(tensor, width, |row, bytes| {
-        for (i, block) in bytes.chunks_exact(tensor.dtype.block_bytes()).enumerate() {
-            let place = row * blocks_of_row + i;
-            let (head, stored) = block.split_at(block.len() - bytes_of_block);
-            quants[place * bytes_of_block..][..bytes_of_block].copy_from_slice(stored);
-            let scale = half_at(head, 0);
-            let minimum = match tensor.dtype {
-                StorageType::Q4_0 => -8.0 * scale,
-                StorageType::Q4_1 => half_at(head, 2),
-                _ => 0.0,
-            };
-            scales[place * 2..][..2].copy_from_slice(&[scale, minimum]);
+        let places = words[row * words_of_row..][..words_of_row].chunks_exact_mut(form.words());
+        for (place, block) in places.zip(bytes.chunks_exact(bytes_of_block)) {
+            let (head, numbers) = place.split_at_mut(form.head_words());
+            let (stored_head, stored) = block.split_at(block.len() - numbers.len() * 4);
+            for (number, bytes) in numbers.iter_mut().zip(stored.as_chunks::<4>().0) {
+                *number = i32::from_le_bytes(*bytes);
+            }
+            if let [first, second] = head {
+                let scale = half_at(stored_head, 0);
+                let minimum = match tensor.dtype {
+                    StorageType::Q4_0 => -8.0 * scale,
+                    StorageType::Q4_1 => half_at(stored_head, 2),
+                    _ => 0.0,
+                };
+                (*first, *second) = (scale.to_bits() as i32, minimum.to_bits() as i32);
+            }
         }
     })?;
-    Ok(Some(HostBlocks { form, quants, scales }))
+    Ok(Some(HostBlocks { form, words }))
+}
+
+/// How a model keeps a matrix that stays as it is stored; `None` where it is expanded.
+pub(crate) fn block_form(dtype: StorageType) -> Option<Form> {
+    match dtype {
+        StorageType::F16 => Some(Form::F16),
+        StorageType::BF16 => Some(Form::Bf16),
+        StorageType::Q4_0 | StorageType::Q4_1 => Some(Form::Q4),
+        StorageType::Q8_0 => Some(Form::Q8),
+        _ => None,
+    }
 }
 
 /// Hands every row's stored bytes to `take`, with its place in Hugging Face's order.

@@ -1,12 +1,13 @@
 //! The kernels of a device against burn's stock operations on the CPU: outputs and all gradients.
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
+use half::{bf16, f16};
 use loralet::eval::read;
 use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
 use loralet::kernels::{
-    attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears,
-    matmul::matmul, norm::sum_of_squares, rms_norm::rms_norm, rotary::rotate, softmax::softmax,
-    swiglu::swiglu,
+    attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears, lora::times,
+    matmul::matmul, norm::sum_of_squares, rms_norm::rms_norm, rotary::rotate, running_softmax::add_part,
+    softmax::softmax, swiglu::swiglu,
 };
 use loralet::train::optimizer::AdamW;
 
@@ -80,6 +81,26 @@ const CASES: &[Case] = &[
         compute: |leaves, ours| adapted(leaves, ours, &[(64, 8), (72, 8)]),
     },
     Case {
+        name: "LoRA beside three weights in blocks",
+        shapes: &[&[1, 1, 39, 96], &[1, 1, 1, 2656], &[1, 1, 39, 216]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(68, 8), (76, 0), (72, 8)]),
+    },
+    Case {
+        name: "LoRA with a residual beside a weight in blocks",
+        shapes: &[&[1, 1, 5, 32], &[1, 1, 1, 368], &[1, 1, 5, 60]],
+        compute: |leaves, ours| adapted(leaves, ours, &[(60, 4)]),
+    },
+    Case {
+        name: "product with weights in blocks",
+        shapes: &[&[1, 1, 70, 64]],
+        compute: |leaves, ours| blocks_times(leaves, ours, &[64, 68, 72, 76]),
+    },
+    Case {
+        name: "product of one row with weights in blocks",
+        shapes: &[&[1, 1, 1, 96]],
+        compute: |leaves, ours| blocks_times(leaves, ours, &[64, 68, 72, 76, 5]),
+    },
+    Case {
         name: "LoRA on two layers of three",
         shapes: &[&[1, 1, 33, 12], &[1, 1, 1, 192], &[1, 1, 33, 36]],
         compute: |leaves, ours| adapted(leaves, ours, &[(16, 4), (12, 0), (8, 4)]),
@@ -118,8 +139,10 @@ fn adapted(leaves: &[Tensor<4>], ours: bool, layers: &[(usize, usize)]) -> Tenso
     };
     let weights: Vec<Matrix> = layers.iter().map(matrix).collect();
     let ranks: Vec<usize> = layers.iter().map(|&(_, rank)| rank).collect();
-    let y = if ours {
-        lora_linears(x, &weights.iter().collect::<Vec<_>>(), lora, Some(residual), ranks, 0.7)
+    let y = if ours && weights.len() == 1 {
+        lora_linears(x, &[&weights[0]], Some(lora), Some(residual), ranks, 0.7)
+    } else if ours {
+        lora_linears(x, &weights.iter().collect::<Vec<_>>(), Some(lora), None, ranks, 0.7) + residual
     } else {
         let weights: Vec<Tensor<2>> = weights.iter().map(Matrix::dense).collect();
         let mut at = 0;
@@ -142,14 +165,38 @@ fn adapted(leaves: &[Tensor<4>], ours: bool, layers: &[(usize, usize)]) -> Tenso
     y.reshape([1, 1, tokens, width])
 }
 
-/// Of four bits for every other number of rows, else of eight.
+/// Products with weights in blocks of these numbers of rows, side by side.
+fn blocks_times(leaves: &[Tensor<4>], ours: bool, outs: &[usize]) -> Tensor<4> {
+    let (x, device) = (flat(&leaves[0]), leaves[0].device().inner());
+    let [tokens, input] = x.dims();
+    let product = |&out: &usize| {
+        let weight = Matrix::Blocks(blocks(out, input, &device));
+        if ours { times(x.clone(), &weight) } else { x.clone().matmul(weight.dense().autodiff().transpose()) }
+    };
+    let width = outs.iter().sum();
+    Tensor::cat(outs.iter().map(product).collect(), 1).reshape([1, 1, tokens, width])
+}
+
+/// Of a form by the number of rows.
 fn blocks(out: usize, input: usize, device: &Device) -> Blocks {
-    let form = if out.is_multiple_of(16) { Form::Q4 } else { Form::Q8 };
-    let count = out * input / BLOCK;
-    let scales =
-        (0..count * 2).map(|i| if i % 2 == 0 { 0.01 + (i % 7) as f32 * 1e-3 } else { -0.1 }).collect();
-    let quants = (0..count * form.words() * 4).map(|i| (i * 37 + out) as u8).collect();
-    Blocks::new(HostBlocks { form, quants, scales }, [out, input], device)
+    let form = [Form::Q4, Form::F16, Form::Q8, Form::Bf16][out / 4 % 4];
+    let mut words = Vec::new();
+    for i in 0..out * input / BLOCK {
+        let head = [0.01 + (i % 7) as f32 * 1e-3, -0.1];
+        words.extend(head.iter().take(form.head_words()).map(|number| number.to_bits() as i32));
+        let number = |j: usize| ((i * 13 + j * 7) as f32 * 0.61).sin();
+        words.extend((0..form.number_words()).map(|j| match form {
+            Form::Q8 | Form::Q4 => ((i * 16 + j) as u32).wrapping_mul(0x9e37_79b9) as i32,
+            // The second is a small one, beyond the normal numbers of a half.
+            Form::F16 => pair([number(j), number(j) * 1e-5].map(|x| f16::from_f32(x).to_bits())),
+            Form::Bf16 => pair([number(j), -number(j)].map(|x| bf16::from_f32(x).to_bits())),
+        }));
+    }
+    Blocks::new(HostBlocks { form, words }, [out, input], device)
+}
+
+fn pair([first, second]: [u16; 2]) -> i32 {
+    (u32::from(first) | u32::from(second) << 16) as i32
 }
 
 fn gated(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
@@ -246,6 +293,36 @@ async fn picked(device: &Device) {
     assert_eq!((differs, ours.len()), (None, expected.len()));
 }
 
+/// The softmax of three parts against that of their numbers together.
+async fn added_up(device: &Device) {
+    for widths in [[36, 4, 120], [9, 12, 7]] {
+        let part = |seed: usize, device: &Device| values(&[1, 1, 5, widths[seed]], seed, device) * 9.0;
+        let (mut running, mut last) = (None, None);
+        for i in 0..3 {
+            let (exponentials, now) = add_part(flat(&part(i, device)), running.as_ref());
+            (running, last) = (Some(now), Some(exponentials));
+        }
+        let running = running.unwrap();
+        let (tops, sums) = (read(running.top).await.unwrap(), read(running.sum).await.unwrap());
+        let last = read(last.unwrap()).await.unwrap();
+        let whole: Vec<Vec<f32>> = {
+            let parts = (0..3).map(|i| flat(&part(i, &Device::flex()))).collect();
+            let all = read(Tensor::cat(parts, 1)).await.unwrap();
+            all.chunks(widths.iter().sum()).map(<[f32]>::to_vec).collect()
+        };
+        for (row, logits) in whole.iter().enumerate() {
+            let top = logits.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
+            assert_eq!(tops[row], top);
+            assert!((sums[row] / sum - 1.0).abs() < 1e-5);
+            for (i, logit) in logits[widths[0] + widths[1]..].iter().enumerate() {
+                let power = last[row * widths[2] + i];
+                assert!((power - (logit - top).exp()).abs() < 1e-5, "{power} for {logit} below {top}");
+            }
+        }
+    }
+}
+
 /// Sums of squares of more values than there are units, and of no whole fours.
 async fn squares(device: &Device) {
     for length in [9, 12, 70_000] {
@@ -281,6 +358,7 @@ pub async fn kernels(device: &Device, tolerance: f32) {
     concatenated(device).await;
     expanded(device).await;
     picked(device).await;
+    added_up(device).await;
     squares(device).await;
     updates(device).await;
     for case in CASES {

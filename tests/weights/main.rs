@@ -6,7 +6,9 @@ mod configs;
 mod tokenizer;
 mod values;
 
+use burn::tensor::Device;
 use loralet::error::Error;
+use loralet::kernels::blocks::{Blocks, Form};
 use loralet::weights::gguf::{Gguf, read_f32};
 use loralet::weights::gguf_tokenizer::tokenizer_files;
 use loralet::weights::safetensors::deserialize_f32;

@@ -49,3 +49,31 @@ fn a_quantised_model_is_near() {
         assert!(difference < 2e-3, "{}: {difference}", tensor.name);
     }
 }
+
+#[test]
+fn words_as_stored_have_the_values_that_reading_them_as_numbers_gives() {
+    let device = Device::flex();
+    let forms: [(&[&str], Form); 5] = [
+        (&F16, Form::F16),
+        (&SHARDED, Form::Bf16),
+        (&["f16.gguf"], Form::F16),
+        (&["bf16.gguf"], Form::Bf16),
+        (&["q8_0.gguf"], Form::Q8),
+    ];
+    for (names, form) in forms {
+        let model = open(names).unwrap();
+        let matrices = model.tensors.iter().filter(|tensor| tensor.shape.len() == 2);
+        assert_eq!(matrices.clone().count(), 16);
+        for tensor in matrices {
+            let (name, shape) = (&tensor.name, [tensor.shape[0], tensor.shape[1]]);
+            let host = model.read_blocks(name).unwrap().unwrap();
+            assert_eq!(host.form, form, "{name} in {names:?}");
+            let values = Blocks::new(host, shape, &device).expand().to_data();
+            assert_eq!(
+                values.try_into_vec::<f32>().unwrap(),
+                model.read_f32(name).unwrap(),
+                "{name} in {names:?}"
+            );
+        }
+    }
+}

@@ -1,18 +1,50 @@
 //! Matrix products with register-blocked tiles. Workgroup memory is not used: software adapters
 //! are slower with it, and the caches of real ones serve the tiles' neighbours.
 
+use super::blocks::four;
 use super::{Four, GpuTensor, MOST_GROUPS, UNITS, buffer, empty, in_software};
-use burn::backend::TensorMetadata;
+use crate::kernels::blocks::Form;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{TensorMetadata, Wgpu};
 use burn::cubecl;
-use burn::tensor::{DType, Shape};
+use burn::tensor::{DType, FloatDType, Shape, Slice};
 use cubecl::prelude::*;
 
-/// `lhs·rhs`, or `None` where the sizes are no whole fours.
+/// `lhs·rhs`. Sizes that are no whole fours are filled up with zeros.
 ///
 /// # Shapes
-/// - lhs: `[..., m, k]`, rhs: `[..., k, n]`, of up to four dimensions, transposed or not
+/// - lhs: `[..., m, k]`, rhs: `[..., k, n]`, of two to four dimensions, transposed or not
 /// - output: `[..., m, n]`
-pub fn product(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
+pub fn product(lhs: &GpuTensor, rhs: &GpuTensor) -> GpuTensor {
+    if let Some(output) = product_of_fours(lhs, rhs) {
+        return output;
+    }
+    let rank = lhs.shape().num_dims();
+    let (m, n) = (lhs.shape()[rank - 2], rhs.shape()[rank - 1]);
+    let mut shape = lhs.shape();
+    shape[rank - 1] = n;
+    if shape.num_elements() == 0 || lhs.shape().num_elements() == 0 {
+        return Wgpu::float_zeros(shape, &lhs.device(), FloatDType::F32);
+    }
+    let output = product_of_fours(&filled_up(lhs), &filled_up(rhs)).expect("matrices of whole fours");
+    let mut all = vec![Slice::from(..); rank];
+    (all[rank - 2], all[rank - 1]) = (Slice::from(0..m), Slice::from(0..n));
+    Wgpu::float_slice(output, &all)
+}
+
+/// The same matrices in order, with zeros up to whole fours.
+fn filled_up(x: &GpuTensor) -> GpuTensor {
+    let (rank, mut shape) = (x.shape().num_dims(), x.shape());
+    let all: Vec<Slice> = shape.iter().map(|&size| Slice::from(0..size)).collect();
+    for dim in [rank - 2, rank - 1] {
+        shape[dim] = shape[dim].next_multiple_of(4);
+    }
+    let zeros = Wgpu::float_zeros(shape, &x.device(), FloatDType::F32);
+    Wgpu::float_slice_assign(zeros, &all, x.clone())
+}
+
+/// `None` where the sizes are no whole fours.
+fn product_of_fours(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
     let (factors, mut shape) = (Factors::of(lhs, rhs)?, lhs.shape().to_vec());
     let rank = shape.len();
     shape[rank - 1] = factors.n;
@@ -148,8 +180,8 @@ fn product_kernel(
         let rhs_start = batch / inner_batch * rhs_outer + batch % inner_batch * rhs_inner;
         let mut sums = zeros(tile);
         add_product(
-            &mut sums, lhs, rhs, row, column, m, n, k, lhs_start, lhs_line, rhs_start, rhs_line, lhs_turned,
-            rhs_turned, tile,
+            &mut sums, lhs, rhs, row, column, m, n, k, lhs_start, lhs_line, rhs_start, rhs_line, None,
+            lhs_turned, rhs_turned, tile,
         );
         store(&sums, output, 1.0f32, batch * m * (n / 4), n / 4, row, column, m, n / 4, tile);
     }
@@ -167,13 +199,14 @@ pub(super) fn zeros(#[comptime] tile: usize) -> Array<Four> {
 }
 
 /// Adds a tile of `lhs·rhs`. `lhs` is `[m, k]` or, turned, lies in memory as `[k, m]`; `rhs` is `[k, n]` or, turned,
-/// `[n, k]`. `row` counts numbers, `column` fours.
+/// `[n, k]`. `row` counts numbers, `column` fours. With a form, `rhs` is in blocks of words, and `rhs_start` and `rhs_line`
+/// count these.
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-pub(super) fn add_product(
+pub(super) fn add_product<W: Numeric, N: Size>(
     sums: &mut Array<Four>,
     lhs: &[Four],
-    rhs: &[Four],
+    rhs: &[Vector<W, N>],
     row: u32,
     column: u32,
     m: u32,
@@ -183,6 +216,7 @@ pub(super) fn add_product(
     lhs_line: u32,
     rhs_start: u32,
     rhs_line: u32,
+    #[comptime] form: Option<Form>,
     #[comptime] lhs_turned: bool,
     #[comptime] rhs_turned: bool,
     #[comptime] tile: usize,
@@ -204,7 +238,7 @@ pub(super) fn add_product(
         let wanted = if comptime!(rhs_turned) { column * 4 + j as u32 } else { column + j as u32 };
         let last = if comptime!(rhs_turned) { n - 1 } else { n4 - 1 };
         let line = select(wanted < last, wanted, last);
-        rhs_at[j] = rhs_start + if comptime!(rhs_turned) { line * rhs_line } else { line };
+        rhs_at[j] = if comptime!(rhs_turned) { rhs_start + line * rhs_line } else { line };
     }
     let depth = comptime!(if lhs_turned && !rhs_turned { 1usize } else { 4usize });
     let mut a = Array::<Four>::new(comptime!(if lhs_turned { fours * depth } else { tile }));
@@ -228,7 +262,7 @@ pub(super) fn add_product(
         if comptime!(rhs_turned) {
             #[unroll]
             for j in 0..tile {
-                b[j] = rhs[(rhs_at[j] + step) as usize];
+                b[j] = right(rhs, rhs_at[j], step, form);
             }
         }
         if comptime!(rhs_turned && !lhs_turned) {
@@ -257,7 +291,8 @@ pub(super) fn add_product(
                             four.insert(l, b[j * 4 + l].extract(c));
                         }
                     } else {
-                        four = rhs[(rhs_at[j] + (step * depth as u32 + c as u32) * rhs_line) as usize];
+                        let line = rhs_start + (step * depth as u32 + c as u32) * rhs_line;
+                        four = right(rhs, line, rhs_at[j], form);
                     }
                     #[unroll]
                     for i in 0..tile {
@@ -271,6 +306,21 @@ pub(super) fn add_product(
                 }
             }
         }
+    }
+}
+
+/// Four numbers of a line of the right factor.
+#[cube]
+fn right<W: Numeric, N: Size>(
+    rhs: &[Vector<W, N>],
+    line: u32,
+    at: u32,
+    #[comptime] form: Option<Form>,
+) -> Four {
+    if comptime!(form.is_some()) {
+        four(rhs, line, at, comptime!(form.unwrap()))
+    } else {
+        Four::cast_from(rhs[(line + at) as usize])
     }
 }
 

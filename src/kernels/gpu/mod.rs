@@ -1,5 +1,5 @@
 //! The GPU's kernels, written once in CubeCL for WebGPU, Vulkan, Metal and DX12. They keep to
-//! WebGPU's default limits and need no optional feature: no subgroups, no f16.
+//! WebGPU's default limits and need no optional feature; where there are subgroups, some use them (`team.rs`).
 
 pub mod adamw;
 pub mod attention;
@@ -10,8 +10,10 @@ pub mod matmul;
 pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
+pub mod running_softmax;
 pub mod softmax;
 pub mod swiglu;
+mod team;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;

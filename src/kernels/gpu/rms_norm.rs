@@ -1,12 +1,10 @@
 //! Root-mean-square normalisation: one workgroup a row, one dispatch forward and one backward.
 
+use super::team::{self, Team};
 use super::{Four, GpuTensor, MOST_GROUPS, buffer, empty, in_fours};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
-
-/// Units that share a row.
-const WIDTH: u32 = 32;
 
 /// `x / √(mean x² + eps) · weight`, or `None` where rows are no whole fours.
 ///
@@ -18,18 +16,19 @@ pub fn rms_norm(x: &GpuTensor, weight: &GpuTensor, eps: f32) -> Option<GpuTensor
     if !in_fours(weight) {
         return None;
     }
-    let output = empty(x.shape(), x);
+    let (output, team) = (empty(x.shape(), x), Team::of(x));
     // SAFETY: both tensors have as many rows of as many fours, and the weight has one row.
     unsafe {
         forward_kernel::launch_unchecked(
             &x.client,
             CubeCount::Static(rows as u32, 1, 1),
-            CubeDim::new_1d(WIDTH),
+            CubeDim::new_1d(team.width),
             buffer(x),
             buffer(weight),
             buffer(&output),
             fours as u32,
             eps,
+            team,
         );
     }
     Some(output)
@@ -47,13 +46,13 @@ pub fn backward(
     if !in_fours(weight) || !in_fours(grad) || !others.is_none_or(in_fours) {
         return None;
     }
-    let output = empty(x.shape(), x);
+    let (output, team) = (empty(x.shape(), x), Team::of(x));
     // SAFETY: all tensors but the weight have as many rows of as many fours, and the weight has one row.
     unsafe {
         backward_kernel::launch_unchecked(
             &x.client,
             CubeCount::Static(rows as u32, 1, 1),
-            CubeDim::new_1d(WIDTH),
+            CubeDim::new_1d(team.width),
             buffer(x),
             buffer(weight),
             buffer(grad),
@@ -63,6 +62,7 @@ pub fn backward(
             fours as u32,
             eps,
             others.is_some(),
+            team,
         );
     }
     Some(output)
@@ -75,22 +75,23 @@ fn sizes(x: &GpuTensor) -> Option<(usize, usize)> {
 }
 
 #[cube(launch_unchecked)]
-fn forward_kernel(x: &[Four], weight: &[Four], output: &mut [Four], fours: u32, eps: f32) {
+fn forward_kernel(
+    x: &[Four],
+    weight: &[Four],
+    output: &mut [Four],
+    fours: u32,
+    eps: f32,
+    #[comptime] team: Team,
+) {
     let start = CUBE_POS_X * fours;
     let mut squares = 0.0f32;
-    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+    for i in range_stepped(UNIT_POS_X, fours, team.width) {
         let four = x[(start + i) as usize];
         squares += four.dot(four);
     }
-    let mut parts = Shared::<[f32]>::new_slice(32usize);
-    parts[UNIT_POS_X as usize] = squares;
-    sync_cube();
-    let mut sum = 0.0f32;
-    for i in 0..WIDTH {
-        sum += parts[i as usize];
-    }
+    let sum = team::sum(squares, team);
     let inverse = Four::new(1.0f32 / (sum / (fours * 4) as f32 + eps).sqrt());
-    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+    for i in range_stepped(UNIT_POS_X, fours, team.width) {
         output[(start + i) as usize] = x[(start + i) as usize] * inverse * weight[i as usize];
     }
 }
@@ -107,30 +108,23 @@ fn backward_kernel(
     fours: u32,
     eps: f32,
     #[comptime] has_others: bool,
+    #[comptime] team: Team,
 ) {
     let start = CUBE_POS_X * fours;
     let mut squares = 0.0f32;
     let mut products = 0.0f32;
-    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+    for i in range_stepped(UNIT_POS_X, fours, team.width) {
         let four = x[(start + i) as usize];
         squares += four.dot(four);
         products += four.dot(grad[(start + i) as usize] * weight[i as usize]);
     }
-    let mut parts = Shared::<[f32]>::new_slice(64usize);
-    parts[UNIT_POS_X as usize] = squares;
-    parts[(UNIT_POS_X + WIDTH) as usize] = products;
-    sync_cube();
-    let mut sum = 0.0f32;
-    let mut dot = 0.0f32;
-    for i in 0..WIDTH {
-        sum += parts[i as usize];
-        dot += parts[(i + WIDTH) as usize];
-    }
+    let sum = team::sum(squares, team);
+    let dot = team::sum(products, team);
     let width = (fours * 4) as f32;
     let mean = sum / width + eps;
     let inverse = Four::new(1.0f32 / mean.sqrt());
     let back = Four::new(dot / (width * mean));
-    for i in range_stepped(UNIT_POS_X, fours, WIDTH) {
+    for i in range_stepped(UNIT_POS_X, fours, team.width) {
         let wanted = grad[(start + i) as usize] * weight[i as usize];
         let mut sum = (wanted - x[(start + i) as usize] * back) * inverse;
         if comptime!(has_others) {

@@ -31,9 +31,6 @@ impl<B: LoraKernels, C: CheckpointStrategy> Lora for Autodiff<B, C> {
         q0: IntTensor<Self>,
         q1: IntTensor<Self>,
         q2: IntTensor<Self>,
-        s0: FloatTensor<Self>,
-        s1: FloatTensor<Self>,
-        s2: FloatTensor<Self>,
         forms: Vec<(Form, [usize; 2])>,
         lora: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -41,8 +38,7 @@ impl<B: LoraKernels, C: CheckpointStrategy> Lora for Autodiff<B, C> {
         ranks: Vec<usize>,
         scale: f32,
     ) -> FloatTensor<Self> {
-        let scales = [s0, s1, s2].map(|scales| scales.into_primitive());
-        let weights = Stored::blocks([q0, q1, q2], scales, &forms);
+        let weights = Stored::blocks([q0, q1, q2], &forms);
         let layers = Layers::new(weights, lora.primitive().clone(), ranks, scale);
         tracked::<B, C>(x, lora, layers, residual, has_residual)
     }
@@ -78,7 +74,7 @@ fn tracked<B: LoraKernels, C: CheckpointStrategy>(
             if let Some((parent, grad)) = for_x.zip(x_grad) {
                 grads.register::<B>(parent.id, grad);
             }
-            if let Some(parent) = for_lora {
+            if let Some(parent) = for_lora.filter(|_| layers.has_paths()) {
                 grads.register::<B>(parent.id, lora_grad);
             }
             if let Some(parent) = for_residual.filter(|_| has_residual) {

@@ -1,13 +1,15 @@
 //! The browser's CPU: each product goes where its result belongs, so that nothing is copied or added afterwards.
 
-use super::Layers;
-use crate::kernels::gemm::{Matrix, Packed, gemm, gemm_into};
+use super::{Layers, Stored};
+use crate::kernels::blocks::{BLOCK, expand_rows};
+use crate::kernels::gemm::{Matrix, NR, Packed, gemm, gemm_into};
 use crate::kernels::in_order;
-use crate::kernels::matmul::nth;
+use crate::kernels::matmul::{Matmul, nth};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
+use wide::f32x4;
 
 pub(super) fn forward(
     x: &FloatTensor<Flex>,
@@ -15,17 +17,16 @@ pub(super) fn forward(
     residual: Option<FloatTensor<Flex>>,
 ) -> [FloatTensor<Flex>; 2] {
     let (tokens, input) = (x.shape()[0], x.shape()[1]);
-    let weights = layers.dense();
-    let (width, low_width) = (width(&weights), layers.ranks.iter().sum());
+    let (width, low_width) = (width(layers), layers.ranks.iter().sum());
     let mut output = vec![0.0; tokens * width];
     let mut low = vec![0.0; tokens * low_width];
     let lora = in_order(layers.lora.clone());
     let x = Packed::new(&nth(x, 0));
     let mut at = Place::default();
-    for (weight, &rank) in weights.iter().zip(&layers.ranks) {
-        let out = weight.shape()[0];
+    for (weight, &rank) in layers.weights.iter().zip(&layers.ranks) {
+        let [out, _] = weight.dims();
         let own = &mut output[at.column..];
-        x.gemm_into(&nth(weight, 0).transposed(), own, width, false);
+        each_part(weight, |first, rows| x.gemm_into(&rows.transposed(), &mut own[first..], width, false));
         if rank > 0 {
             let [lora_a, lora_b] = at.path(lora.storage(), rank, input, out);
             x.gemm_into(&lora_a.transposed(), &mut low[at.low..], low_width, false);
@@ -52,21 +53,26 @@ pub(super) fn backward(
     wants_x: bool,
 ) -> (Option<FloatTensor<Flex>>, FloatTensor<Flex>) {
     let (tokens, input) = (x.shape()[0], x.shape()[1]);
-    let weights = layers.dense();
-    let (width, low_width) = (width(&weights), layers.ranks.iter().sum::<usize>());
+    let (width, low_width) = (width(layers), layers.ranks.iter().sum::<usize>());
     let [lora, low, grad] = [&layers.lora, low, grad].map(|tensor| in_order(tensor.clone()));
     let mut for_x = vec![0.0; if wants_x { tokens * input } else { 0 }];
-    let mut for_lora = vec![0.0; lora.storage::<f32>().len()];
+    let mut for_lora = vec![0.0; if layers.has_paths() { lora.storage::<f32>().len() } else { 0 }];
     let mut low_grad = vec![0.0; tokens * low_width];
     let mut turned = vec![0.0; layers.ranks.iter().max().unwrap_or(&0) * width];
     let x = nth(x, 0);
     let mut at = Place::default();
-    for (i, (weight, &rank)) in weights.iter().zip(&layers.ranks).enumerate() {
-        let out = weight.shape()[0];
+    for (i, (weight, &rank)) in layers.weights.iter().zip(&layers.ranks).enumerate() {
+        let [out, _] = weight.dims();
         let grad = columns(grad.storage(), width, at.column, out);
         let packed = Packed::new(&grad);
         if wants_x {
-            packed.gemm_into(&nth(weight, 0), &mut for_x, input, i > 0);
+            each_part(weight, |first, rows| {
+                let add = i + first > 0;
+                match rows.rows == out {
+                    true => packed.gemm_into(rows, &mut for_x, input, add),
+                    false => gemm_into(&grad.some_columns(first, rows.rows), rows, &mut for_x, input, add),
+                }
+            });
         }
         if rank > 0 {
             let [lora_a, lora_b] = at.path(lora.storage(), rank, input, out);
@@ -115,8 +121,57 @@ impl Place {
     }
 }
 
-fn width(weights: &[FloatTensor<Flex>]) -> usize {
-    weights.iter().map(|weight| weight.shape()[0]).sum()
+/// `x·Wᵀ` of a few rows, which are bound by the memory that the weight is read from: blocks are decoded where they are used.
+pub(super) fn times(x: &FloatTensor<Flex>, weight: &Stored<Flex>) -> FloatTensor<Flex> {
+    let Stored::Blocks { words, form, shape: [out, input] } = weight else {
+        return Flex::product(x.clone(), Flex::float_transpose(weight.dense()));
+    };
+    let x = in_order(x.clone());
+    let tokens = x.shape()[0];
+    let mut output = vec![0.0; tokens * out];
+    let mut row = vec![0.0; *input];
+    for i in 0..*out {
+        expand_rows(words, *form, *input, i, &mut row);
+        for (token, x) in x.storage::<f32>().chunks_exact(*input).enumerate() {
+            output[token * out + i] = dot(x, &row);
+        }
+    }
+    tensor(output, &[tokens, *out])
+}
+
+/// Of whole blocks.
+fn dot(x: &[f32], y: &[f32]) -> f32 {
+    let mut sums = [f32x4::ZERO; BLOCK / 4];
+    for (x, y) in x.as_chunks::<BLOCK>().0.iter().zip(y.as_chunks::<BLOCK>().0) {
+        for ((sum, x), y) in sums.iter_mut().zip(x.as_chunks::<4>().0).zip(y.as_chunks::<4>().0) {
+            *sum += f32x4::new(*x) * f32x4::new(*y);
+        }
+    }
+    sums.into_iter().map(f32x4::reduce_add).sum()
+}
+
+/// Some rows of a weight after the other as numbers, with the first one's place: all that there are, or of blocks as many as stay in a
+/// core's caches.
+fn each_part(weight: &Stored<Flex>, mut take: impl FnMut(usize, &Matrix)) {
+    /// Numbers.
+    const MOST: usize = 1 << 18;
+    match weight {
+        Stored::Dense(weight) => take(0, &nth(weight, 0)),
+        Stored::Blocks { words, form, shape: [out, input] } => {
+            let rows = (MOST / input).next_multiple_of(NR).min(*out);
+            let mut values = vec![0.0; rows * input];
+            for first in (0..*out).step_by(rows) {
+                let count = rows.min(out - first);
+                let values = &mut values[..count * input];
+                expand_rows(words, *form, *input, first, values);
+                take(first, &matrix(values, 0, count, *input));
+            }
+        }
+    }
+}
+
+fn width(layers: &Layers<Flex>) -> usize {
+    layers.weights.iter().map(|weight| weight.dims()[0]).sum()
 }
 
 fn matrix(data: &[f32], offset: usize, rows: usize, columns: usize) -> Matrix<'_> {

@@ -1,14 +1,14 @@
 //! Frozen linear layers of one input with low-rank paths beside them (<https://arxiv.org/abs/2106.09685>), one operation
-//! each way.
+//! each way. The weights are taken as they are stored.
 
 mod autodiff;
 mod flex;
 mod plain;
 
 use super::blocks::{Blocks, Expand, Form, Matrix};
-use super::matmul::Matmul;
+use super::matmul::{Matmul, matmul};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, Dispatch, Flex, backend_extension};
+use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::Tensor;
 
 /// `x·Wᵀ + scale·(x·Aᵀ)·Bᵀ` of each layer, side by side, and the residual added; differentiable in x, in A and B, and in the
@@ -17,21 +17,26 @@ use burn::tensor::Tensor;
 /// # Shapes
 /// - x: `[tokens, in]`
 /// - weights: `[out, in]` each
-/// - lora: `[Σ rank·in + out·rank]`: of each layer with a low-rank path its A, `[rank, in]`, then its B, `[out, rank]`
+/// - lora: `[Σ rank·in + out·rank]`: of each layer with a low-rank path its A, `[rank, in]`, then its B, `[out, rank]`; `None`
+///   where no layer has one
 /// - ranks: one a layer, 0 for a layer without a low-rank path
 /// - residual, output: `[tokens, Σ out]`
 pub fn lora_linears(
     x: Tensor<2>,
     weights: &[&Matrix],
-    lora: Tensor<1>,
+    lora: Option<Tensor<1>>,
     residual: Option<Tensor<2>>,
     ranks: Vec<usize>,
     scale: f64,
 ) -> Tensor<2> {
     assert!((1..=3).contains(&weights.len()), "one to three layers share an input");
+    assert_eq!(lora.is_some(), ranks.iter().any(|&rank| rank > 0));
     let has_residual = residual.is_some();
-    let (x, residual) = (x.clone().into_dispatch(), residual.unwrap_or(x).into_dispatch());
-    let (lora, scale) = (lora.into_dispatch(), scale as f32);
+    // What is not there crosses to the device as x, which is there anyway.
+    let x = x.into_dispatch();
+    let lora = lora.map_or_else(|| x.clone(), Tensor::into_dispatch);
+    let residual = residual.map_or_else(|| x.clone(), Tensor::into_dispatch);
+    let scale = scale as f32;
     let in_blocks = weights.iter().map(|weight| match weight {
         Matrix::Blocks(blocks) => Some(blocks),
         Matrix::Dense(_) => None,
@@ -39,18 +44,12 @@ pub fn lora_linears(
     let output = match in_blocks.collect::<Option<Vec<&Blocks>>>() {
         Some(blocks) => {
             let forms = blocks.iter().map(|blocks| (blocks.form, blocks.shape)).collect();
-            let [(q0, s0), (q1, s1), (q2, s2)] = [0, 1, 2].map(|i| {
-                let (quants, scales) = blocks.get(i).unwrap_or(&blocks[0]).parts();
-                (quants.into_dispatch(), scales.into_dispatch())
-            });
+            let [q0, q1, q2] = [0, 1, 2].map(|i| blocks.get(i).unwrap_or(&blocks[0]).words().into_dispatch());
             <Dispatch as Lora>::lora_linears_in_blocks(
                 x,
                 q0,
                 q1,
                 q2,
-                s0,
-                s1,
-                s2,
                 forms,
                 lora,
                 residual,
@@ -66,6 +65,19 @@ pub fn lora_linears(
         }
     };
     Tensor::from_dispatch(output)
+}
+
+/// `x·Wᵀ`, differentiable in x, and in W where it is not in blocks.
+///
+/// # Shapes
+/// - x: `[tokens, in]`
+/// - weight: `[out, in]`
+/// - output: `[tokens, out]`
+pub fn times(x: Tensor<2>, weight: &Matrix) -> Tensor<2> {
+    match weight {
+        Matrix::Dense(weight) => matmul(x, weight.clone().transpose()),
+        Matrix::Blocks(_) => lora_linears(x, &[weight], None, None, vec![0], 1.0),
+    }
 }
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
@@ -91,9 +103,6 @@ pub trait Lora: Backend {
         q0: IntTensor<Self>,
         q1: IntTensor<Self>,
         q2: IntTensor<Self>,
-        s0: FloatTensor<Self>,
-        s1: FloatTensor<Self>,
-        s2: FloatTensor<Self>,
         forms: Vec<(Form, [usize; 2])>,
         lora: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -105,7 +114,13 @@ pub trait Lora: Backend {
 
 /// Both directions on one kind of device.
 trait LoraKernels: Matmul + Expand {
-    /// The output, and `scale·x·Aᵀ` of the layers side by side: `[tokens, Σ rank]`.
+    /// `x·Wᵀ`, where the products are not one operation.
+    fn times(x: &FloatTensor<Self>, weight: &Stored<Self>) -> FloatTensor<Self> {
+        Self::product(x.clone(), Self::float_transpose(weight.dense()))
+    }
+
+    /// The output, and `scale·x·Aᵀ` of the layers side by side, `[tokens, Σ rank]`; no layer with a low-rank path leaves
+    /// something in its place.
     fn forward(
         x: &FloatTensor<Self>,
         layers: &Layers<Self>,
@@ -137,41 +152,48 @@ struct Layers<B: Backend> {
 
 /// A weight as it lies on the device.
 #[derive(Debug, Clone)]
-enum Stored<B: Backend> {
+pub(super) enum Stored<B: Backend> {
     Dense(FloatTensor<B>),
-    Blocks { quants: IntTensor<B>, scales: FloatTensor<B>, form: Form, shape: [usize; 2] },
+    Blocks { words: IntTensor<B>, form: Form, shape: [usize; 2] },
 }
 
 impl<B: Backend> Layers<B> {
     fn new(weights: [Stored<B>; 3], lora: FloatTensor<B>, ranks: Vec<usize>, scale: f32) -> Self {
         Layers { weights: weights.into_iter().take(ranks.len()).collect(), lora, ranks, scale }
     }
-}
 
-impl<B: Expand> Layers<B> {
-    /// The weights as numbers, which last as long as one pass through these layers.
-    fn dense(&self) -> Vec<FloatTensor<B>> {
-        let dense = |weight: &Stored<B>| match weight {
-            Stored::Dense(weight) => weight.clone(),
-            Stored::Blocks { quants, scales, form, shape: [out, input] } => {
-                B::expand(quants.clone(), scales.clone(), *form, *out, *input)
-            }
-        };
-        self.weights.iter().map(dense).collect()
+    fn has_paths(&self) -> bool {
+        self.ranks.iter().any(|&rank| rank > 0)
     }
 }
 
 impl<B: Backend> Stored<B> {
-    fn blocks(
-        [q0, q1, q2]: [IntTensor<B>; 3],
-        [s0, s1, s2]: [FloatTensor<B>; 3],
-        forms: &[(Form, [usize; 2])],
-    ) -> [Stored<B>; 3] {
-        let blocks = |i: usize, quants, scales| {
-            let (form, shape) = forms[i.min(forms.len() - 1)];
-            Stored::Blocks { quants, scales, form, shape }
-        };
-        [blocks(0, q0, s0), blocks(1, q1, s1), blocks(2, q2, s2)]
+    fn blocks(words: [IntTensor<B>; 3], forms: &[(Form, [usize; 2])]) -> [Stored<B>; 3] {
+        let mut forms = forms.iter().chain([&forms[0]; 2]);
+        words.map(|words| {
+            let &(form, shape) = forms.next().expect("as many as there are weights");
+            Stored::Blocks { words, form, shape }
+        })
+    }
+
+    /// `[out, in]`
+    pub(super) fn dims(&self) -> [usize; 2] {
+        match self {
+            Stored::Dense(weight) => [weight.shape()[0], weight.shape()[1]],
+            Stored::Blocks { shape, .. } => *shape,
+        }
+    }
+}
+
+impl<B: Expand> Stored<B> {
+    /// The weight as numbers, `[out, in]`; of blocks a new tensor.
+    fn dense(&self) -> FloatTensor<B> {
+        match self {
+            Stored::Dense(weight) => weight.clone(),
+            Stored::Blocks { words, form, shape: [out, input] } => {
+                B::expand(words.clone(), *form, *out, *input)
+            }
+        }
     }
 }
 
@@ -182,8 +204,8 @@ impl LoraKernels for burn::backend::Wgpu {
         layers: &Layers<Self>,
         residual: Option<FloatTensor<Self>>,
     ) -> [FloatTensor<Self>; 2] {
-        let Layers { lora, ranks, scale, .. } = layers;
-        super::gpu::lora::forward(x, &layers.dense(), lora, residual.as_ref(), ranks, *scale)
+        let Layers { weights, lora, ranks, scale } = layers;
+        super::gpu::lora::forward(x, weights, lora, residual.as_ref(), ranks, *scale)
             .unwrap_or_else(|| plain::forward::<Self>(x, layers, residual))
     }
 
@@ -194,13 +216,17 @@ impl LoraKernels for burn::backend::Wgpu {
         grad: &FloatTensor<Self>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, FloatTensor<Self>) {
-        let Layers { lora, ranks, scale, .. } = layers;
-        super::gpu::lora::backward(x, &layers.dense(), lora, low, grad, ranks, *scale, wants_x)
+        let Layers { weights, lora, ranks, scale } = layers;
+        super::gpu::lora::backward(x, weights, lora, low, grad, ranks, *scale, wants_x)
             .unwrap_or_else(|| plain::backward::<Self>(x, layers, low, grad, wants_x))
     }
 }
 
 impl LoraKernels for Flex {
+    fn times(x: &FloatTensor<Self>, weight: &Stored<Self>) -> FloatTensor<Self> {
+        flex::times(x, weight)
+    }
+
     fn forward(
         x: &FloatTensor<Self>,
         layers: &Layers<Self>,
@@ -252,9 +278,6 @@ impl Lora for burn::backend::Wgpu {
         q0: IntTensor<Self>,
         q1: IntTensor<Self>,
         q2: IntTensor<Self>,
-        s0: FloatTensor<Self>,
-        s1: FloatTensor<Self>,
-        s2: FloatTensor<Self>,
         forms: Vec<(Form, [usize; 2])>,
         lora: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -262,7 +285,7 @@ impl Lora for burn::backend::Wgpu {
         ranks: Vec<usize>,
         scale: f32,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new(Stored::blocks([q0, q1, q2], [s0, s1, s2], &forms), lora, ranks, scale);
+        let layers = Layers::new(Stored::blocks([q0, q1, q2], &forms), lora, ranks, scale);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }
@@ -291,9 +314,6 @@ impl Lora for Flex {
         q0: IntTensor<Self>,
         q1: IntTensor<Self>,
         q2: IntTensor<Self>,
-        s0: FloatTensor<Self>,
-        s1: FloatTensor<Self>,
-        s2: FloatTensor<Self>,
         forms: Vec<(Form, [usize; 2])>,
         lora: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -301,7 +321,7 @@ impl Lora for Flex {
         ranks: Vec<usize>,
         scale: f32,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new(Stored::blocks([q0, q1, q2], [s0, s1, s2], &forms), lora, ranks, scale);
+        let layers = Layers::new(Stored::blocks([q0, q1, q2], &forms), lora, ranks, scale);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }

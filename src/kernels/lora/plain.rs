@@ -1,28 +1,26 @@
 //! The plain form, of burn's stock operations: what the kernels must agree with, and where none suits, what is computed.
 
-use super::Layers;
-use crate::kernels::blocks::Expand;
-use crate::kernels::matmul::Matmul;
+use super::{Layers, LoraKernels, Stored};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Slice;
 
 /// The columns of one layer in the output and among the low-rank columns, with its weight, A and B.
-struct Layer<B: Backend> {
+struct Layer<'a, B: Backend> {
     columns: Slice,
     low_columns: Slice,
-    weight: FloatTensor<B>,
+    weight: &'a Stored<B>,
     path: Option<[FloatTensor<B>; 2]>,
 }
 
-pub(super) fn forward<B: Matmul + Expand>(
+pub(super) fn forward<B: LoraKernels>(
     x: &FloatTensor<B>,
     layers: &Layers<B>,
     residual: Option<FloatTensor<B>>,
 ) -> [FloatTensor<B>; 2] {
     let (mut outputs, mut lows) = (Vec::new(), Vec::new());
     for layer in each(layers) {
-        let base = B::product(x.clone(), B::float_transpose(layer.weight));
+        let base = B::times(x, layer.weight);
         outputs.push(match layer.path {
             None => base,
             Some([lora_a, lora_b]) => {
@@ -38,10 +36,11 @@ pub(super) fn forward<B: Matmul + Expand>(
         Some(residual) => B::float_add(output, residual),
         None => output,
     };
-    [output, B::float_cat(lows, 1)]
+    let low = if layers.has_paths() { B::float_cat(lows, 1) } else { x.clone() };
+    [output, low]
 }
 
-pub(super) fn backward<B: Matmul + Expand>(
+pub(super) fn backward<B: LoraKernels>(
     x: &FloatTensor<B>,
     layers: &Layers<B>,
     low: &FloatTensor<B>,
@@ -73,21 +72,22 @@ pub(super) fn backward<B: Matmul + Expand>(
             }
         }
         if wants_x {
-            add_for_x(B::product(grad, layer.weight));
+            add_for_x(B::product(grad, layer.weight.dense()));
         }
     }
-    (for_x, B::float_cat(for_lora, 0))
+    let for_lora = if layers.has_paths() { B::float_cat(for_lora, 0) } else { layers.lora.clone() };
+    (for_x, for_lora)
 }
 
-fn each<B: Expand>(layers: &Layers<B>) -> Vec<Layer<B>> {
+fn each<'a, B: Backend>(layers: &'a Layers<B>) -> Vec<Layer<'a, B>> {
     let (mut column, mut low_column, mut at) = (0, 0, 0);
     let mut matrix = |rows: usize, columns: usize| {
         let values = B::float_slice(layers.lora.clone(), &[Slice::from(at..at + rows * columns)]);
         at += rows * columns;
         B::float_reshape(values, [rows, columns].into())
     };
-    let of = |(weight, &rank): (FloatTensor<B>, &usize)| {
-        let (out, input) = (weight.shape()[0], weight.shape()[1]);
+    let of = |(weight, &rank): (&'a Stored<B>, &usize)| {
+        let [out, input] = weight.dims();
         column += out;
         low_column += rank;
         Layer {
@@ -97,5 +97,5 @@ fn each<B: Expand>(layers: &Layers<B>) -> Vec<Layer<B>> {
             path: (rank > 0).then(|| [matrix(rank, input), matrix(out, rank)]),
         }
     };
-    layers.dense().into_iter().zip(&layers.ranks).map(of).collect()
+    layers.weights.iter().zip(&layers.ranks).map(of).collect()
 }

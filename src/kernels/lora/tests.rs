@@ -43,7 +43,7 @@ fn values_and_gradients_are_the_stock_ones() {
             true => {
                 let weights: Vec<Matrix> = weights.into_iter().map(Matrix::Dense).collect();
                 let weights: Vec<&Matrix> = weights.iter().collect();
-                lora_linears(x.clone(), &weights, lora.clone(), Some(residual.clone()), ranks, 1.7)
+                lora_linears(x.clone(), &weights, Some(lora.clone()), Some(residual.clone()), ranks, 1.7)
             }
             false => stock(
                 x.clone(),
@@ -61,7 +61,7 @@ fn values_and_gradients_are_the_stock_ones() {
     }
     let matrices: Vec<Matrix> = weights.iter().cloned().map(Matrix::Dense).collect();
     let matrices: Vec<&Matrix> = matrices.iter().collect();
-    let plain = lora_linears(x.clone(), &matrices, lora.clone(), None, RANKS.to_vec(), 1.7);
+    let plain = lora_linears(x.clone(), &matrices, Some(lora.clone()), None, RANKS.to_vec(), 1.7);
     close(plain, stock(x, weights, lora, residual.zeros_like()), 1e-5);
 }
 
@@ -98,4 +98,48 @@ fn packed_products_give_the_plain_values_and_gradients() {
     let (plain_x, plain_lora) = plain::backward::<Flex>(&x, &layers, &low, &grad, true);
     same(for_x.unwrap(), plain_x.unwrap());
     same(for_lora, plain_lora);
+}
+
+/// Weights in blocks, of more rows than are numbers at a time, give what their numbers give.
+#[test]
+fn blocks_give_the_products_of_their_numbers() {
+    use crate::kernels::blocks::BLOCK;
+    use burn::backend::ops::{FloatTensorOps, IntTensorOps};
+    use burn::tensor::TensorData;
+    let (out, input, rank, tokens) = (650, 512, 2, 5);
+    let tensor = |shape: &[usize], seed: usize| {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|i| ((i * 7 + seed * 3) as f32 * 0.61).sin()).collect();
+        Flex::float_from_data(TensorData::new(values, shape.to_vec()), &Default::default())
+    };
+    let mut words = Vec::new();
+    for i in 0..out * input / BLOCK {
+        words.extend([0.002f32, -0.015].map(|number| number.to_bits() as i32));
+        words.extend((0..4).map(|j| ((i * 4 + j) as u32).wrapping_mul(0x9e37_79b9) as i32));
+    }
+    let count = words.len();
+    let words = Flex::int_from_data(TensorData::new(words, [count]), &Default::default());
+    let blocks = Stored::<Flex>::Blocks { words, form: Form::Q4, shape: [out, input] };
+    let dense = Stored::Dense(blocks.dense());
+    let lora = tensor(&[rank * (input + out)], 1);
+    let layers =
+        |weight| Layers::<Flex> { weights: vec![weight], lora: lora.clone(), ranks: vec![rank], scale: 1.7 };
+    let (blocks, dense) = (layers(blocks), layers(dense));
+    let (x, grad) = (tensor(&[tokens, input], 2), tensor(&[tokens, out], 3));
+    let same = |a: FloatTensor<Flex>, b: FloatTensor<Flex>| {
+        let values = |tensor: FloatTensor<Flex>| tensor.to_contiguous().storage::<f32>().to_vec();
+        let (a, b) = (values(a), values(b));
+        assert_eq!(a.len(), b.len());
+        let largest = b.iter().fold(0.0, |largest: f32, b| largest.max(b.abs()));
+        let differs = a.iter().zip(&b).position(|(a, b)| (a - b).abs() > 1e-5 * largest);
+        assert_eq!(differs, None);
+    };
+    let [output, low] = flex::forward(&x, &blocks, None);
+    let [expected, _] = flex::forward(&x, &dense, None);
+    same(output, expected.clone());
+    same(plain::forward::<Flex>(&x, &blocks, None)[0].clone(), expected);
+    let (for_x, for_lora) = flex::backward(&x, &blocks, &low, &grad, true);
+    let (expected_x, expected_lora) = flex::backward(&x, &dense, &low, &grad, true);
+    same(for_x.unwrap(), expected_x.unwrap());
+    same(for_lora, expected_lora);
 }

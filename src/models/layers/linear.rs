@@ -1,5 +1,5 @@
 use crate::kernels::blocks::Matrix;
-use crate::kernels::{lora::lora_linears, matmul::matmul};
+use crate::kernels::{lora::lora_linears, lora::times, matmul::matmul};
 use crate::models::float_tensor;
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
@@ -58,8 +58,8 @@ impl Linear {
 
     fn forward_alone(&self, x: Tensor<2>) -> Tensor<2> {
         let product = match &self.lora {
-            None => matmul(x, self.weight.dense().transpose()),
-            Some(path) => path.beside(x, &self.weight.dense()),
+            None => times(x, &self.weight),
+            Some(path) => path.beside(x, &self.weight),
         };
         match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
@@ -87,7 +87,7 @@ impl Linear {
 pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
     if let Some((values, ranks, scale)) = shared_path(linears) {
         let weights: Vec<&Matrix> = linears.iter().map(|linear| &linear.weight).collect();
-        let output = lora_linears(x, &weights, values, residual, ranks, scale);
+        let output = lora_linears(x, &weights, Some(values), residual, ranks, scale);
         return match &linears[0].bias {
             Some(bias) => output + bias.clone().unsqueeze(),
             None => output,
@@ -129,17 +129,16 @@ impl LoraPath {
     }
 
     /// `x·Wᵀ` and the path together; `weight` is W, `[out, in]`.
-    fn beside(&self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    fn beside(&self, x: Tensor<2>, weight: &Matrix) -> Tensor<2> {
         let ([lora_a, lora_b], scale) = (self.factors(weight.dims()), self.scale);
         let gain = self.magnitude.clone().map(|magnitude| {
             // As in the paper's 4.3 and in PEFT, the norm is a constant for the gradient.
-            let norm = weight_norm(weight, Some((&lora_a, &lora_b, scale)));
+            let norm = weight_norm(&weight.dense(), Some((&lora_a, &lora_b, scale)));
             (magnitude / norm).unsqueeze::<2>() // [1, out]
         });
-        let weight = weight.clone();
         let Some(dropout) = self.dropout else {
             let low = matmul(x.clone(), lora_a.transpose()); // [tokens, rank]
-            let sum = matmul(x, weight.transpose()) + matmul(low * scale, lora_b.transpose());
+            let sum = times(x, weight) + matmul(low * scale, lora_b.transpose());
             return match gain {
                 Some(gain) => sum * gain,
                 None => sum,
@@ -148,10 +147,10 @@ impl LoraPath {
         let dropped = dropout.apply(x.clone());
         let low = matmul(dropped.clone(), lora_a.transpose());
         let path = matmul(low * scale, lora_b.transpose());
-        let base = matmul(x, weight.clone().transpose());
+        let base = times(x, weight);
         match gain {
             // What the gain adds sees the dropout, the base alone does not.
-            Some(gain) => base + matmul(dropped, weight.transpose()) * (gain.clone() - 1.0) + path * gain,
+            Some(gain) => base + times(dropped, weight) * (gain.clone() - 1.0) + path * gain,
             None => base + path,
         }
     }

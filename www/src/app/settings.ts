@@ -178,7 +178,7 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'base_dtype',
     label: 'Frozen weights',
-    help: 'How they lie in memory, from the next opened model on: in the 4 or 8 bits of a GGUF file they take a fifth to a third, and each step is a little slower.',
+    help: 'How they lie in memory, from the next opened model on: in the 4, 8 or 16 bits of their file they take a fifth to a half, and each step is a little slower.',
     kind: 'select',
     options: [
       { value: 'auto', label: 'As stored when they are large' },

@@ -1,19 +1,22 @@
 //! Backward: the gradients of the low-rank columns and of B, then those of the input and of A.
 
-use super::{Layers, add_layer, tiles};
+use super::{Forms, Layers, NUMBERS, add_layer, tiles};
 use crate::kernels::gpu::matmul::{add_product, store, zeros};
 use crate::kernels::gpu::{Four, GpuTensor, UNITS, buffer, empty, in_fours};
+use crate::kernels::lora::Stored;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{TensorMetadata, Wgpu};
 use burn::cubecl;
 use burn::tensor::{Shape, Slice};
+use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-/// The gradient for x, unless it is not wanted, and for `lora`.
+/// The gradient for x, unless it is not wanted, and for `lora`, in whose place it is as it was where no layer has a low-rank
+/// path.
 #[allow(clippy::too_many_arguments, reason = "they are what the forward pass had, and what it left")]
 pub fn backward(
     x: &GpuTensor,
-    weights: &[GpuTensor],
+    weights: &[Stored<Wgpu>],
     lora: &GpuTensor,
     low: &GpuTensor,
     grad: &GpuTensor,
@@ -25,50 +28,36 @@ pub fn backward(
     if !in_fours(low) || !in_fours(grad) {
         return None;
     }
-    let (tokens, total) = (layers.tokens, lora.shape()[0]);
+    let has_paths = layers.rank > 0;
+    let (tokens, total) = (layers.tokens, if has_paths { lora.shape()[0] } else { 0 });
     // The gradient for `lora`, then that of x·Aᵀ, so that the second kernel has one buffer less.
-    let gradients = empty(Shape::new([total + tokens * layers.low]), x);
+    let gradients = empty(Shape::new([(total + tokens * layers.low).max(4)]), x);
     let for_x = empty(if wants_x { x.shape() } else { Shape::new([4]) }, x);
-    let (low_tile, low_count) =
-        tiles(&[(tokens, layers.low), (layers.width(), layers.rank)], &layers.widths_and_rank())?;
     let x_rows = if wants_x { tokens } else { 0 };
     let (tile, count) =
         tiles(&[(x_rows, layers.input), (layers.low, layers.input)], &[layers.rank, layers.input])?;
-    let [w0, w1, w2] = layers.three_weights();
-    // SAFETY: the kernels read within the sizes that `Layers::of` checked; each value is written once, and what
-    // the second kernel reads of its output was written by the first.
+    if has_paths {
+        low_gradients(grad, low, lora, &gradients, &layers, scale)?;
+    }
+    // SAFETY: the kernel reads within the sizes that `Layers::of` checked; each value is written once, and what it reads of its
+    // output was written before.
     unsafe {
-        low_backward_kernel::launch_unchecked(
-            &x.client,
-            low_count.count(),
-            CubeDim::new_1d(UNITS),
-            buffer(grad),
-            buffer(low),
-            buffer(lora),
-            buffer(&gradients),
-            scale,
-            low_count.first as u32,
-            (total / 4) as u32,
-            tokens as u32,
-            layers.input as u32,
-            layers.rank as u32,
-            layers.starts(),
-            layers.places(),
-            layers.adapted(),
-            low_tile,
-        );
         // Three weights leave no buffer for x.
         let apart = wants_x && weights.len() > 2;
         let launch = |with_input: bool, with_a: bool| {
             let first = if with_input { count.first } else { 0 };
             let groups = first + if with_a { count.all - count.first } else { 0 };
+            let element = layers.element();
+            let third = if with_a { NUMBERS } else { element };
             input_kernel::launch_unchecked(
                 &x.client,
                 CubeCount::Static(groups as u32, 1, 1),
                 CubeDim::new_1d(UNITS),
-                buffer(w0),
-                buffer(w1),
-                buffer(if with_a { x } else { w2 }),
+                element.1,
+                third.1,
+                layers.weight(0),
+                layers.weight(1),
+                if with_a { buffer(x) } else { layers.weight(2) },
                 buffer(grad),
                 buffer(lora),
                 buffer(&gradients),
@@ -81,18 +70,61 @@ pub fn backward(
                 layers.starts(),
                 layers.places(),
                 layers.adapted(),
+                layers.forms(),
                 with_input,
                 with_a,
                 tile,
+                [element.0, third.0],
             );
         };
-        if apart {
+        if apart || wants_x && !has_paths {
             launch(true, false);
         }
-        launch(wants_x && !apart, true);
+        if has_paths {
+            launch(wants_x && !apart, true);
+        }
+    }
+    if !has_paths {
+        return Some((wants_x.then_some(for_x), lora.clone()));
     }
     let for_lora = Wgpu::float_slice(gradients, &[Slice::from(0..total)]);
     Some((wants_x.then_some(for_x), for_lora))
+}
+
+/// Writes the gradients of x·Aᵀ and for each B.
+fn low_gradients(
+    grad: &GpuTensor,
+    low: &GpuTensor,
+    lora: &GpuTensor,
+    gradients: &GpuTensor,
+    layers: &Layers,
+    scale: f32,
+) -> Option<()> {
+    let products = [(layers.tokens, layers.low), (layers.width(), layers.rank)];
+    let (tile, count) = tiles(&products, &layers.widths_and_rank())?;
+    // SAFETY: the kernel reads within the sizes that `Layers::of` checked; each value is written once.
+    unsafe {
+        low_backward_kernel::launch_unchecked(
+            &grad.client,
+            count.count(),
+            CubeDim::new_1d(UNITS),
+            buffer(grad),
+            buffer(low),
+            buffer(lora),
+            buffer(gradients),
+            scale,
+            count.first as u32,
+            (lora.shape()[0] / 4) as u32,
+            layers.tokens as u32,
+            layers.input as u32,
+            layers.rank as u32,
+            layers.starts(),
+            layers.places(),
+            layers.adapted(),
+            tile,
+        );
+    }
+    Some(())
 }
 
 /// The gradient of x·Aᵀ, `scale·grad·B` of each layer, behind the gradient for `lora`; and, in the workgroups from `first`
@@ -153,6 +185,7 @@ fn low_backward_kernel(
                 width,
                 lora_b,
                 rank / 4,
+                None,
                 false,
                 false,
                 tile,
@@ -197,6 +230,7 @@ fn low_backward_kernel(
                     width,
                     low_column,
                     low_width,
+                    None,
                     true,
                     false,
                     tile,
@@ -223,10 +257,10 @@ fn low_backward_kernel(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 #[allow(clippy::collapsible_if, reason = "what is known at compile time is asked apart")]
-fn input_kernel(
-    w0: &[Four],
-    w1: &[Four],
-    w2_or_x: &[Four],
+fn input_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
+    w0: &[Vector<W, N>],
+    w1: &[Vector<W, N>],
+    w2_or_x: &[Vector<L, M>],
     grad: &[Four],
     lora: &[Four],
     gradients: &mut [Four],
@@ -239,9 +273,11 @@ fn input_kernel(
     starts: Sequence<u32>,
     places: Sequence<u32>,
     #[comptime] adapted: u32,
+    #[comptime] forms: Forms,
     #[comptime] with_input: bool,
     #[comptime] with_a: bool,
     #[comptime] tile: usize,
+    #[define(W, L)] _elements: [ElemType; 2],
 ) {
     let parts = comptime!(places.len());
     let width = starts[parts];
@@ -259,22 +295,8 @@ fn input_kernel(
                     let start = starts[part];
                     let out = (starts[part + 1] - start) * 4;
                     add_layer(
-                        &mut sums,
-                        grad,
-                        w0,
-                        w1,
-                        w2_or_x,
-                        row,
-                        column,
-                        tokens,
-                        input,
-                        out,
-                        start,
-                        width,
-                        input / 4,
-                        part,
-                        false,
-                        tile,
+                        &mut sums, grad, w0, w1, w2_or_x, row, column, tokens, input, out, start, width,
+                        input, forms, part, false, tile,
                     );
                     if comptime!(adapted >> part & 1 == 1) {
                         add_product(
@@ -290,6 +312,7 @@ fn input_kernel(
                             low_width,
                             places[part],
                             input / 4,
+                            None,
                             false,
                             false,
                             tile,
@@ -330,6 +353,7 @@ fn input_kernel(
                     low_width,
                     0u32,
                     input / 4,
+                    None,
                     true,
                     false,
                     tile,

@@ -1,17 +1,20 @@
 //! Forward: the low-rank columns of all layers, then their outputs.
 
-use super::{Layers, add_layer, tiles};
+use super::{Forms, Layers, NUMBERS, add_layer, tiles};
 use crate::kernels::gpu::matmul::{add_product, store, zeros};
 use crate::kernels::gpu::{Four, GpuTensor, UNITS, buffer, empty, in_fours};
+use crate::kernels::lora::Stored;
+use burn::backend::Wgpu;
 use burn::cubecl;
 use burn::tensor::Shape;
+use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-/// The output `[tokens, Σ out]` and `scale·x·Aᵀ` `[tokens, Σ rank]`; `None` where the sizes are no whole fours. The rest as
-/// for [`crate::kernels::lora::lora_linears`].
+/// The output `[tokens, Σ out]` and `scale·x·Aᵀ` `[tokens, Σ rank]`, in whose place x is where no layer has a low-rank path;
+/// `None` where the sizes are no whole fours. The rest as for [`crate::kernels::lora::lora_linears`].
 pub fn forward(
     x: &GpuTensor,
-    weights: &[GpuTensor],
+    weights: &[Stored<Wgpu>],
     lora: &GpuTensor,
     residual: Option<&GpuTensor>,
     ranks: &[usize],
@@ -21,16 +24,54 @@ pub fn forward(
     if residual.is_some_and(|residual| !in_fours(residual) || weights.len() > 1) {
         return None;
     }
-    let low = empty(Shape::new([layers.tokens, layers.low]), x);
     let output = empty(Shape::new([layers.tokens, layers.width()]), x);
-    let (low_tile, low_count) = tiles(&[(layers.tokens, layers.low)], &[layers.rank])?;
+    let low = match layers.rank {
+        0 => x.clone(),
+        _ => low_columns(x, lora, &layers, scale)?,
+    };
     let (tile, count) = tiles(&[(layers.tokens, layers.width())], &layers.widths())?;
-    let [w0, w1, w2] = layers.three_weights();
-    // SAFETY: the kernels read within the sizes that `Layers::of` checked and write all of their outputs.
+    let element = layers.element();
+    // A single layer may have a residual, whose place is the third weight's.
+    let third = if residual.is_some() { NUMBERS } else { element };
+    // SAFETY: the kernel reads within the sizes that `Layers::of` checked and writes all of its output.
+    unsafe {
+        output_kernel::launch_unchecked(
+            &x.client,
+            count.count(),
+            CubeDim::new_1d(UNITS),
+            element.1,
+            third.1,
+            buffer(x),
+            layers.weight(0),
+            layers.weight(1),
+            residual.map_or_else(|| layers.weight(2), buffer),
+            buffer(&low),
+            buffer(lora),
+            buffer(&output),
+            layers.tokens as u32,
+            layers.input as u32,
+            layers.rank as u32,
+            layers.starts(),
+            layers.places(),
+            layers.adapted(),
+            layers.forms(),
+            residual.is_some(),
+            tile,
+            [element.0, third.0],
+        );
+    }
+    Some([output, low])
+}
+
+/// `scale·x·Aᵀ`: `[tokens, Σ rank]`
+fn low_columns(x: &GpuTensor, lora: &GpuTensor, layers: &Layers, scale: f32) -> Option<GpuTensor> {
+    let low = empty(Shape::new([layers.tokens, layers.low]), x);
+    let (tile, count) = tiles(&[(layers.tokens, layers.low)], &[layers.rank])?;
+    // SAFETY: the kernel reads within the sizes that `Layers::of` checked and writes all of its output.
     unsafe {
         low_kernel::launch_unchecked(
             &x.client,
-            low_count.count(),
+            count.count(),
             CubeDim::new_1d(UNITS),
             buffer(x),
             buffer(lora),
@@ -41,31 +82,10 @@ pub fn forward(
             layers.rank as u32,
             layers.places(),
             layers.adapted(),
-            low_tile,
-        );
-        output_kernel::launch_unchecked(
-            &x.client,
-            count.count(),
-            CubeDim::new_1d(UNITS),
-            buffer(x),
-            buffer(w0),
-            // A single layer may have a residual, whose place is the second weight's.
-            buffer(residual.unwrap_or(w1)),
-            buffer(w2),
-            buffer(&low),
-            buffer(lora),
-            buffer(&output),
-            layers.tokens as u32,
-            layers.input as u32,
-            layers.rank as u32,
-            layers.starts(),
-            layers.places(),
-            layers.adapted(),
-            residual.is_some(),
             tile,
         );
     }
-    Some([output, low])
+    Some(low)
 }
 
 /// `scale·x·Aᵀ` of each layer with a low-rank path, side by side.
@@ -112,6 +132,7 @@ fn low_kernel(
             input / 4,
             place,
             input / 4,
+            None,
             false,
             true,
             tile,
@@ -120,14 +141,14 @@ fn low_kernel(
     }
 }
 
-/// `x·Wᵀ + low·Bᵀ` of each layer, side by side; of a single layer with the residual, which is then in `w1`.
+/// `x·Wᵀ + low·Bᵀ` of each layer, side by side; of a single layer with the residual, which is then in `w2`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-fn output_kernel(
+fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
     x: &[Four],
-    w0: &[Four],
-    w1: &[Four],
-    w2: &[Four],
+    w0: &[Vector<W, N>],
+    w1: &[Vector<W, N>],
+    w2: &[Vector<L, M>],
     low: &[Four],
     lora: &[Four],
     output: &mut [Four],
@@ -137,8 +158,10 @@ fn output_kernel(
     starts: Sequence<u32>,
     places: Sequence<u32>,
     #[comptime] adapted: u32,
+    #[comptime] forms: Forms,
     #[comptime] has_residual: bool,
     #[comptime] tile: usize,
+    #[define(W, L)] _elements: [ElemType; 2],
 ) {
     let parts = comptime!(places.len());
     let width = starts[parts];
@@ -173,7 +196,8 @@ fn output_kernel(
                 k,
                 0u32,
                 input / 4,
-                input / 4,
+                input,
+                forms,
                 part,
                 true,
                 tile,
@@ -187,26 +211,29 @@ fn output_kernel(
                 comptime!(counted += 1);
             }
         }
-        let low_line = comptime!(adapted.count_ones()) * (rank / 4);
-        add_product(
-            &mut sums,
-            low,
-            lora,
-            row,
-            here,
-            tokens,
-            out,
-            depth,
-            low_column,
-            low_line,
-            lora_b,
-            rank / 4,
-            false,
-            true,
-            tile,
-        );
+        if comptime!(adapted > 0) {
+            let low_line = comptime!(adapted.count_ones()) * (rank / 4);
+            add_product(
+                &mut sums,
+                low,
+                lora,
+                row,
+                here,
+                tokens,
+                out,
+                depth,
+                low_column,
+                low_line,
+                lora_b,
+                rank / 4,
+                None,
+                false,
+                true,
+                tile,
+            );
+        }
         if comptime!(has_residual) {
-            add_lines(&mut sums, w1, row, column, tokens, width, tile);
+            add_lines(&mut sums, w2, row, column, tokens, width, tile);
         }
         store(&sums, output, 1.0f32, 0u32, width, row, column, tokens, width, tile);
     }
@@ -214,9 +241,9 @@ fn output_kernel(
 
 /// Adds a tile of a matrix that lies in order.
 #[cube]
-fn add_lines(
+fn add_lines<L: Numeric, M: Size>(
     sums: &mut Array<Four>,
-    x: &[Four],
+    x: &[Vector<L, M>],
     row: u32,
     column: u32,
     m: u32,
@@ -229,7 +256,8 @@ fn add_lines(
         #[unroll]
         for j in 0..fours {
             if row + (i as u32) < m && column + (j as u32) < n4 {
-                sums[i * fours + j] += x[((row + i as u32) * n4 + column + j as u32) as usize];
+                let at = (row + i as u32) * n4 + column + j as u32;
+                sums[i * fours + j] += Four::cast_from(x[at as usize]);
             }
         }
     }

@@ -9,44 +9,69 @@ pub use backward::backward;
 pub use forward::forward;
 
 use super::matmul::add_product;
-use super::{Four, GpuTensor, MOST_GROUPS, UNITS, in_fours, in_software};
-use burn::backend::TensorMetadata;
+use super::{Four, GpuTensor, MOST_GROUPS, UNITS, buffer, in_fours, in_software};
+use crate::kernels::blocks::{BLOCK, Form};
+use crate::kernels::lora::Stored;
+use burn::backend::{TensorMetadata, Wgpu};
 use burn::cubecl;
+use cubecl::ir::{ElemType, FloatKind, UIntKind};
 use cubecl::prelude::*;
 
 /// The most layers that share an input.
 const MOST_PARTS: usize = 3;
 
+/// Of each layer, the form of the blocks that its weight is in; `None` for numbers.
+type Forms = [Option<Form>; MOST_PARTS];
+
+/// What a kernel reads a buffer as: numbers, four at a time, or words.
+type Element = (ElemType, usize);
+
+const NUMBERS: Element = (ElemType::Float(FloatKind::F32), 4);
+const WORDS: Element = (ElemType::UInt(UIntKind::U32), 1);
+
 /// The layers side by side in the output, and their places in memory.
 struct Layers<'a> {
-    weights: &'a [GpuTensor],
+    weights: &'a [Stored<Wgpu>],
     /// First column of each layer in the output, and the number of columns.
     starts: Vec<usize>,
     /// Where each layer's `lora_a` begins in `lora`; `lora_b` follows. `None` without a low-rank path.
     places: Vec<Option<usize>>,
     tokens: usize,
     input: usize,
+    /// 0 where no layer has a low-rank path.
     rank: usize,
     /// Low-rank columns of all layers together.
     low: usize,
 }
 
 impl<'a> Layers<'a> {
-    fn of(x: &GpuTensor, weights: &'a [GpuTensor], lora: &GpuTensor, ranks: &[usize]) -> Option<Layers<'a>> {
+    fn of(
+        x: &GpuTensor,
+        weights: &'a [Stored<Wgpu>],
+        lora: &GpuTensor,
+        ranks: &[usize],
+    ) -> Option<Layers<'a>> {
         let (tokens, input) = (x.shape()[0], x.shape()[1]);
-        let rank = ranks.iter().copied().max().filter(|rank| *rank > 0)?;
+        let rank = ranks.iter().copied().max()?;
         let alike = ranks.iter().all(|&r| r == 0 || r == rank);
-        let lined_up = in_fours(x) && in_fours(lora) && weights.iter().all(in_fours);
-        let whole = |weight: &GpuTensor| weight.shape()[0].is_multiple_of(4);
-        if !alike || !lined_up || !weights.iter().all(whole) || !rank.is_multiple_of(4) || tokens == 0 {
+        let suits = |weight: &Stored<Wgpu>| {
+            let in_order = match weight {
+                Stored::Dense(weight) => in_fours(weight),
+                Stored::Blocks { .. } => true,
+            };
+            in_order && weight.dims()[0].is_multiple_of(4)
+        };
+        let lined_up = in_fours(x) && in_fours(lora) && weights.iter().all(suits);
+        let in_blocks = weights.iter().filter(|weight| matches!(weight, Stored::Blocks { .. })).count();
+        if !alike || !lined_up || !rank.is_multiple_of(4) || tokens == 0 {
             return None;
         }
-        if weights.is_empty() || weights.len() > MOST_PARTS {
+        if weights.is_empty() || weights.len() > MOST_PARTS || ![0, weights.len()].contains(&in_blocks) {
             return None;
         }
         let (mut starts, mut places, mut at) = (vec![0], Vec::new(), 0);
         for (weight, &rank) in weights.iter().zip(ranks) {
-            let out = weight.shape()[0];
+            let [out, _] = weight.dims();
             starts.push(starts[starts.len() - 1] + out);
             places.push((rank > 0).then_some(at));
             at += rank * (input + out);
@@ -60,16 +85,35 @@ impl<'a> Layers<'a> {
     }
 
     fn widths(&self) -> Vec<usize> {
-        self.weights.iter().map(|weight| weight.shape()[0]).collect()
+        self.weights.iter().map(|weight| weight.dims()[0]).collect()
     }
 
     fn widths_and_rank(&self) -> Vec<usize> {
         self.widths().into_iter().chain([self.rank]).collect()
     }
 
-    /// The buffers of three layers; where there are fewer, the first again.
-    fn three_weights(&self) -> [&'a GpuTensor; 3] {
-        [0, 1, 2].map(|i| self.weights.get(i).unwrap_or(&self.weights[0]))
+    /// The buffer of a layer's weight; of a layer that is not there, the first one's.
+    fn weight(&self, i: usize) -> BufferArg {
+        match self.weights.get(i).unwrap_or(&self.weights[0]) {
+            Stored::Dense(weight) => buffer(weight),
+            Stored::Blocks { words, form, shape: [out, input] } => {
+                let count = out * input / BLOCK * form.words();
+                // SAFETY: that many words are there.
+                unsafe { BufferArg::from_raw_parts(words.handle.clone(), count) }
+            }
+        }
+    }
+
+    fn forms(&self) -> Forms {
+        [0, 1, 2].map(|i| match self.weights.get(i) {
+            Some(Stored::Blocks { form, .. }) => Some(*form),
+            _ => None,
+        })
+    }
+
+    /// What the weights are read as.
+    fn element(&self) -> Element {
+        if self.forms()[0].is_some() { WORDS } else { NUMBERS }
     }
 
     /// In fours.
@@ -113,16 +157,16 @@ fn tiles(products: &[(usize, usize)], edges: &[usize]) -> Option<(usize, Groups)
     (groups.all <= MOST_GROUPS).then_some((tile, groups))
 }
 
-/// Adds a tile of `lhs·W` or, turned, `lhs·Wᵀ` of one layer, whose rows are `line` fours wide. The rest as for
+/// Adds a tile of `lhs·W` or, turned, `lhs·Wᵀ` of one layer, whose weight is `[out, input]`. The rest as for
 /// [`add_product`].
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-fn add_layer(
+fn add_layer<W: Numeric, N: Size, L: Numeric, M: Size>(
     sums: &mut Array<Four>,
     lhs: &[Four],
-    w0: &[Four],
-    w1: &[Four],
-    w2: &[Four],
+    w0: &[Vector<W, N>],
+    w1: &[Vector<W, N>],
+    w2: &[Vector<L, M>],
     row: u32,
     column: u32,
     m: u32,
@@ -130,22 +174,29 @@ fn add_layer(
     k: u32,
     lhs_start: u32,
     lhs_line: u32,
-    line: u32,
+    input: u32,
+    #[comptime] forms: Forms,
     #[comptime] part: usize,
     #[comptime] turned: bool,
     #[comptime] tile: usize,
 ) {
+    let form = comptime!(forms[part]);
+    let line = if comptime!(form.is_some()) {
+        input / 32u32 * comptime!(form.map_or(0, |form| form.words() as u32))
+    } else {
+        input / 4u32
+    };
     if comptime!(part == 0) {
         add_product(
-            sums, lhs, w0, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, false, turned, tile,
+            sums, lhs, w0, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, form, false, turned, tile,
         );
     } else if comptime!(part == 1) {
         add_product(
-            sums, lhs, w1, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, false, turned, tile,
+            sums, lhs, w1, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, form, false, turned, tile,
         );
     } else {
         add_product(
-            sums, lhs, w2, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, false, turned, tile,
+            sums, lhs, w2, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, form, false, turned, tile,
         );
     }
 }
