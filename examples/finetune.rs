@@ -9,6 +9,7 @@
 use loralet::export::OutputFile;
 use loralet::recipe::{DeviceChoice, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
+use loralet::train::steps::MOST_STEPS;
 use loralet::weights::source::{ByteSource, FileSource};
 use loralet::{Error, Result};
 use serde_json::Value;
@@ -45,7 +46,10 @@ fn main() {
 
 async fn run(arguments: Arguments) -> Result<()> {
     let recipe = recipe(&arguments)?;
-    let mut session = Session::new(device(arguments.device.as_deref(), recipe.device)?, Limits::default());
+    let device = device(arguments.device.as_deref(), recipe.device)?;
+    // A GPU goes on with the next step while we write down the last.
+    let most = if device == burn::tensor::Device::flex() { 1 } else { MOST_STEPS };
+    let mut session = Session::new(device, Limits::default());
     let model = arguments.model.as_deref().ok_or_else(|| usage("--model is missing"))?;
     let name = model.file_stem().map_or("model".into(), |name| name.to_string_lossy().into_owned());
     let report = session.open_model(sources(model)?, &name, recipe.base_dtype, &|_, _| {})?;
@@ -95,43 +99,46 @@ async fn run(arguments: Arguments) -> Result<()> {
     let metrics = out.join("metrics.jsonl");
     let mut metrics = std::fs::File::create(&metrics).map_err(|error| unreadable(&metrics, error))?;
     while session.steps_done() < plan.total_steps {
-        let step = session.step().await?;
-        let line = serde_json::to_string(&step).expect("plain JSON");
-        writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
-        let probe = step.probe_loss.map(|loss| format!("  probe {loss:.4}")).unwrap_or_default();
-        let validation = step.evaluation.map_or(String::new(), |evaluation| {
-            let margin = evaluation.preference.map(|p| format!(", reward margin {:.3}", p.rewards_margin));
-            let accuracy = evaluation
-                .classification
-                .map(|classes| classes.accuracy)
-                .or(evaluation.reward.map(|reward| reward.accuracy))
-                .map(|accuracy| format!(", accuracy {accuracy:.3}"));
-            let found = evaluation.embedding.as_ref();
-            let recall =
-                found.and_then(|found| found.recall_at_1).map(|recall| format!(", recall@1 {recall:.3}"));
-            let order = found.and_then(|found| found.spearman).map(|order| format!(", Spearman {order:.3}"));
-            format!(
-                "  validation {:.4}{}{}",
-                evaluation.loss,
-                margin.unwrap_or_default(),
-                accuracy.or(recall).or(order).unwrap_or_default()
-            )
-        });
-        if let Some(rollout) = &step.rollout {
-            eprint!(
-                "reward {:.3} ± {:.3}, {:.0} tokens  ",
-                rollout.reward, rollout.reward_std, rollout.completion_length
+        for step in session.steps(most).await? {
+            let line = serde_json::to_string(&step).expect("plain JSON");
+            writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
+            let probe = step.probe_loss.map(|loss| format!("  probe {loss:.4}")).unwrap_or_default();
+            let validation = step.evaluation.map_or(String::new(), |evaluation| {
+                let margin =
+                    evaluation.preference.map(|p| format!(", reward margin {:.3}", p.rewards_margin));
+                let accuracy = evaluation
+                    .classification
+                    .map(|classes| classes.accuracy)
+                    .or(evaluation.reward.map(|reward| reward.accuracy))
+                    .map(|accuracy| format!(", accuracy {accuracy:.3}"));
+                let found = evaluation.embedding.as_ref();
+                let recall =
+                    found.and_then(|found| found.recall_at_1).map(|recall| format!(", recall@1 {recall:.3}"));
+                let order =
+                    found.and_then(|found| found.spearman).map(|order| format!(", Spearman {order:.3}"));
+                format!(
+                    "  validation {:.4}{}{}",
+                    evaluation.loss,
+                    margin.unwrap_or_default(),
+                    accuracy.or(recall).or(order).unwrap_or_default()
+                )
+            });
+            if let Some(rollout) = &step.rollout {
+                eprint!(
+                    "reward {:.3} ± {:.3}, {:.0} tokens  ",
+                    rollout.reward, rollout.reward_std, rollout.completion_length
+                );
+            }
+            eprintln!(
+                "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}{probe}",
+                step.step,
+                step.total_steps,
+                step.loss,
+                step.learning_rate,
+                step.grad_norm,
+                step.tokens_per_second
             );
         }
-        eprintln!(
-            "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}{probe}",
-            step.step,
-            step.total_steps,
-            step.loss,
-            step.learning_rate,
-            step.grad_norm,
-            step.tokens_per_second
-        );
     }
     for file in session.adapter_files().await? {
         write(&out.join("adapter").join(&file.name), &file.bytes)?;

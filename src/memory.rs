@@ -31,6 +31,10 @@ pub struct MemoryEstimate {
     /// Logits, a piece at a time.
     #[cfg_attr(test, ts(type = "number"))]
     pub logits: usize,
+    /// What a second thread works in.
+    #[serde(default)]
+    #[cfg_attr(test, ts(type = "number"))]
+    pub helper: usize,
     /// Of everything at the moment that takes most; less than the sum, since not all is there at once.
     #[cfg_attr(test, ts(type = "number"))]
     pub total: usize,
@@ -47,6 +51,8 @@ pub struct Largest {
     pub keeps_probabilities: bool,
 }
 
+/// What a run takes on one thread.
+///
 /// # Shapes
 /// - trained: how many numbers are trained
 pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest) -> MemoryEstimate {
@@ -93,6 +99,7 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
         trained: 3 * numbers,
         activations: kept + block + 2 * hidden,
         logits,
+        helper: 0,
         total,
         gradient_checkpointing: recomputes,
     }

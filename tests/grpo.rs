@@ -135,7 +135,11 @@ fn a_resumed_run_is_the_run_that_never_stopped_also_between_two_steps_on_the_sam
     let expected = [found.clone(), steps(&mut first, 4)].concat();
     let mut second = sample(&recipe);
     second.resume(&saved).unwrap();
-    found.extend(steps(&mut second, 4));
+    // Answers are sampled by the model that the step before left, so steps come one by one.
+    let third = block_on(second.steps(4)).unwrap();
+    assert_eq!(third.len(), 1);
+    found.extend(third);
+    found.extend(steps(&mut second, 3));
     assert_eq!(figures(&found), figures(&expected));
     let clipped: Vec<f64> =
         expected.iter().map(|step| step.rollout.as_ref().unwrap().clip_ratio.unwrap()).collect();

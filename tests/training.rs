@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use loralet::data::Message;
 use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
+use loralet::train::StepReport;
 use loralet::weights::{ByteSource, MemorySource};
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -111,6 +112,82 @@ fn a_resumed_run_is_the_run_that_never_stopped() {
     assert!(expected[7] < expected[0], "{expected:?}");
 }
 
+/// What is left of reports when the same run is done again: how long steps took differs, and a resumed run tells the probe's
+/// first loss once more.
+fn repeatable(reports: Vec<StepReport>) -> Vec<StepReport> {
+    let untimed =
+        |report| StepReport { seconds: 0.0, tokens_per_second: 0.0, base_probe_loss: None, ..report };
+    reports.into_iter().map(untimed).collect()
+}
+
+/// All steps of a run, `most` at a time and resumed from a checkpoint after the first of them, and how many each call did.
+fn whole_run(recipe: &Recipe, most: usize) -> (Vec<StepReport>, Vec<usize>) {
+    let mut first = session();
+    first.begin(recipe).unwrap();
+    let mut reports = block_on(first.steps(most)).unwrap();
+    let mut calls = vec![reports.len()];
+    let mut second = session();
+    second.resume(&block_on(first.save_checkpoint()).unwrap()).unwrap();
+    while !reports.last().unwrap().finished {
+        let more = block_on(second.steps(most)).unwrap();
+        assert!(more.iter().all(|report| report.tokens_per_second > 0.0));
+        calls.push(more.len());
+        reports.extend(more);
+    }
+    (repeatable(reports), calls)
+}
+
+#[test]
+fn steps_in_a_row_are_the_same_steps() {
+    let evaluated = recipe(json!({
+        "lora": { "dropout": 0.1, "loraplus_lr_ratio": 4.0 },
+        "train": { "gradient_accumulation_steps": 2, "max_steps": 11 },
+        "eval": { "eval_steps": 7 },
+    }));
+    let (one_by_one, _) = whole_run(&evaluated, 1);
+    let (in_a_row, calls) = whole_run(&evaluated, 5);
+    assert_eq!(calls, [5, 2, 4]);
+    assert_eq!(in_a_row, one_by_one);
+
+    // Where a run stops by itself, no step is launched beyond.
+    let (one_by_one, _) = whole_run(&overfitting(json!({})), 1);
+    let (in_a_row, calls) = whole_run(&overfitting(json!({})), 100);
+    assert!(calls.iter().all(|&steps| steps == 2) && in_a_row.len() < 60, "{calls:?}");
+    assert_eq!(in_a_row, one_by_one);
+    let (_, calls) = whole_run(&recipe(json!({ "train": { "max_steps": 20 } })), 100);
+    assert_eq!(calls, [16, 4]);
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_a_row_of_steps_where_it_was() {
+    // The second step is the first to change something, with a rate and a scale that no model stands.
+    let broken = recipe(json!({
+        "lora": { "alpha": 4e17, "target_modules": ["gate_proj", "up_proj", "down_proj"] },
+        "train": { "learning_rate": 1.0, "warmup_ratio": 0.25 },
+    }));
+    let mut one_by_one = session();
+    one_by_one.begin(&broken).unwrap();
+    let mut expected = Vec::new();
+    let said = loop {
+        match block_on(one_by_one.step()) {
+            Ok(report) => expected.push(report),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(said.contains("stopped being a number at step 3"), "{said}");
+
+    let mut in_a_row = session();
+    in_a_row.begin(&broken).unwrap();
+    let reports = block_on(in_a_row.steps(5)).unwrap();
+    assert_eq!(repeatable(reports), repeatable(expected));
+    for most in [5, 1] {
+        assert_eq!(block_on(in_a_row.steps(most)).unwrap_err().to_string(), said);
+        assert_eq!(in_a_row.steps_done(), 2);
+        let saved = |session: &Session| block_on(session.save_checkpoint()).unwrap();
+        assert!(saved(&in_a_row) == saved(&one_by_one), "parameters, moments or their count changed");
+    }
+}
+
 #[test]
 fn one_batch_of_eight_is_eight_of_one_accumulated() {
     let run = |batch: usize, accumulation: usize| {
@@ -194,7 +271,7 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
     let text = error(session.resume(&saved).map(drop));
     assert!(text.contains("other data") || text.contains("train"), "{text}");
 
-    let mut fresh = Session::new(Device::flex(), Limits { total: Some(1000), tensor: None });
+    let mut fresh = Session::new(Device::flex(), Limits { total: Some(1000), ..Limits::default() });
     let text = error(fresh.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).map(drop));
     assert!(text.contains("does not fit") && text.contains("MB"), "{text}");
     let text = error(fresh.begin(&recipe(json!({}))).map(drop));
@@ -208,11 +285,25 @@ fn a_run_that_does_not_fit_is_refused_and_what_would_fit_is_named() {
         session.begin(&recipe(json!({}))).unwrap().memory.weights as u64
     };
     // Room for the model and little else.
-    let mut session = Session::new(Device::flex(), Limits { total: Some(weights + 10_000), tensor: None });
+    let mut session =
+        Session::new(Device::flex(), Limits { total: Some(weights + 10_000), ..Limits::default() });
     session.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).unwrap();
     session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
     let text = session.begin(&recipe(json!({}))).err().unwrap().to_string();
     assert!(text.contains("this run needs about") && text.contains("train.batch_size"), "{text}");
+}
+
+#[test]
+fn a_second_thread_is_part_of_what_a_run_needs() {
+    let memory = |helper| {
+        let mut session = Session::new(Device::flex(), Limits { helper, ..Limits::default() });
+        session.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).unwrap();
+        session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
+        session.begin(&recipe(json!({}))).unwrap().memory
+    };
+    let (alone, helped) = (memory(0), memory(32 << 20));
+    assert_eq!((alone.helper, helped.helper), (0, 32 << 20));
+    assert_eq!(helped.total, alone.total + (32 << 20));
 }
 
 #[test]

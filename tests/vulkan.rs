@@ -5,7 +5,11 @@
 mod support;
 
 use burn::tensor::Device;
+use loralet::recipe::{BaseDtype, Recipe};
+use loralet::session::{Limits, Session};
+use loralet::weights::source::{ByteSource, FileSource};
 use pollster::block_on;
+use serde_json::json;
 
 /// In one test, since a process sets its GPU runtime up once.
 #[test]
@@ -25,5 +29,58 @@ fn vulkan_follows_the_references() {
         support::score::classify(&device, 1e-3, 1e-2).await;
         support::embedding::embeddings(&device, 1e-3).await;
         support::embedding::losses(&device, 1e-3, 1e-2).await;
+        steps_in_a_row(&device).await;
     });
+}
+
+/// Steps that are launched without waiting for each other have the losses of steps one by one, take no more memory, and end
+/// where the loss is no number.
+async fn steps_in_a_row(device: &Device) {
+    let path =
+        |relative: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("www/public").join(relative);
+    let source = |name: &str| -> Box<dyn ByteSource> {
+        Box::new(FileSource::open(path("models/tiny").join(name)).unwrap())
+    };
+    let mut session = Session::new(device.clone(), Limits::default());
+    let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+    session
+        .open_model(files.iter().map(|name| source(name)).collect(), "tiny", BaseDtype::F32, &|_, _| {})
+        .unwrap();
+    let rows = std::fs::read(path("samples/tiny-duck.jsonl")).unwrap();
+    let recipe = |learning_rate: f64, alpha: f64| {
+        Recipe::from_json(&json!({
+            "lora": { "alpha": alpha, "target_modules": ["gate_proj", "up_proj", "down_proj"] },
+            "train": {
+                "learning_rate": learning_rate, "max_steps": 24, "batch_size": 2, "max_seq_length": 64,
+                "gradient_checkpointing": "on", "warmup_ratio": 0.2,
+            },
+            "eval": { "validation_fraction": 0.0, "probe": false },
+        }))
+        .unwrap()
+    };
+    session.open_data("tiny-duck.jsonl", &rows, &recipe(1e-3, 32.0)).unwrap();
+    let mut run = async |learning_rate: f64, alpha: f64, most: usize| {
+        session.begin(&recipe(learning_rate, alpha)).unwrap();
+        let (mut losses, mut bytes) = (Vec::new(), Vec::new());
+        let error = loop {
+            match session.steps(most).await {
+                Ok(reports) => losses.extend(reports.iter().map(|report| (report.loss, report.grad_norm))),
+                Err(error) => break error.to_string(),
+            }
+            bytes.push(session.gpu_bytes().unwrap());
+        };
+        (losses, bytes, error, session.steps_done())
+    };
+    let (one_by_one, bytes, ..) = run(1e-3, 32.0, 1).await;
+    let (in_a_row, more, ..) = run(1e-3, 32.0, 8).await;
+    // The kernel that sums up the last numbers is chosen by its time, so their order may change from run to run.
+    let near = |(a, b): (&(f64, f64), &(f64, f64))| (a.0 - b.0).abs() < 1e-4 && (a.1 - b.1).abs() < 1e-3;
+    assert_eq!((one_by_one.len(), in_a_row.len()), (24, 24));
+    assert!(one_by_one.iter().zip(&in_a_row).all(near), "{one_by_one:?}, then {in_a_row:?}");
+    // Beyond it only the figures of eight steps, each in a place of its own.
+    let [before, after] = [&bytes, &more].map(|bytes| *bytes.iter().max().unwrap());
+    assert!(after <= before + 4096, "{bytes:?}, then {more:?}");
+    let (.., error, done) = run(1.0, 1.6e18, 8).await;
+    assert!(error.contains("stopped being a number at step 3"), "{error}");
+    assert_eq!(done, 2);
 }

@@ -1,15 +1,18 @@
-//! An update of AdamW (<https://arxiv.org/abs/1711.05101>) in one pass.
+//! An update of AdamW (<https://arxiv.org/abs/1711.05101>) in one pass, with its gradient clipped.
 
 use super::in_order;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
-/// What one update multiplies with.
+/// What is added to a norm before it divides, as by `torch.nn.utils.clip_grad_norm_`.
+pub const NORM_EPSILON: f32 = 1e-6;
+
+/// What one update computes with.
 #[derive(Debug, Clone, Copy)]
 pub struct Factors {
-    /// Of the gradient, as clipping demands.
-    pub gradient: f32,
+    /// The norm that a larger gradient is brought down to; 0 for none.
+    pub max_grad_norm: f32,
     pub beta1: f32,
     pub beta2: f32,
     /// 1 − beta1 and 1 − beta2, which single precision would round.
@@ -24,17 +27,24 @@ pub struct Factors {
     pub epsilon: f32,
 }
 
-/// The values, the first and the second moment after an update, without gradients; each tensor is `[total]`.
+/// The values, the first and the second moment after an update, without gradients. What decides about the update stays on the
+/// device, so that nobody waits for it.
+///
+/// # Shapes
+/// - values, gradient, first, second: `[total]`
+/// - guard: `[2]` or more: a gate, and the sum of the gradient's squares. Where the gate is not finite, nothing changes.
 pub fn adamw(
     values: Tensor<1>,
     gradient: Tensor<1>,
     first: Tensor<1>,
     second: Tensor<1>,
+    guard: Tensor<1>,
     factors: Factors,
 ) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
     let (values, gradient) = (values.into_dispatch(), gradient.into_dispatch());
     let (first, second) = (first.into_dispatch(), second.into_dispatch());
-    let (values, first, second) = <Dispatch as AdamW>::adamw(values, gradient, first, second, factors);
+    let guard = guard.into_dispatch();
+    let (values, first, second) = <Dispatch as AdamW>::adamw(values, gradient, first, second, guard, factors);
     (Tensor::from_dispatch(values), Tensor::from_dispatch(first), Tensor::from_dispatch(second))
 }
 
@@ -45,6 +55,7 @@ pub trait AdamW: Backend {
         gradient: FloatTensor<Self>,
         first: FloatTensor<Self>,
         second: FloatTensor<Self>,
+        guard: FloatTensor<Self>,
         factors: Factors,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
@@ -56,14 +67,10 @@ impl AdamW for burn::backend::Wgpu {
         gradient: FloatTensor<Self>,
         first: FloatTensor<Self>,
         second: FloatTensor<Self>,
+        guard: FloatTensor<Self>,
         factors: Factors,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let tensors = [values, gradient, first, second];
-        if super::gpu::adamw::suits(&tensors) {
-            return super::gpu::adamw::update(tensors, factors);
-        }
-        let [values, gradient, first, second] = tensors;
-        stock::<Self>(values, gradient, first, second, factors)
+        super::gpu::adamw::update([values, gradient, first, second], guard, factors)
     }
 }
 
@@ -73,15 +80,25 @@ impl AdamW for Flex {
         gradient: FloatTensor<Self>,
         first: FloatTensor<Self>,
         second: FloatTensor<Self>,
+        guard: FloatTensor<Self>,
         factors: Factors,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let guard = in_order(guard);
+        let &[gate, squares, ..] = guard.storage::<f32>() else { panic!("a guard has two numbers") };
+        if !gate.is_finite() {
+            return (values, first, second);
+        }
+        let clipped = match factors.max_grad_norm {
+            0.0 => 1.0,
+            most => (most / (squares.sqrt() + NORM_EPSILON)).min(1.0),
+        };
         let gradient = in_order(gradient);
         let [mut values, mut first, mut second] = [values, first, second].map(in_order);
         // In place where nobody else holds a tensor.
         let (v, m, s) =
             (values.storage_mut::<f32>(), first.storage_mut::<f32>(), second.storage_mut::<f32>());
         for (((v, m), s), g) in v.iter_mut().zip(m).zip(s).zip(gradient.storage::<f32>()) {
-            let g = g * factors.gradient;
+            let g = g * clipped;
             *m = *m * factors.beta1 + g * factors.rest1;
             *s = *s * factors.beta2 + g * g * factors.rest2;
             *v = *v * factors.kept - *m / (s.sqrt() * factors.root + factors.epsilon) * factors.step;
@@ -90,65 +107,73 @@ impl AdamW for Flex {
     }
 }
 
-/// The plain form: what the kernels must agree with.
-#[cfg(any(target_arch = "wasm32", feature = "vulkan", test))]
-fn stock<B: Backend>(
-    values: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    first: FloatTensor<B>,
-    second: FloatTensor<B>,
-    factors: Factors,
-) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let times = |x: FloatTensor<B>, factor: f32| B::float_mul_scalar(x, factor.into());
-    let gradient = times(gradient, factors.gradient);
-    let square = B::float_mul(gradient.clone(), gradient.clone());
-    let first = B::float_add(times(first, factors.beta1), times(gradient, factors.rest1));
-    let second = B::float_add(times(second, factors.beta2), times(square, factors.rest2));
-    let root = times(B::float_sqrt(second.clone()), factors.root);
-    let step = B::float_div(first.clone(), B::float_add_scalar(root, factors.epsilon.into()));
-    let values = B::float_sub(times(values, factors.kept), times(step, factors.step));
-    (values, first, second)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::norm::sum_of_squares;
     use crate::kernels::testing::{close, random};
-    use burn::backend::ops::FloatTensorOps;
     use burn::tensor::Device;
 
+    const FACTORS: Factors = Factors {
+        max_grad_norm: 0.0,
+        beta1: 0.9,
+        beta2: 0.999,
+        rest1: 0.1,
+        rest2: 0.001,
+        kept: 0.99,
+        step: 0.02,
+        root: 1.4,
+        epsilon: 1e-8,
+    };
+
+    /// Values, gradient and both moments; the values are a part of a longer vector.
+    fn vectors() -> [Tensor<1>; 4] {
+        let vector = |seed| random([23], seed, &Device::flex());
+        [random([40], 1, &Device::flex()).narrow(0, 7, 23), vector(2), vector(3), vector(4).square()]
+    }
+
+    fn updated(
+        [values, gradient, first, second]: [Tensor<1>; 4],
+        gate: f32,
+        factors: Factors,
+    ) -> [Tensor<1>; 3] {
+        let gate = Tensor::from_floats([gate], &Device::flex());
+        let guard = Tensor::cat(vec![gate, sum_of_squares(gradient.clone())], 0);
+        let (values, first, second) = adamw(values, gradient, first, second, guard, factors);
+        [values, first, second]
+    }
+
+    /// The plain form, with a factor of the gradient.
+    fn stock([values, gradient, first, second]: [Tensor<1>; 4], clipped: f32) -> [Tensor<1>; 3] {
+        let Factors { beta1, beta2, rest1, rest2, kept, step, root, epsilon, .. } = FACTORS;
+        let gradient = gradient * clipped;
+        let first = first * beta1 + gradient.clone() * rest1;
+        let second = second * beta2 + gradient.square() * rest2;
+        let values = values * kept - first.clone() / (second.clone().sqrt() * root + epsilon) * step;
+        [values, first, second]
+    }
+
     #[test]
-    fn an_update_is_the_stock_one() {
-        let factors = Factors {
-            gradient: 0.3,
-            beta1: 0.9,
-            beta2: 0.999,
-            rest1: 0.1,
-            rest2: 0.001,
-            kept: 0.99,
-            step: 0.02,
-            root: 1.4,
-            epsilon: 1e-8,
-        };
-        let device = Device::flex();
-        let whole = random([40], 1, &device);
-        // A part, which the update must leave as it is for its other holders.
-        let (values, before) = (whole.clone().narrow(0, 7, 23), whole.to_data());
-        let (gradient, first) = (random([23], 2, &device), random([23], 3, &device));
-        let second = random([23], 4, &device).square();
-        let ours = adamw(values.clone(), gradient.clone(), first.clone(), second.clone(), factors);
-        let primitive = |x: &Tensor<1>| Flex::float_from_data(x.to_data(), &Default::default());
-        let stock = stock::<Flex>(
-            primitive(&values),
-            primitive(&gradient),
-            primitive(&first),
-            primitive(&second),
-            factors,
-        );
-        let tensor = |x: FloatTensor<Flex>| Tensor::<1>::from_data(x.into_data(), &device);
-        close(ours.0, tensor(stock.0), 1e-6);
-        close(ours.1, tensor(stock.1), 1e-6);
-        close(ours.2, tensor(stock.2), 1e-6);
-        assert_eq!(whole.to_data(), before);
+    fn an_update_is_the_stock_one_of_the_clipped_gradient() {
+        let held = vectors();
+        let before = held.clone().map(|vector| vector.to_data());
+        let norm: f32 = sum_of_squares(held[1].clone()).sqrt().into_scalar();
+        for (max_grad_norm, clipped) in [(0.0, 1.0), (norm * 2.0, 1.0), (norm * 0.3, 0.3)] {
+            let ours = updated(held.clone(), 0.0, Factors { max_grad_norm, ..FACTORS });
+            for (ours, stock) in ours.into_iter().zip(stock(held.clone(), clipped)) {
+                close(ours, stock, 1e-6);
+            }
+            // Other holders of a tensor keep it.
+            assert_eq!(held.clone().map(|vector| vector.to_data()), before);
+        }
+    }
+
+    #[test]
+    fn nothing_changes_where_the_gate_is_no_number() {
+        let before = vectors();
+        for gate in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let after = updated(before.clone(), gate, FACTORS).map(|vector| vector.to_data());
+            assert_eq!(after, [0, 2, 3].map(|part| before[part].to_data()));
+        }
     }
 }

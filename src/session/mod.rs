@@ -60,6 +60,8 @@ pub struct Limits {
     pub total: Option<u64>,
     /// One tensor.
     pub tensor: Option<u64>,
+    /// What a second thread takes beside all that, in memory of its own; 0 without one.
+    pub helper: u64,
 }
 
 /// Rows to train on, and what was done to them.
@@ -135,20 +137,30 @@ impl Session {
     /// One optimizer step.
     ///
     /// # Errors
-    /// No run begun, or one that is finished; a loss that is not finite.
+    /// As those of [`Session::steps`].
     pub async fn step(&mut self) -> Result<StepReport> {
+        Ok(self.steps(1).await?.remove(0))
+    }
+
+    /// At least one optimizer step and up to `most`, with one wait for all of them; see [`Trainer::steps`].
+    ///
+    /// # Errors
+    /// No run begun, or one that is finished; a loss of the first step that is not finite.
+    pub async fn steps(&mut self, most: usize) -> Result<Vec<StepReport>> {
         let trainer = self.trainer.as_mut().ok_or_else(|| no("run; begin one first"))?;
         if trainer.finished() {
             return Err(no("step left in this run; begin another"));
         }
-        let report = trainer.step().await?;
-        if report.evaluation.is_some() {
-            self.last_evaluation = report.evaluation.clone();
+        let reports = trainer.steps(most).await?;
+        for report in &reports {
+            if report.evaluation.is_some() {
+                self.last_evaluation = report.evaluation.clone();
+            }
+            if let (Some(_), Some(best)) = (report.restored_step, &trainer.best) {
+                self.last_evaluation = Some(best.record.evaluation.clone());
+            }
         }
-        if let (Some(_), Some(best)) = (report.restored_step, &trainer.best) {
-            self.last_evaluation = Some(best.record.evaluation.clone());
-        }
-        Ok(report)
+        Ok(reports)
     }
 
     /// Loss of the tuned model over the run's held-out rows.
@@ -276,9 +288,12 @@ impl Session {
         }
         let general = self.general_for(recipe)?;
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
-        let trainer =
+        let mut trainer =
             Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)?;
-        self.check_run(trainer.plan.memory.total as u64)?;
+        let memory = &mut trainer.plan.memory;
+        self.check_run(memory.total as u64)?;
+        memory.helper = self.limits.helper as usize;
+        memory.total += memory.helper;
         Ok(trainer)
     }
 }

@@ -11,6 +11,7 @@ pub mod plan;
 mod rolled;
 pub mod rollout;
 pub mod schedule;
+pub mod steps;
 pub mod trainer;
 
 pub use judged::{ClassificationMetrics, RewardMetrics};

@@ -1,6 +1,8 @@
 //! AdamW (<https://arxiv.org/abs/1711.05101>) over one flat buffer, with PyTorch's numbers.
 
 use crate::kernels::adamw::{Factors, adamw};
+use crate::kernels::lasting;
+use crate::kernels::norm::sum_of_squares;
 use burn::tensor::{Device, Tensor};
 
 pub const BETA1: f64 = 0.9;
@@ -17,6 +19,8 @@ pub struct AdamW {
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
+    /// The norm that a larger gradient is brought down to, as by `torch.nn.utils.clip_grad_norm_`; 0 for none.
+    pub max_grad_norm: f64,
     /// What the learning rate of each value is multiplied with, `[total]`; `None` for 1.
     pub rates: Option<Tensor<1>>,
 }
@@ -31,19 +35,22 @@ impl AdamW {
             beta1: BETA1,
             beta2: BETA2,
             epsilon: EPSILON,
+            max_grad_norm: 0.0,
             rates: None,
         }
     }
 
-    /// The values after one update with `gradient · factor`.
+    /// The values after one update; values and moments as they were where the guard's gate is not finite, though the update
+    /// is counted.
     ///
     /// # Shapes
     /// - values, gradient, output: `[total]`
+    /// - guard: `[2]` or more, as [`guarded`] makes it
     pub fn update(
         &mut self,
         values: Tensor<1>,
         gradient: Tensor<1>,
-        factor: f64,
+        guard: Tensor<1>,
         learning_rate: f64,
     ) -> Tensor<1> {
         self.updates += 1;
@@ -51,7 +58,7 @@ impl AdamW {
         let correction1 = 1.0 - beta1.powi(self.updates as i32);
         let correction2 = 1.0 - beta2.powi(self.updates as i32);
         let factors = Factors {
-            gradient: factor as f32,
+            max_grad_norm: self.max_grad_norm as f32,
             beta1: beta1 as f32,
             beta2: beta2 as f32,
             rest1: (1.0 - beta1) as f32,
@@ -66,7 +73,7 @@ impl AdamW {
         let first = std::mem::replace(&mut self.first_moment, nothing());
         let second = std::mem::replace(&mut self.second_moment, nothing());
         let before = self.rates.is_some().then(|| values.clone());
-        let (values, first, second) = adamw(values, gradient, first, second, factors);
+        let (values, first, second) = adamw(values, gradient, first, second, guard, factors);
         (self.first_moment, self.second_moment) = (first, second);
         match (before, &self.rates) {
             // Both the step and the decay are in proportion to the learning rate.
@@ -76,8 +83,22 @@ impl AdamW {
     }
 }
 
-/// The factor that brings a gradient of this norm down to `max_norm`, as
-/// `torch.nn.utils.clip_grad_norm_`; 0 switches clipping off.
-pub fn clip_factor(norm: f64, max_norm: f64) -> f64 {
-    if max_norm == 0.0 { 1.0 } else { (max_norm / (norm + 1e-6)).min(1.0) }
+/// A step's figures, of which the first is its loss, behind what its update goes by: a gate, and the sum of the gradient's
+/// squares. The gate is their sum with the gate of the step before, so that from the first loss or gradient that is not finite
+/// on no update changes anything.
+///
+/// # Shapes
+/// - figures: `[figures]`
+/// - gradient: `[total]`
+/// - before, output: `[2 + figures]`
+pub fn guarded(figures: Tensor<1>, gradient: Tensor<1>, before: Option<&Tensor<1>>) -> Tensor<1> {
+    let first = |figures: &Tensor<1>| figures.clone().narrow(0, 0, 1);
+    let squares = sum_of_squares(gradient);
+    let gate = squares.clone() + first(&figures);
+    let gate = match before {
+        Some(before) => gate + first(before),
+        None => gate,
+    };
+    // They wait until the figures of several steps are read, and must not hold a large buffer meanwhile.
+    lasting(&figures.device(), vec![gate, squares, figures], |parts| Tensor::cat(parts, 0))
 }

@@ -1,9 +1,8 @@
-//! The one training loop. A step is a few micro-batches, one update and, now and then,
-//! an evaluation; whoever calls [`Trainer::step`] owns pausing, stopping and saving.
+//! A run: its model, rows and optimizer, and where in the data it is. Its steps are in [`super::steps`].
 
 use super::early_stopping::Best;
-use super::metrics::{Evaluation, Metrics, RolloutMetrics, StepReport};
-use super::optimizer::{AdamW, clip_factor};
+use super::metrics::Evaluation;
+use super::optimizer::AdamW;
 use super::plan::{Plan, Sizes};
 use super::rollout::{self, Group, Rollouts};
 use crate::adapters::Trainable;
@@ -13,13 +12,11 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::eval::forgetting::Probe;
-use crate::kernels::norm::sum_of_squares;
 use crate::memory::{self, Largest};
 use crate::models::{Model, Tape};
-use crate::objectives::{Counts, Loss, Share};
+use crate::objectives::Loss;
 use crate::recipe::{Objective, Recipe};
-use burn::tensor::{Device, Tensor};
-use web_time::Instant;
+use burn::tensor::Device;
 
 pub struct Trainer {
     pub base: Model,
@@ -35,14 +32,14 @@ pub struct Trainer {
     /// With the objective `grpo`: the latest answers.
     pub groups: Option<Vec<Group>>,
     /// With the objective `grpo`.
-    rollouts: Option<Rollouts>,
+    pub(super) rollouts: Option<Rollouts>,
     /// With `eval.probe`.
     probe: Option<Probe>,
     /// The probe's loss before training, once it is measured.
-    base_probe_loss: Option<f64>,
-    loss: Loss,
+    pub(super) base_probe_loss: Option<f64>,
+    pub(super) loss: Loss,
     /// With block checkpointing.
-    tape: Tape,
+    pub(super) tape: Tape,
     options: BatchOptions,
     /// The micro-batches of one epoch, with its number.
     order: (usize, Vec<Vec<BatchRow>>),
@@ -118,6 +115,7 @@ impl Trainer {
             },
         )?;
         let optimizer = AdamW {
+            max_grad_norm: recipe.train.max_grad_norm,
             rates: trainable.learning_rate_factors(),
             ..AdamW::new(trainable.len(), recipe.train.weight_decay, &base.device())
         };
@@ -147,111 +145,6 @@ impl Trainer {
         self.done >= self.plan.total_steps || self.best.as_ref().is_some_and(stopped)
     }
 
-    /// One optimizer step. When it fails, parameters and optimizer are as they were.
-    ///
-    /// # Errors
-    /// A loss or gradient that is not finite; a device that stops answering.
-    pub async fn step(&mut self) -> Result<StepReport> {
-        let first_measure = self.measure_base_probe().await?;
-        let started = Instant::now();
-        let train = self.plan.recipe.train.clone();
-        let batches = self.next_batches().await?;
-        let whole: Counts = batches.iter().map(|batch| self.loss.counts(batch)).sum();
-        let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
-        let leaves = self.trainable.leaves(true);
-        let (mut figures_sum, mut gradient_sum) = (None, None);
-        let checkpoints = self.plan.memory.gradient_checkpointing;
-        let teaches = |batch: &Batch| !self.loss.counts(batch).is_empty();
-        for (i, batch) in batches.iter().enumerate().filter(|(_, batch)| teaches(batch)) {
-            // The seed follows from the place in the run, so a resumed run draws the same masks.
-            let place = (self.done * train.gradient_accumulation_steps + i) as u64;
-            let dropout_seed =
-                train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
-            let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
-            let model = if checkpoints { model.checkpointed(&self.tape) } else { model };
-            let Share { loss, figures } = self.loss.share(&model, batch, &whole);
-            let mut gradients = loss.clone().backward();
-            let trainable = &self.trainable;
-            gradient_sum = Some(match gradient_sum.take() {
-                before if checkpoints => {
-                    let zeros = || Tensor::zeros([trainable.len()], &trainable.values.device());
-                    self.tape.backward(gradients, before.unwrap_or_else(zeros), |sum, mut gradients| {
-                        trainable.add_gradients(&leaves, &mut gradients, sum)
-                    })
-                }
-                None => trainable.flat_gradient(&leaves, &mut gradients),
-                Some(before) => before + trainable.flat_gradient(&leaves, &mut gradients),
-            });
-            let figures = Tensor::cat([loss.inner()].into_iter().chain(figures).collect(), 0);
-            figures_sum = Some(match figures_sum.take() {
-                None => figures,
-                Some(before) => before + figures,
-            });
-        }
-        let Some((figures, gradient)) = figures_sum.zip(gradient_sum) else {
-            return Err(Error::Training {
-                reason: format!("step {} has no token to learn from", self.done + 1),
-            });
-        };
-        // Parts of the values, which the update is to change in place.
-        drop(leaves);
-        let norm = sum_of_squares(gradient.clone()).sqrt();
-        let read = eval::read(Tensor::cat(vec![norm, figures], 0)).await?;
-        let read: Vec<f64> = read.into_iter().map(f64::from).collect();
-        let (grad_norm, loss) = (read[0], read[1]);
-        if !loss.is_finite() || !grad_norm.is_finite() {
-            return Err(Error::Training {
-                reason: format!(
-                    "the loss stopped being a number at step {}; lower train.learning_rate (now {}) and start again \
-                     from the last checkpoint",
-                    self.done + 1,
-                    train.learning_rate
-                ),
-            });
-        }
-        let learning_rate = self.plan.schedule().learning_rate(self.done);
-        let factor = clip_factor(grad_norm, train.max_grad_norm);
-        let values = self.trainable.take_values();
-        self.trainable.values = self.optimizer.update(values, gradient, factor, learning_rate);
-        self.done += 1;
-
-        let seconds = started.elapsed().as_secs_f64();
-        let due = self.done.is_multiple_of(self.plan.recipe.eval.eval_steps) || self.finished();
-        let mut evaluation = if due { self.evaluate().await? } else { None };
-        let probe_loss = if due { self.probe_loss().await? } else { None };
-        if let Some(evaluation) = &mut evaluation {
-            evaluation.probe_loss = probe_loss;
-        }
-        let restored_step = self.keep_the_best(evaluation.as_ref());
-        let Metrics { preference, classification, reward, kl_to_base, kl, clip_ratio } =
-            self.loss.metrics(&read[2..], &whole);
-        let rollout =
-            self.groups.as_ref().map(|groups| RolloutMetrics { kl, clip_ratio, ..rollout::metrics(groups) });
-        // Training and held-out loss are to be compared, so the penalty is reported beside the loss.
-        let loss = loss - train.kl_to_base * kl_to_base.unwrap_or(0.0);
-        Ok(StepReport {
-            step: self.done,
-            total_steps: self.plan.total_steps,
-            epoch: self.done as f64 / self.plan.steps_per_epoch as f64,
-            loss,
-            preference,
-            accuracy: classification.map(|classification| classification.accuracy),
-            reward,
-            rollout,
-            kl_to_base,
-            learning_rate,
-            grad_norm,
-            tokens,
-            tokens_per_second: tokens as f64 / seconds.max(1e-9),
-            seconds,
-            evaluation,
-            probe_loss,
-            base_probe_loss: self.base_probe_loss.filter(|_| due || first_measure),
-            restored_step,
-            finished: self.finished(),
-        })
-    }
-
     /// Scores of the tuned model over the held-out rows; `None` when there are none.
     pub async fn evaluate(&self) -> Result<Option<Evaluation>> {
         if self.validation.is_empty() {
@@ -276,7 +169,7 @@ impl Trainer {
     }
 
     /// Scores the probe on the model as it was before training, unless that is done; whether it was done now.
-    async fn measure_base_probe(&mut self) -> Result<bool> {
+    pub(super) async fn measure_base_probe(&mut self) -> Result<bool> {
         let Some(probe) = self.probe.as_ref().filter(|_| self.base_probe_loss.is_none()) else {
             return Ok(false);
         };
@@ -286,7 +179,7 @@ impl Trainer {
 
     /// With early stopping, remembers the best values and, when the run is over, takes them back; the step they
     /// are of is then the answer.
-    fn keep_the_best(&mut self, evaluation: Option<&Evaluation>) -> Option<usize> {
+    pub(super) fn keep_the_best(&mut self, evaluation: Option<&Evaluation>) -> Option<usize> {
         self.plan.recipe.eval.early_stopping_patience?;
         if let Some(evaluation) = evaluation {
             self.best = Some(Best::after(self.best.take(), self.done, evaluation, &self.trainable.values));
@@ -298,7 +191,7 @@ impl Trainer {
 
     /// The micro-batches of the next step: rows of the data, or of answers that are sampled to them now, or were sampled for
     /// an earlier step.
-    async fn next_batches(&mut self) -> Result<Vec<Batch>> {
+    pub(super) async fn next_batches(&mut self) -> Result<Vec<Batch>> {
         let (rows, first) = self.next_rows();
         let Some(rollouts) = &self.rollouts else {
             return Ok(rows.iter().map(|rows| collate(&self.train, rows, &self.options)).collect());

@@ -77,14 +77,15 @@ pub fn take_gpu_error() -> Option<String> {
 async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
     let fused = super::relaxed::load().await;
     let name = if fused { ", fused multiply-add" } else { "" };
-    let threads = if super::helper::is_there() { "two threads" } else { "one thread" };
+    let helper = super::helper::bytes();
+    let threads = if helper > 0 { "two threads" } else { "one thread" };
     let report = DeviceReport {
         kind: "cpu",
         name: format!("CPU, {threads}, 128-bit SIMD{name}"),
         reason: reason.into(),
         is_fallback: false,
     };
-    (Device::flex(), Limits { total: Some(CPU_LIMIT), tensor: None }, report)
+    (Device::flex(), Limits { total: Some(CPU_LIMIT), tensor: None, helper }, report)
 }
 
 async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceReport)> {
@@ -110,7 +111,7 @@ async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceRepo
         reason: format!("{reason}, and a gradient self-test agrees with the CPU"),
         is_fallback: gpu.is_fallback,
     };
-    Ok((device, Limits { total: None, tensor: Some(tensor) }, report))
+    Ok((device, Limits { total: None, tensor: Some(tensor), helper: 0 }, report))
 }
 
 async fn probe() -> std::result::Result<Probe, String> {

@@ -21,6 +21,7 @@ type JsResult = Result<JsValue, JsValue>;
 pub struct Session {
     core: Core,
     device: DeviceReport,
+    helper_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -28,6 +29,8 @@ struct MemoryReport {
     wasm_bytes: f64,
     /// Wasm memory never shrinks, so this equals `wasm_bytes`.
     wasm_peak_bytes: f64,
+    /// What the second thread works in, beside the wasm memory; 0 without one.
+    helper_bytes: f64,
     gpu_bytes: Option<f64>,
 }
 
@@ -36,7 +39,7 @@ impl Session {
     /// `device`: `auto`, `webgpu` or `cpu`.
     pub async fn create(device: String) -> Result<Session, JsValue> {
         let (device, limits, report) = choose(&device).await.map_err(error::to_js)?;
-        Ok(Session { core: Core::new(device, limits), device: report })
+        Ok(Session { core: Core::new(device, limits), device: report, helper_bytes: limits.helper })
     }
 
     pub fn device(&self) -> JsResult {
@@ -90,10 +93,11 @@ impl Session {
         to_js(&self.core.begin(&recipe).map_err(error::to_js)?)
     }
 
-    pub async fn step(&mut self) -> JsResult {
-        let report = self.core.step().await;
+    /// A report of each step that was done: at least one, and up to `most`.
+    pub async fn steps(&mut self, most: usize) -> JsResult {
+        let reports = self.core.steps(most).await;
         self.gpu_error()?;
-        to_js(&report.map_err(error::to_js)?)
+        to_js(&reports.map_err(error::to_js)?)
     }
 
     pub async fn evaluate(&self) -> JsResult {
@@ -191,6 +195,7 @@ impl Session {
         to_js(&MemoryReport {
             wasm_bytes,
             wasm_peak_bytes: wasm_bytes,
+            helper_bytes: self.helper_bytes as f64,
             gpu_bytes: self.core.gpu_bytes().map(|b| b as f64),
         })
     }

@@ -1,6 +1,6 @@
 //! The kernels of a device against burn's stock operations on the CPU: outputs and all gradients.
 
-use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
+use burn::tensor::{Device, Gradients, Tensor, TensorData, activation, s};
 use half::{bf16, f16};
 use loralet::eval::read;
 use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
@@ -9,7 +9,7 @@ use loralet::kernels::{
     matmul::matmul, norm::sum_of_squares, rms_norm::rms_norm, rotary::rotate, running_softmax::add_part,
     softmax::softmax, swiglu::swiglu,
 };
-use loralet::train::optimizer::AdamW;
+use loralet::train::optimizer::{AdamW, guarded};
 
 /// One case: what it computes from leaves of these shapes, by our kernels or by stock operations.
 struct Case {
@@ -333,23 +333,52 @@ async fn squares(device: &Device) {
     }
 }
 
-/// Two updates against the CPU's, while another holder of the values keeps them.
+/// Updates against the CPU's, of a gradient that is clipped and one that is not, with half the learning rate for half the
+/// values, while another holder keeps these; of whole fours and not.
 async fn updates(device: &Device) {
-    let updated = async |device: &Device| {
-        let vector = |seed| values(&[1, 1, 1, 1200], seed, device).reshape([1200]);
-        let (mut values, gradient) = (vector(1), vector(2));
-        let before = values.clone();
-        let mut optimizer = AdamW::new(1200, 0.1, device);
-        for _ in 0..2 {
-            values = optimizer.update(values, gradient.clone(), 0.5, 1e-2);
+    for length in [1200, 1203] {
+        for max_grad_norm in [0.0, 3.0, 1e3] {
+            let ours = updated(device, length, max_grad_norm, &[]).await;
+            let expected = updated(&Device::flex(), length, max_grad_norm, &[]).await;
+            for (i, (a, b)) in ours.iter().zip(&expected).enumerate() {
+                assert!((a - b).abs() < 1e-5, "value {i} is {a}, not {b}");
+            }
         }
-        let parts = vec![before, values, optimizer.first_moment, optimizer.second_moment];
-        read(Tensor::cat(parts, 0)).await.unwrap()
-    };
-    let (ours, expected) = (updated(device).await, updated(&Device::flex()).await);
-    for (i, (a, b)) in ours.iter().zip(&expected).enumerate() {
-        assert!((a - b).abs() < 1e-5, "value {i} is {a}, not {b}");
+        // Nothing changes from a broken step on, though the gradient after it is sound.
+        let untouched = updated(device, length, 1.0, &[f32::NAN]).await;
+        for broken in [&[f32::INFINITY, 1.0][..], &[f32::NEG_INFINITY], &[f32::NAN, 0.5, 1.0]] {
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&updated(device, length, 1.0, broken).await), bits(&untouched));
+        }
+        let [before, values] = [0, 1].map(|part| &untouched[part * length..][..length]);
+        assert_eq!(before, values);
+        assert!(untouched[2 * length..].iter().all(|moment| *moment == 0.0));
     }
+}
+
+/// The values before two updates and after them, and both moments. `broken` is what one value of each gradient is instead.
+async fn updated(device: &Device, length: usize, max_grad_norm: f64, broken: &[f32]) -> Vec<f32> {
+    let vector = |seed| values(&[1, 1, 1, length], seed, device).reshape([length]);
+    let (mut values, gradient) = (vector(1), vector(2));
+    let before = values.clone();
+    let halves = (0..length).map(|i| if i % 2 == 0 { 0.5 } else { 1.0 }).collect::<Vec<f32>>();
+    let mut optimizer = AdamW {
+        rates: Some(Tensor::from_floats(halves.as_slice(), device)),
+        max_grad_norm,
+        ..AdamW::new(length, 0.1, device)
+    };
+    let mut guard = None;
+    for step in 0..broken.len().max(2) {
+        let mut gradient = gradient.clone();
+        if let Some(&value) = broken.get(step) {
+            gradient = gradient.slice_assign(s![7..8], Tensor::from_floats([value], device));
+        }
+        let figures = guarded(Tensor::from_floats([1.0, 5.0], device), gradient.clone(), guard.as_ref());
+        values = optimizer.update(values, gradient, figures.clone(), 1e-2);
+        guard = Some(figures);
+    }
+    let parts = vec![before, values, optimizer.first_moment, optimizer.second_moment];
+    read(Tensor::cat(parts, 0)).await.unwrap()
 }
 
 /// # Panics

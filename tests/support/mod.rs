@@ -20,7 +20,7 @@ use loralet::export::{OutputFile, peft};
 use loralet::models::{Input, Llama, LlamaConfig, Model, Tape, head};
 use loralet::objectives;
 use loralet::recipe::{LoraRecipe, Method, Recipe, SchedulerType};
-use loralet::train::optimizer::{AdamW, clip_factor};
+use loralet::train::optimizer::{AdamW, guarded};
 use loralet::train::schedule::Schedule;
 use loralet::weights::safetensors;
 use serde_json::Value;
@@ -168,6 +168,7 @@ async fn follow(
     let number = |key: &str| run[key].as_f64().unwrap_or_else(|| panic!("the fixture lacks {key}"));
     let mut optimizer = AdamW::new(trainable.len(), number("weight_decay"), &base.device());
     optimizer.rates = trainable.learning_rate_factors();
+    optimizer.max_grad_norm = number("max_grad_norm");
     let schedule = Schedule {
         kind: SchedulerType::Linear,
         peak: number("learning_rate"),
@@ -190,8 +191,8 @@ async fn follow(
                 "step {done}: {key} is {value}, the reference has {expected}"
             );
         }
-        let factor = clip_factor(norm, number("max_grad_norm"));
-        trainable.values = optimizer.update(trainable.values, gradient, factor, rate);
+        let guard = guarded(Tensor::from_floats([loss as f32], &base.device()), gradient.clone(), None);
+        trainable.values = optimizer.update(trainable.values, gradient, guard, rate);
     }
     let micro: Vec<Batch> = batches[0].as_array().unwrap().iter().map(batch).collect();
     let (after, _) = loss_and_gradient(base, &trainable, &micro).await;

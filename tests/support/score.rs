@@ -10,7 +10,7 @@ use loralet::export::{OutputFile, peft};
 use loralet::models::{Input, Model, Score, head};
 use loralet::objectives::{Counts, Loss, Share};
 use loralet::recipe::Recipe;
-use loralet::train::optimizer::{AdamW, clip_factor};
+use loralet::train::optimizer::{AdamW, guarded};
 use loralet::train::{ClassificationMetrics, RewardMetrics};
 use serde_json::{Value, json};
 
@@ -62,6 +62,7 @@ pub async fn steps(device: &Device, tolerance: f64) {
         let settings = run.expected["steps"].clone();
         let number = |key: &str| settings[key].as_f64().unwrap();
         let mut optimizer = AdamW::new(run.trainable.len(), number("weight_decay"), device);
+        optimizer.max_grad_norm = number("max_grad_norm");
         for (step, expected) in settings[method]["steps"].as_array().unwrap().iter().enumerate() {
             let half: Vec<usize> = (step % 2..run.examples.len()).step_by(2).collect();
             let (figures, gradient) = run.figures(&[run.batch(&half)]).await;
@@ -75,9 +76,10 @@ pub async fn steps(device: &Device, tolerance: f64) {
             );
             let total = gradient.len();
             let gradient: Tensor<1> = Tensor::from_data(TensorData::new(gradient, [total]), device);
-            let factor = clip_factor(norm, number("max_grad_norm"));
+            let loss = Tensor::from_floats([figures[0] as f32], device);
+            let guard = guarded(loss, gradient.clone(), None);
             let values = run.trainable.values.clone();
-            run.trainable.values = optimizer.update(values, gradient, factor, number("learning_rate"));
+            run.trainable.values = optimizer.update(values, gradient, guard, number("learning_rate"));
         }
         let batch = &run.batches(usize::MAX)[0];
         let scores = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();

@@ -46,6 +46,8 @@ export interface DeviceReport {
 export interface MemoryReport {
   wasm_bytes: number;
   wasm_peak_bytes: number;
+  /** What the second thread works in, beside the wasm memory; 0 without one. */
+  helper_bytes: number;
   gpu_bytes: number | null;
 }
 

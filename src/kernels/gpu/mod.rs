@@ -44,8 +44,8 @@ fn in_software() -> bool {
     IN_SOFTWARE.load(Ordering::Relaxed)
 }
 
-/// Whether the values lie in order and their last dimension is a whole number of fours.
-fn in_fours(x: &GpuTensor) -> bool {
+/// Whether the values lie in order.
+fn in_order(x: &GpuTensor) -> bool {
     let (shape, strides) = (x.meta.shape(), x.meta.strides());
     let mut stride = 1;
     for (&size, &actual) in shape.iter().zip(strides.iter()).rev() {
@@ -54,7 +54,12 @@ fn in_fours(x: &GpuTensor) -> bool {
         }
         stride *= size;
     }
-    x.dtype == DType::F32 && stride > 0 && shape.iter().next_back().is_some_and(|last| last % 4 == 0)
+    x.dtype == DType::F32 && stride > 0
+}
+
+/// Whether the values lie in order and their last dimension is a whole number of fours.
+fn in_fours(x: &GpuTensor) -> bool {
+    in_order(x) && x.meta.shape().iter().next_back().is_some_and(|last| last % 4 == 0)
 }
 
 /// As many workgroups as give every unit of work one unit, and their size; `None` beyond the limits.

@@ -21,6 +21,10 @@ activations: number,
  */
 logits: number, 
 /**
+ * What a second thread works in.
+ */
+helper: number, 
+/**
  * Of everything at the moment that takes most; less than the sum, since not all is there at once.
  */
 total: number, 

@@ -47,7 +47,11 @@ grad_norm: number,
 /**
  * Tokens in the step, padding left out.
  */
-tokens: number, tokens_per_second: number, seconds: number, 
+tokens: number, tokens_per_second: number, 
+/**
+ * Of steps that were launched together, the mean.
+ */
+seconds: number, 
 /**
  * Present on the steps that evaluate.
  */

@@ -196,7 +196,7 @@ export class TrainSection extends LitElement {
         ${found?.spearman != null ? tile('Spearman', loss(found.spearman)) : nothing}
         ${tile('Tokens / s', last ? count(last.tokens_per_second) : '–')}
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
-        ${tile('Memory', memory ? bytes(memory.wasm_bytes + (memory.gpu_bytes ?? 0)) : '–')}
+        ${tile('Memory', memory ? bytes(memory.wasm_bytes + memory.helper_bytes + (memory.gpu_bytes ?? 0)) : '–')}
       </dl>
       ${gap ? html`<p class="notice warn" data-test="overfitting">${gap}</p>` : nothing}
       ${this.forgettingNotice()}

@@ -39,7 +39,8 @@ declare module 'loralet-wasm/loralet.js' {
     close_reward_model(): void;
     /** `rate` gives a number an answer; left out where nobody rates. */
     begin(recipe: t.Recipe, rate?: Rate): Promise<t.Plan>;
-    step(): Promise<t.StepReport>;
+    /** A report of each step that was done: at least one, and up to `most`. */
+    steps(most: number): Promise<t.StepReport[]>;
     evaluate(): Promise<t.Evaluation>;
     search(query: string, adapter: boolean): Promise<t.Neighbour[]>;
     score(recipe: t.Recipe, adapter: boolean, held_out: boolean): Promise<t.Evaluation>;

@@ -27,7 +27,7 @@ import type {
   SweepPlan,
 } from '../types.js';
 
-/** What the loop is doing. `stopping` lasts until the step in progress is done. */
+/** What the loop is doing. `pausing` and `stopping` last until the steps in progress are done: on a GPU a few. */
 export type TrainState =
   'idle' | 'running' | 'pausing' | 'paused' | 'stopping' | 'stopped' | 'finished' | 'failed';
 

@@ -3,7 +3,8 @@
  *
  * It gets a compiled module and Blobs, and never touches the network. Session calls
  * go one at a time, first come first served; between two training steps everything else gets its turn,
- * so pause, stop, generate and save fall between steps.
+ * so pause, stop, generate and save fall between steps. A GPU does a few steps in a row, for a fraction of a second, so that it
+ * need not wait for us after each.
  */
 import init, {
   Session,
@@ -14,18 +15,25 @@ import init, {
   sweep_survivors,
   validate_recipe,
 } from 'loralet-wasm/loralet.js';
-import type { DeviceChoice, DeviceReport, Message } from '../types.js';
+import type { DeviceChoice, DeviceReport, Message, StepReport } from '../types.js';
 import { help, startHelper, type HelpRequest } from './helper.js';
 import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
 import { unreachable } from './protocol.js';
 
+/** How long the steps of one call may take together, in seconds, and how many they may be. */
+const CALL_SECONDS = 0.25;
+const MOST_STEPS = 16;
+
 let session: Session | null = null;
+let onGpu = false;
 let state: TrainState = 'idle';
 let loop: {
   options: LoopOptions;
   singleSteps: number;
   lastCheckpoint: number;
   step: number;
+  /** Of the last step, in seconds. */
+  stepSeconds: number;
   /** The step after which to pause. */
   until: number;
   /** The run ends while it waits for ratings. */
@@ -57,7 +65,8 @@ async function create(choice: DeviceChoice): Promise<DeviceReport> {
   const helper = choice === 'webgpu' ? null : await startHelper();
   session = await Session.create(choice);
   const device = session.device();
-  if (device.kind !== 'cpu') helper?.terminate();
+  onGpu = device.kind === 'webgpu';
+  if (onGpu) helper?.terminate();
   return device;
 }
 
@@ -219,7 +228,15 @@ function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
 }
 
 function startLoop(options: LoopOptions, step: number): void {
-  loop = { options, singleSteps: 0, lastCheckpoint: step, step, until: Infinity, abandoned: false };
+  loop = {
+    options,
+    singleSteps: 0,
+    lastCheckpoint: step,
+    step,
+    stepSeconds: Infinity,
+    until: Infinity,
+    abandoned: false,
+  };
   setState(options.paused ? 'paused' : 'running');
   void runLoop(loop);
 }
@@ -231,7 +248,7 @@ function endLoop(final: TrainState): void {
   wakeLoop();
 }
 
-/** One optimizer step after the other until finished, stopped or replaced by another loop. */
+/** Optimizer steps until finished, stopped or replaced by another loop. */
 async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
   try {
     while (loop === mine) {
@@ -251,18 +268,20 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
           await new Promise<void>((wake) => (wakeLoop = wake));
         continue;
       }
+      const most = stepsAhead(mine);
       if (mine.singleSteps > 0) mine.singleSteps -= 1;
-      const report = await exclusive((session) => session.step());
+      const reports = await exclusive((session) => session.steps(most));
       if (loop !== mine) return;
-      mine.step = report.step;
-      send({ type: 'step', report });
-      const every = mine.options.checkpointEvery;
-      if (report.finished || (every && report.step - mine.lastCheckpoint >= every)) await checkpoint(mine);
-      if (report.finished && loop === mine) {
+      for (const report of reports) send({ type: 'step', report });
+      const last = reports[reports.length - 1] as StepReport;
+      mine.step = last.step;
+      mine.stepSeconds = last.seconds;
+      if (last.finished || last.step >= nextCheckpoint(mine)) await checkpoint(mine);
+      if (last.finished && loop === mine) {
         endLoop('finished');
         return;
       }
-      if (report.step >= mine.until && state === 'running') setState('pausing');
+      if (last.step >= mine.until && state === 'running') setState('pausing');
     }
   } catch (error) {
     if (loop !== mine) return;
@@ -274,6 +293,20 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
     send({ type: 'loop_failed', error: wireError(error) });
     endLoop('failed');
   }
+}
+
+/** How many steps to do before messages are read again: on the CPU one, which is over when its call returns. */
+function stepsAhead(mine: NonNullable<typeof loop>): number {
+  if (!onGpu || mine.singleSteps > 0) return 1;
+  const inTime = Math.floor(CALL_SECONDS / mine.stepSeconds);
+  const toStop = Math.min(mine.until, nextCheckpoint(mine)) - mine.step;
+  return Math.max(1, Math.min(MOST_STEPS, inTime, toStop));
+}
+
+/** The step after which a checkpoint is due. */
+function nextCheckpoint(mine: NonNullable<typeof loop>): number {
+  const every = mine.options.checkpointEvery;
+  return every ? mine.lastCheckpoint + every : Infinity;
 }
 
 /** Asks the person at the page what sampled answers are worth. */

@@ -63,8 +63,12 @@ fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {
             }
             Ok(())
         })?;
-    let key = if *device == "webgpu" { "gpu_peak_buffer_bytes" } else { "wasm_peak_bytes" };
-    let (peak, estimated) = (memory[key].as_f64().unwrap_or(0.0), estimate["total"].as_f64().unwrap_or(0.0));
+    let bytes = |key: &str| memory[key].as_f64().unwrap_or(0.0);
+    let peak = match *device {
+        "webgpu" => bytes("gpu_peak_buffer_bytes"),
+        _ => bytes("wasm_peak_bytes") + bytes("helper_bytes"),
+    };
+    let estimated = estimate["total"].as_f64().unwrap_or(0.0);
     if peak == 0.0 {
         return Err(Failure::failed(format!("no memory of {model} on {device} was counted")));
     }
