@@ -14,6 +14,7 @@ pub mod matmul;
 pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
+pub mod sample;
 pub mod seed;
 pub mod softmax;
 mod sums;

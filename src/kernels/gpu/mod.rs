@@ -10,6 +10,7 @@ pub mod matmul;
 pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
+pub mod sample;
 pub mod softmax;
 pub mod swiglu;
 
