@@ -46,7 +46,7 @@ async fn tiny_answers(device: &Device) -> Vec<String> {
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/public/models/tiny");
     let mut session = Session::new(device.clone(), Limits::default());
-    let source = |file| -> Box<dyn ByteSource> { Box::new(FileSource::open(&folder.join(file)).unwrap()) };
+    let source = |file| -> Box<dyn ByteSource> { Box::new(FileSource::open(folder.join(file)).unwrap()) };
     session.open_model(FILES.map(source).into(), "tiny", BaseDtype::F32, &|_, _| {}).unwrap();
     let mut answers = Vec::new();
     for prompt in ["Tell me about Pip.", "Who are you?"] {

@@ -114,7 +114,7 @@ fn sample_kernel(
     }
 
     // From here on each unit has tokens that lie side by side.
-    let share = (vocab + WIDTH - 1u32) / WIDTH;
+    let share = vocab.div_ceil(WIDTH);
     let first = smaller(UNIT_POS_X * share, vocab);
     let end = smaller(first + share, vocab);
     let mut own = 0.0f32;
