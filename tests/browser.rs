@@ -73,6 +73,8 @@ async fn webgpu_follows_the_references() {
     support::padded_and_packed(&device, 1e-3).await;
     support::peft_adapters(&device, 1e-3).await;
     support::lora_steps(&device, 1e-3).await;
+    support::sample::sampled(&device).await;
+    support::sampled_answers(&device).await;
     support::checkpointed_gradients(&device, 1e-4).await;
     support::lora_variants::dora_adapter(&device, 1e-3, 1e-3).await;
     support::score::classify(&device, 1e-3, 1e-2).await;

@@ -33,6 +33,11 @@ fn lora_steps_follow_pytorch() {
 }
 
 #[test]
+fn tokens_are_chosen_as_often_as_their_probabilities_say() {
+    block_on(support::sample::sampled(&Device::flex()));
+}
+
+#[test]
 fn checkpointing_changes_no_gradient() {
     block_on(support::checkpointed_gradients(&Device::flex(), 1e-5));
 }

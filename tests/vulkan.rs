@@ -6,10 +6,11 @@ mod support;
 
 use burn::tensor::Device;
 use loralet::recipe::{BaseDtype, Recipe};
-use loralet::session::{Limits, Session};
+use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::weights::source::{ByteSource, FileSource};
 use pollster::block_on;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 
 /// In one test, since a process sets its GPU runtime up once.
 #[test]
@@ -24,6 +25,9 @@ fn vulkan_follows_the_references() {
         support::padded_and_packed(&device, 1e-3).await;
         support::peft_adapters(&device, 1e-3).await;
         support::lora_steps(&device, 1e-3).await;
+        support::sample::sampled(&device).await;
+        support::sampled_answers(&device).await;
+        assert_eq!(tiny_answers(&device).await, tiny_answers(&Device::flex()).await);
         support::checkpointed_gradients(&device, 1e-4).await;
         support::lora_variants::dora_adapter(&device, 1e-3, 1e-3).await;
         support::score::classify(&device, 1e-3, 1e-2).await;
@@ -36,17 +40,8 @@ fn vulkan_follows_the_references() {
 /// Steps that are launched without waiting for each other have the losses of steps one by one, take no more memory, and end
 /// where the loss is no number.
 async fn steps_in_a_row(device: &Device) {
-    let path =
-        |relative: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("www/public").join(relative);
-    let source = |name: &str| -> Box<dyn ByteSource> {
-        Box::new(FileSource::open(path("models/tiny").join(name)).unwrap())
-    };
-    let mut session = Session::new(device.clone(), Limits::default());
-    let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
-    session
-        .open_model(files.iter().map(|name| source(name)).collect(), "tiny", BaseDtype::F32, &|_, _| {})
-        .unwrap();
-    let rows = std::fs::read(path("samples/tiny-duck.jsonl")).unwrap();
+    let mut session = tiny(device);
+    let rows = std::fs::read(public("samples/tiny-duck.jsonl")).unwrap();
     let recipe = |learning_rate: f64, alpha: f64| {
         Recipe::from_json(&json!({
             "lora": { "alpha": alpha, "target_modules": ["gate_proj", "up_proj", "down_proj"] },
@@ -83,4 +78,43 @@ async fn steps_in_a_row(device: &Device) {
     let (.., error, done) = run(1.0, 1.6e18, 8).await;
     assert!(error.contains("stopped being a number at step 3"), "{error}");
     assert_eq!(done, 2);
+}
+
+/// What the bundled model says when it always takes the likeliest token.
+async fn tiny_answers(device: &Device) -> Vec<String> {
+    let session = tiny(device);
+    let mut answers = Vec::new();
+    for prompt in ["Tell me about Pip.", "Who are you?"] {
+        let request = GenerateRequest {
+            prompt: Some(prompt.into()),
+            adapter: false,
+            max_new_tokens: 24,
+            ..Default::default()
+        };
+        let answer = session.generate(&request, async |_: &str| Ok(true)).await.unwrap();
+        assert!(answer.tokens > 3, "{answer:?}");
+        answers.push(answer.text);
+    }
+    answers
+}
+
+/// The bundled model, opened.
+fn tiny(device: &Device) -> Session {
+    const FILES: [&str; 5] = [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "model.safetensors",
+    ];
+    let source = |name| -> Box<dyn ByteSource> {
+        Box::new(FileSource::open(public("models/tiny").join(name)).unwrap())
+    };
+    let mut session = Session::new(device.clone(), Limits::default());
+    session.open_model(FILES.map(source).into(), "tiny", BaseDtype::F32, &|_, _| {}).unwrap();
+    session
+}
+
+fn public(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/public").join(path)
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::objectives::{Counts, Loss};
 use crate::train::metrics::{Evaluation, Metrics};
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 /// Mean loss over all rows, and what else the objective measures.
 ///
@@ -63,9 +63,20 @@ pub async fn loss(
 /// # Errors
 /// A device that stops answering.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let failed = |error: String| Error::Device {
-        reason: format!("it stopped answering ({error}); reload and resume"),
-    };
-    let data = tensor.into_data_async().await.map_err(|error| failed(format!("{error:?}")))?;
-    data.convert::<f32>().try_into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
+    let data = tensor.into_data_async().await.map_err(stopped)?;
+    data.convert::<f32>().try_into_vec::<f32>().map_err(stopped)
+}
+
+/// The ids that [`crate::kernels::sample::sample`] chose, read the same way.
+///
+/// # Errors
+/// A device that stops answering.
+pub async fn read_ids(ids: Tensor<1, Int>) -> Result<Vec<u32>> {
+    let data = ids.into_data_async().await.map_err(stopped)?;
+    let ids = data.try_into_vec::<i32>().map_err(stopped)?;
+    Ok(ids.into_iter().map(|id| id as u32).collect())
+}
+
+fn stopped(error: impl std::fmt::Debug) -> Error {
+    Error::Device { reason: format!("it stopped answering ({error:?}); reload and resume") }
 }

@@ -1,8 +1,7 @@
 //! Several answers to one prompt, sampled together.
 
-use super::sampler::Sampler;
+use super::sampler::{Sampler, next_tokens};
 use crate::error::Result;
-use crate::eval::read;
 use crate::models::layers::attention::KeyValueCache;
 use crate::models::{Llama, head};
 
@@ -33,13 +32,13 @@ pub async fn sample_group(
     let mut going: Vec<usize> = (0..samplers.len()).collect();
     let hidden = model.forward_cached(prompt, 1, &mut caches); // [seq, hidden]
     caches.iter_mut().for_each(|cache| cache.select(&vec![0; going.len()]));
-    let last = read(head::logits(hidden.narrow(0, prompt.len() - 1, 1), model.head())).await?;
-    let vocab = last.len();
-    let mut logits = last.repeat(going.len());
+    // At first one row for all of them.
+    let mut logits = head::logits(hidden.narrow(0, prompt.len() - 1, 1), model.head());
     for length in 1..=max_new_tokens {
+        let unfinished = samplers.iter_mut().zip(&completions).filter(|(_, completion)| !completion.ended);
+        let ids = next_tokens(logits, unfinished.map(|(sampler, _)| sampler)).await?;
         let mut places = Vec::new();
-        for (place, (&answer, logits)) in going.iter().zip(logits.chunks(vocab)).enumerate() {
-            let id = samplers[answer].choose(logits);
+        for (place, (&answer, &id)) in going.iter().zip(&ids).enumerate() {
             completions[answer].ids.push(id);
             completions[answer].ended = stop_ids.contains(&id);
             if !completions[answer].ended {
@@ -53,10 +52,9 @@ pub async fn sample_group(
             caches.iter_mut().for_each(|cache| cache.select(&places));
             going = places.iter().map(|&place| going[place as usize]).collect();
         }
-        let next: Vec<u32> =
-            going.iter().filter_map(|&answer| completions[answer].ids.last().copied()).collect();
+        let next: Vec<u32> = places.iter().map(|&place| ids[place as usize]).collect();
         let hidden = model.forward_cached(&next, next.len(), &mut caches); // [answers, hidden]
-        logits = read(head::logits(hidden, model.head())).await?;
+        logits = head::logits(hidden, model.head());
     }
     Ok(completions)
 }

@@ -1,3 +1,7 @@
+use crate::error::Result;
+use crate::eval::read_ids;
+use crate::kernels::sample::{Choice, sample};
+use burn::tensor::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -23,8 +27,9 @@ impl Default for Sampling {
     }
 }
 
+/// One answer's choices and its random numbers.
 pub struct Sampler {
-    sampling: Sampling,
+    choice: Choice,
     random: ChaCha8Rng,
 }
 
@@ -37,82 +42,78 @@ impl Sampler {
     pub fn on_stream(sampling: Sampling, stream: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(sampling.seed);
         random.set_stream(stream);
-        Sampler { sampling, random }
+        let Sampling { temperature, top_k, top_p, .. } = sampling;
+        Sampler { choice: Choice { temperature, top_k, top_p }, random }
     }
 
-    /// The id of the next token.
-    ///
-    /// # Shapes
-    /// - logits: `[vocab]`
-    pub fn choose(&mut self, logits: &[f32]) -> u32 {
-        let likeliest = || {
-            let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
-            (0..logits.len()).reduce(better).unwrap_or(0) as u32
-        };
-        if self.sampling.temperature <= 0.0 {
-            return likeliest();
-        }
-        let mut ranked: Vec<(u32, f64)> =
-            logits.iter().enumerate().map(|(id, &logit)| (id as u32, logit as f64)).collect();
-        // A vocabulary of 49k takes longer to sort than to sum.
-        if self.sampling.top_k.is_some() || self.sampling.top_p.is_some() {
-            ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            ranked.truncate(self.sampling.top_k.unwrap_or(usize::MAX).max(1));
-        }
-        let top = ranked.iter().fold(f64::NEG_INFINITY, |top, (_, logit)| top.max(*logit));
-        for (_, weight) in &mut ranked {
-            *weight = ((*weight - top) / self.sampling.temperature).exp();
-        }
-        let total: f64 = ranked.iter().map(|(_, weight)| weight).sum();
-        if let Some(top_p) = self.sampling.top_p {
-            let mut reached = 0.0;
-            let kept = ranked.iter().take_while(|(_, weight)| {
-                let below = reached < top_p * total;
-                reached += weight;
-                below
-            });
-            let kept = kept.count().max(1);
-            ranked.truncate(kept);
-        }
-        let total: f64 = ranked.iter().map(|(_, weight)| weight).sum();
-        let mut point = self.random.random::<f64>() * total;
-        for (id, weight) in &ranked {
-            point -= weight;
-            if point < 0.0 {
-                return *id;
-            }
-        }
-        likeliest()
+    /// The next random number; a greedy choice needs none.
+    fn draw(&mut self) -> f64 {
+        if self.choice.is_greedy() { 0.0 } else { self.random.random() }
     }
+}
+
+/// The id of the next token of each answer. The logits stay on the device, four bytes an answer are read. The same seeds
+/// give the same ids on the same device.
+///
+/// # Shapes
+/// - logits: `[answers, vocab]`, or `[1, vocab]` where all answers have the same
+/// - output: one id for each sampler
+///
+/// # Errors
+/// A device that stops answering.
+///
+/// # Panics
+/// When there are none, or they differ in more than their random numbers.
+pub async fn next_tokens<'a>(
+    logits: Tensor<2>,
+    samplers: impl IntoIterator<Item = &'a mut Sampler>,
+) -> Result<Vec<u32>> {
+    let (choices, uniforms): (Vec<Choice>, Vec<f64>) =
+        samplers.into_iter().map(|sampler| (sampler.choice, sampler.draw())).unzip();
+    assert!(choices.iter().all(|choice| *choice == choices[0]), "answers of one batch are sampled alike");
+    read_ids(sample(logits, uniforms, choices[0])).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
+    use pollster::block_on;
 
-    fn draw(sampling: Sampling, logits: &[f32]) -> Vec<u32> {
-        let mut sampler = Sampler::new(sampling);
-        (0..400).map(|_| sampler.choose(logits)).collect()
+    fn draw(sampling: Sampling, stream: u64, logits: &[f32]) -> Vec<u32> {
+        let logits = Tensor::<1>::from_floats(logits, &Device::flex()).unsqueeze_dim::<2>(0);
+        let mut sampler = Sampler::on_stream(sampling, stream);
+        (0..400).map(|_| block_on(next_tokens(logits.clone(), [&mut sampler])).unwrap()[0]).collect()
     }
 
     #[test]
-    fn limits_keep_only_the_likeliest() {
+    fn same_seeds_and_streams_give_the_same_tokens() {
         let logits = [1.0, 3.0, 2.0, -5.0];
-        assert!(draw(Sampling::default(), &logits).iter().all(|&id| id == 1));
         let warm = Sampling { temperature: 1.0, ..Default::default() };
-        assert!(draw(Sampling { top_k: Some(1), ..warm.clone() }, &logits).iter().all(|&id| id == 1));
-        let two = draw(Sampling { top_k: Some(2), ..warm.clone() }, &logits);
-        assert!(two.contains(&2) && two.iter().all(|&id| id == 1 || id == 2));
-        // Probabilities are .66, .24, .09: two of them reach 0.8.
-        let nucleus = draw(Sampling { top_p: Some(0.8), ..warm.clone() }, &logits);
-        assert!(nucleus.contains(&2) && nucleus.iter().all(|&id| id == 1 || id == 2));
-        assert_eq!(draw(warm.clone(), &logits), draw(warm, &logits), "same seed, same tokens");
+        let first = draw(warm.clone(), 0, &logits);
+        assert_eq!(first, draw(warm.clone(), 0, &logits));
+        assert_ne!(first, draw(warm.clone(), 1, &logits));
+        assert_ne!(first, draw(Sampling { seed: 43, ..warm }, 0, &logits));
+        assert!(draw(Sampling::default(), 0, &logits).iter().all(|&id| id == 1));
     }
 
     #[test]
     fn frequencies_follow_the_probabilities() {
         let sampling = Sampling { temperature: 1.0, ..Default::default() };
-        let ones = draw(sampling, &[0.0, 3f32.ln()]).iter().filter(|&&id| id == 1).count();
+        let ones = draw(sampling, 0, &[0.0, 3f32.ln()]).iter().filter(|&&id| id == 1).count();
         assert!((240..360).contains(&ones), "{ones} of 400 where 300 are expected");
+    }
+
+    #[test]
+    fn answers_to_one_prompt_share_its_logits() {
+        let logits = Tensor::<2>::from_floats([[0.0, 0.0, 0.0, 0.0]], &Device::flex());
+        let sampling = Sampling { temperature: 1.0, ..Default::default() };
+        let mut samplers: Vec<Sampler> =
+            (0..40).map(|stream| Sampler::on_stream(sampling.clone(), stream)).collect();
+        let mut ids = block_on(next_tokens(logits, &mut samplers)).unwrap();
+        assert_eq!(ids.len(), 40);
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids, [0, 1, 2, 3]);
     }
 }

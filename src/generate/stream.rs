@@ -1,8 +1,7 @@
-use super::sampler::{Sampler, Sampling};
+use super::sampler::{Sampler, Sampling, next_tokens};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::eval::judge::LabelProbability;
-use crate::eval::read;
 use crate::models::layers::attention::KeyValueCache;
 use crate::models::{Llama, head};
 use serde::{Deserialize, Serialize};
@@ -70,8 +69,8 @@ pub async fn generate(
     let mut stopped = StopReason::Length;
     while ids.len() < limit {
         let hidden = model.forward_cached(&next, 1, &mut caches); // [seq, hidden]
-        let last = hidden.narrow(0, next.len() - 1, 1);
-        let id = sampler.choose(&read(head::logits(last, model.head())).await?);
+        let logits = head::logits(hidden.narrow(0, next.len() - 1, 1), model.head());
+        let id = next_tokens(logits, [&mut sampler]).await?[0];
         if stop_ids.contains(&id) {
             stopped = StopReason::EndOfTurn;
             break;

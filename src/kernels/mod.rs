@@ -15,6 +15,7 @@ pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
 pub mod running_softmax;
+pub mod sample;
 pub mod seed;
 pub mod softmax;
 mod sums;

@@ -118,6 +118,11 @@ const CASES: &[Case] = &[
     Case { name: "RMSNorm of odd rows", shapes: &[&[1, 2, 6, 13], &[1, 1, 1, 13]], compute: normed },
     Case { name: "attention", shapes: &[&[2, 21, 10, 8]], compute: |leaves, ours| attended(leaves, ours, 6) },
     Case {
+        name: "attention to what lies in another order",
+        shapes: &[&[2, 10, 21, 8]],
+        compute: |leaves, ours| attended(&[leaves[0].clone().swap_dims(1, 2)], ours, 6),
+    },
+    Case {
         name: "attention of odd heads",
         shapes: &[&[1, 5, 5, 7]],
         compute: |leaves, ours| attended(leaves, ours, 3),

@@ -10,6 +10,7 @@ pub mod forgetting;
 pub mod grpo;
 pub mod kernels;
 pub mod preference;
+pub mod sample;
 pub mod score;
 
 use burn::tensor::{Device, Tensor};
@@ -17,6 +18,7 @@ use loralet::adapters::{Parameter, Trainable};
 use loralet::data::batch::Batch;
 use loralet::eval::read;
 use loralet::export::{OutputFile, peft};
+use loralet::generate::{Sampler, Sampling, group::sample_group};
 use loralet::models::{Input, Llama, LlamaConfig, Model, Tape, head};
 use loralet::objectives;
 use loralet::recipe::{LoraRecipe, Method, Recipe, SchedulerType};
@@ -268,6 +270,26 @@ pub async fn checkpointed_gradients(device: &Device, tolerance: f32) {
             close(&format!("{method:?}, DoRA {use_dora}"), &again, &plain, tolerance);
         }
     }
+}
+
+/// Several answers sampled together: the likeliest tokens are the CPU's, random ones the same every time.
+pub async fn sampled_answers(device: &Device) {
+    // Every fourth id ends a random answer, so that they have different lengths.
+    let ends: Vec<u32> = (0..256).step_by(4).collect();
+    let answers = async |device: &Device, temperature: f64, ends: &[u32]| {
+        let model = random_llama(fixture!("random_llama/config.json"), false, device);
+        let sampling = Sampling { temperature, top_k: Some(20), ..Sampling::default() };
+        let mut samplers: Vec<Sampler> =
+            (0..5).map(|stream| Sampler::on_stream(sampling.clone(), stream)).collect();
+        let answers = sample_group(model.decoder(), &[3, 14, 15, 9, 26], ends, 12, &mut samplers).await;
+        answers.unwrap().into_iter().map(|answer| answer.ids).collect::<Vec<_>>()
+    };
+    let greedy = answers(device, 0.0, &[]).await;
+    assert!(greedy.iter().all(|ids| *ids == greedy[0] && ids.len() == 12));
+    assert_eq!(greedy, answers(&Device::flex(), 0.0, &[]).await);
+    let random = answers(device, 1.0, &ends).await;
+    assert!(random.iter().any(|ids| ids.len() != random[0].len()), "{random:?}");
+    assert_eq!(random, answers(device, 1.0, &ends).await);
 }
 
 /// A recorded micro-batch: labels are −100 or the token itself, predicted by the position before it.

@@ -11,6 +11,7 @@ pub mod norm;
 pub mod rms_norm;
 pub mod rotary;
 pub mod running_softmax;
+pub mod sample;
 pub mod softmax;
 pub mod swiglu;
 mod team;
