@@ -33,6 +33,9 @@ pub struct TrainRecipe {
     /// Whether activations within blocks are computed again in the backward pass instead of kept: less memory, a quarter more
     /// time. Default auto: where they would take more than 512 MiB.
     pub gradient_checkpointing: GradientCheckpointing,
+    /// Multiplies with the frozen weights in 16 bits in the forward pass, where the GPU has such arithmetic; sums and gradients
+    /// stay in 32 bits. Default false.
+    pub fp16: bool,
     /// Same recipe, data and device kind: same losses. Default 42.
     #[cfg_attr(test, ts(type = "number"))]
     pub seed: u64,
@@ -76,6 +79,7 @@ impl Default for TrainRecipe {
             max_grad_norm: 1.0,
             kl_to_base: 0.0,
             gradient_checkpointing: GradientCheckpointing::Auto,
+            fp16: false,
             seed: 42,
         }
     }

@@ -62,6 +62,8 @@ pub struct Limits {
     pub tensor: Option<u64>,
     /// What a second thread takes beside all that, in memory of its own; 0 without one.
     pub helper: u64,
+    /// Whether it has 16-bit arithmetic.
+    pub fp16: bool,
 }
 
 /// Rows to train on, and what was done to them.
@@ -290,6 +292,10 @@ impl Session {
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
         let mut trainer =
             Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)?;
+        if recipe.train.fp16 && !self.limits.fp16 {
+            let note = "train.fp16 asks for 16-bit arithmetic, which this device does not offer; all is computed in 32 bits";
+            trainer.plan.notes.push(note.into());
+        }
         let memory = &mut trainer.plan.memory;
         self.check_run(memory.total as u64)?;
         memory.helper = self.limits.helper as usize;

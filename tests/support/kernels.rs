@@ -145,9 +145,9 @@ fn adapted(leaves: &[Tensor<4>], ours: bool, layers: &[(usize, usize)]) -> Tenso
     let weights: Vec<Matrix> = layers.iter().map(matrix).collect();
     let ranks: Vec<usize> = layers.iter().map(|&(_, rank)| rank).collect();
     let y = if ours && weights.len() == 1 {
-        lora_linears(x, &[&weights[0]], Some(lora), Some(residual), ranks, 0.7)
+        lora_linears(x, &[&weights[0]], Some(lora), Some(residual), ranks, 0.7, false)
     } else if ours {
-        lora_linears(x, &weights.iter().collect::<Vec<_>>(), Some(lora), None, ranks, 0.7) + residual
+        lora_linears(x, &weights.iter().collect::<Vec<_>>(), Some(lora), None, ranks, 0.7, false) + residual
     } else {
         let weights: Vec<Tensor<2>> = weights.iter().map(Matrix::dense).collect();
         let mut at = 0;
@@ -328,6 +328,23 @@ async fn added_up(device: &Device) {
     }
 }
 
+/// Products of factors that were rounded to 16 bits, where the device has such arithmetic, are near the others, and elsewhere
+/// they are the others.
+async fn in_sixteen_bits(device: &Device) {
+    let (x, lora) = (flat(&values(&[1, 1, 70, 64], 1, device)), values(&[1, 1, 1, 1056], 2, device));
+    for weight in
+        [Matrix::Dense(flat(&values(&[1, 1, 68, 64], 3, device))), Matrix::Blocks(blocks(68, 64, device))]
+    {
+        let run = async |fp16: bool| {
+            let lora = Some(lora.clone().reshape([1056]));
+            read(lora_linears(x.clone(), &[&weight], lora, None, vec![8], 0.7, fp16)).await.unwrap()
+        };
+        let (halves, floats) = (run(true).await, run(false).await);
+        let apart = halves.iter().zip(&floats).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 0.05, "{apart}");
+    }
+}
+
 /// Sums of squares of more values than there are units, and of no whole fours.
 async fn squares(device: &Device) {
     for length in [9, 12, 70_000] {
@@ -393,6 +410,7 @@ pub async fn kernels(device: &Device, tolerance: f32) {
     expanded(device).await;
     picked(device).await;
     added_up(device).await;
+    in_sixteen_bits(device).await;
     squares(device).await;
     updates(device).await;
     for case in CASES {

@@ -179,7 +179,7 @@ fn product_kernel(
         let lhs_start = batch / inner_batch * lhs_outer + batch % inner_batch * lhs_inner;
         let rhs_start = batch / inner_batch * rhs_outer + batch % inner_batch * rhs_inner;
         let mut sums = zeros(tile);
-        add_product(
+        add_product::<f32, Const<4>, f32>(
             &mut sums, lhs, rhs, row, column, m, n, k, lhs_start, lhs_line, rhs_start, rhs_line, None,
             lhs_turned, rhs_turned, tile,
         );
@@ -200,10 +200,10 @@ pub(super) fn zeros(#[comptime] tile: usize) -> Array<Four> {
 
 /// Adds a tile of `lhs·rhs`. `lhs` is `[m, k]` or, turned, lies in memory as `[k, m]`; `rhs` is `[k, n]` or, turned,
 /// `[n, k]`. `row` counts numbers, `column` fours. With a form, `rhs` is in blocks of words, and `rhs_start` and `rhs_line`
-/// count these.
+/// count these. Products are of numbers of the type `H`, and summed up in 32 bits, four along k or one at a time.
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-pub(super) fn add_product<W: Numeric, N: Size>(
+pub(super) fn add_product<W: Numeric, N: Size, H: Float>(
     sums: &mut Array<Four>,
     lhs: &[Four],
     rhs: &[Vector<W, N>],
@@ -241,28 +241,29 @@ pub(super) fn add_product<W: Numeric, N: Size>(
         rhs_at[j] = if comptime!(rhs_turned) { rhs_start + line * rhs_line } else { line };
     }
     let depth = comptime!(if lhs_turned && !rhs_turned { 1usize } else { 4usize });
-    let mut a = Array::<Four>::new(comptime!(if lhs_turned { fours * depth } else { tile }));
-    let mut b = Array::<Four>::new(comptime!(if rhs_turned { tile } else { 1usize }));
+    let mut a = Array::<Vector<H, Const<4>>>::new(comptime!(if lhs_turned { fours * depth } else { tile }));
+    let mut b = Array::<Vector<H, Const<4>>>::new(comptime!(if rhs_turned { tile } else { 1usize }));
     for step in 0..k / depth as u32 {
         if comptime!(lhs_turned) {
             #[unroll]
             for c in 0..depth {
                 #[unroll]
                 for i in 0..fours {
-                    a[c * fours + i] =
-                        lhs[(lhs_at[i] + (step * depth as u32 + c as u32) * lhs_line) as usize];
+                    a[c * fours + i] = Vector::cast_from(
+                        lhs[(lhs_at[i] + (step * depth as u32 + c as u32) * lhs_line) as usize],
+                    );
                 }
             }
         } else {
             #[unroll]
             for i in 0..tile {
-                a[i] = lhs[(lhs_at[i] + step) as usize];
+                a[i] = Vector::cast_from(lhs[(lhs_at[i] + step) as usize]);
             }
         }
         if comptime!(rhs_turned) {
             #[unroll]
             for j in 0..tile {
-                b[j] = right(rhs, rhs_at[j], step, form);
+                b[j] = Vector::cast_from(right(rhs, rhs_at[j], step, form));
             }
         }
         if comptime!(rhs_turned && !lhs_turned) {
@@ -274,7 +275,7 @@ pub(super) fn add_product<W: Numeric, N: Size>(
                     let mut four = Four::empty();
                     #[unroll]
                     for l in 0..4 {
-                        four.insert(l, a[i].dot(b[j * 4 + l]));
+                        four.insert(l, f32::cast_from(a[i].dot(b[j * 4 + l])));
                     }
                     sums[i * fours + j] += four;
                 }
@@ -284,7 +285,7 @@ pub(super) fn add_product<W: Numeric, N: Size>(
             for c in 0..depth {
                 #[unroll]
                 for j in 0..fours {
-                    let mut four = Four::empty();
+                    let mut four = Vector::<H, Const<4>>::empty();
                     if comptime!(rhs_turned) {
                         #[unroll]
                         for l in 0..4 {
@@ -292,7 +293,7 @@ pub(super) fn add_product<W: Numeric, N: Size>(
                         }
                     } else {
                         let line = rhs_start + (step * depth as u32 + c as u32) * rhs_line;
-                        four = right(rhs, line, rhs_at[j], form);
+                        four = Vector::cast_from(right(rhs, line, rhs_at[j], form));
                     }
                     #[unroll]
                     for i in 0..tile {
@@ -301,7 +302,7 @@ pub(super) fn add_product<W: Numeric, N: Size>(
                         } else {
                             a[i].extract(c)
                         };
-                        sums[i * fours + j] += Four::new(value) * four;
+                        sums[i * fours + j] += Four::cast_from(Vector::<H, Const<4>>::new(value) * four);
                     }
                 }
             }

@@ -19,9 +19,10 @@ impl<B: LoraKernels, C: CheckpointStrategy> Lora for Autodiff<B, C> {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self> {
         let weights = [w0, w1, w2].map(|weight| Stored::Dense(weight.into_primitive()));
-        let layers = Layers::new(weights, lora.primitive().clone(), ranks, scale);
+        let layers = Layers::new(weights, lora.primitive().clone(), ranks, scale, fp16);
         tracked::<B, C>(x, lora, layers, residual, has_residual)
     }
 
@@ -37,9 +38,10 @@ impl<B: LoraKernels, C: CheckpointStrategy> Lora for Autodiff<B, C> {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self> {
         let weights = Stored::blocks([q0, q1, q2], &forms);
-        let layers = Layers::new(weights, lora.primitive().clone(), ranks, scale);
+        let layers = Layers::new(weights, lora.primitive().clone(), ranks, scale, fp16);
         tracked::<B, C>(x, lora, layers, residual, has_residual)
     }
 }

@@ -12,7 +12,8 @@ use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::Tensor;
 
 /// `x·Wᵀ + scale·(x·Aᵀ)·Bᵀ` of each layer, side by side, and the residual added; differentiable in x, in A and B, and in the
-/// residual. The weights get no gradient.
+/// residual. The weights get no gradient. With `fp16`, `x·Wᵀ` is of factors rounded to 16 bits where the device has such
+/// arithmetic.
 ///
 /// # Shapes
 /// - x: `[tokens, in]`
@@ -28,6 +29,7 @@ pub fn lora_linears(
     residual: Option<Tensor<2>>,
     ranks: Vec<usize>,
     scale: f64,
+    fp16: bool,
 ) -> Tensor<2> {
     assert!((1..=3).contains(&weights.len()), "one to three layers share an input");
     assert_eq!(lora.is_some(), ranks.iter().any(|&rank| rank > 0));
@@ -56,12 +58,13 @@ pub fn lora_linears(
                 has_residual,
                 ranks,
                 scale,
+                fp16,
             )
         }
         None => {
             let [w0, w1, w2] =
                 [0, 1, 2].map(|i| weights.get(i).unwrap_or(&weights[0]).dense().into_dispatch());
-            <Dispatch as Lora>::lora_linears(x, w0, w1, w2, lora, residual, has_residual, ranks, scale)
+            <Dispatch as Lora>::lora_linears(x, w0, w1, w2, lora, residual, has_residual, ranks, scale, fp16)
         }
     };
     Tensor::from_dispatch(output)
@@ -76,7 +79,7 @@ pub fn lora_linears(
 pub fn times(x: Tensor<2>, weight: &Matrix) -> Tensor<2> {
     match weight {
         Matrix::Dense(weight) => matmul(x, weight.clone().transpose()),
-        Matrix::Blocks(_) => lora_linears(x, &[weight], None, None, vec![0], 1.0),
+        Matrix::Blocks(_) => lora_linears(x, &[weight], None, None, vec![0], 1.0, false),
     }
 }
 
@@ -94,6 +97,7 @@ pub trait Lora: Backend {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self>;
 
     /// The same with weights in blocks, of the given forms and shapes.
@@ -109,6 +113,7 @@ pub trait Lora: Backend {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self>;
 }
 
@@ -148,6 +153,7 @@ struct Layers<B: Backend> {
     lora: FloatTensor<B>,
     ranks: Vec<usize>,
     scale: f32,
+    fp16: bool,
 }
 
 /// A weight as it lies on the device.
@@ -158,8 +164,8 @@ pub(super) enum Stored<B: Backend> {
 }
 
 impl<B: Backend> Layers<B> {
-    fn new(weights: [Stored<B>; 3], lora: FloatTensor<B>, ranks: Vec<usize>, scale: f32) -> Self {
-        Layers { weights: weights.into_iter().take(ranks.len()).collect(), lora, ranks, scale }
+    fn new(weights: [Stored<B>; 3], lora: FloatTensor<B>, ranks: Vec<usize>, scale: f32, fp16: bool) -> Self {
+        Layers { weights: weights.into_iter().take(ranks.len()).collect(), lora, ranks, scale, fp16 }
     }
 
     fn has_paths(&self) -> bool {
@@ -204,8 +210,8 @@ impl LoraKernels for burn::backend::Wgpu {
         layers: &Layers<Self>,
         residual: Option<FloatTensor<Self>>,
     ) -> [FloatTensor<Self>; 2] {
-        let Layers { weights, lora, ranks, scale } = layers;
-        super::gpu::lora::forward(x, weights, lora, residual.as_ref(), ranks, *scale)
+        let Layers { weights, lora, ranks, scale, fp16 } = layers;
+        super::gpu::lora::forward(x, weights, lora, residual.as_ref(), ranks, *scale, *fp16)
             .unwrap_or_else(|| plain::forward::<Self>(x, layers, residual))
     }
 
@@ -216,7 +222,7 @@ impl LoraKernels for burn::backend::Wgpu {
         grad: &FloatTensor<Self>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, FloatTensor<Self>) {
-        let Layers { weights, lora, ranks, scale } = layers;
+        let Layers { weights, lora, ranks, scale, .. } = layers;
         super::gpu::lora::backward(x, weights, lora, low, grad, ranks, *scale, wants_x)
             .unwrap_or_else(|| plain::backward::<Self>(x, layers, low, grad, wants_x))
     }
@@ -266,8 +272,9 @@ impl Lora for burn::backend::Wgpu {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new([w0, w1, w2].map(Stored::Dense), lora, ranks, scale);
+        let layers = Layers::new([w0, w1, w2].map(Stored::Dense), lora, ranks, scale, fp16);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }
@@ -284,8 +291,9 @@ impl Lora for burn::backend::Wgpu {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new(Stored::blocks([q0, q1, q2], &forms), lora, ranks, scale);
+        let layers = Layers::new(Stored::blocks([q0, q1, q2], &forms), lora, ranks, scale, fp16);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }
@@ -302,8 +310,9 @@ impl Lora for Flex {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new([w0, w1, w2].map(Stored::Dense), lora, ranks, scale);
+        let layers = Layers::new([w0, w1, w2].map(Stored::Dense), lora, ranks, scale, fp16);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }
@@ -320,8 +329,9 @@ impl Lora for Flex {
         has_residual: bool,
         ranks: Vec<usize>,
         scale: f32,
+        fp16: bool,
     ) -> FloatTensor<Self> {
-        let layers = Layers::new(Stored::blocks([q0, q1, q2], &forms), lora, ranks, scale);
+        let layers = Layers::new(Stored::blocks([q0, q1, q2], &forms), lora, ranks, scale, fp16);
         let [output, _] = Self::forward(&x, &layers, has_residual.then_some(residual));
         output
     }

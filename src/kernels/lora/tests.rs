@@ -43,7 +43,15 @@ fn values_and_gradients_are_the_stock_ones() {
             true => {
                 let weights: Vec<Matrix> = weights.into_iter().map(Matrix::Dense).collect();
                 let weights: Vec<&Matrix> = weights.iter().collect();
-                lora_linears(x.clone(), &weights, Some(lora.clone()), Some(residual.clone()), ranks, 1.7)
+                lora_linears(
+                    x.clone(),
+                    &weights,
+                    Some(lora.clone()),
+                    Some(residual.clone()),
+                    ranks,
+                    1.7,
+                    false,
+                )
             }
             false => stock(
                 x.clone(),
@@ -61,7 +69,7 @@ fn values_and_gradients_are_the_stock_ones() {
     }
     let matrices: Vec<Matrix> = weights.iter().cloned().map(Matrix::Dense).collect();
     let matrices: Vec<&Matrix> = matrices.iter().collect();
-    let plain = lora_linears(x.clone(), &matrices, Some(lora.clone()), None, RANKS.to_vec(), 1.7);
+    let plain = lora_linears(x.clone(), &matrices, Some(lora.clone()), None, RANKS.to_vec(), 1.7, false);
     close(plain, stock(x, weights, lora, residual.zeros_like()), 1e-5);
 }
 
@@ -81,6 +89,7 @@ fn packed_products_give_the_plain_values_and_gradients() {
         lora: tensor(&[total], 1),
         ranks: RANKS.to_vec(),
         scale: 1.7,
+        fp16: false,
     };
     let (x, grad, residual) =
         (tensor(&[TOKENS, INPUT], 2), tensor(&[TOKENS, 16], 3), tensor(&[TOKENS, 16], 4));
@@ -122,8 +131,13 @@ fn blocks_give_the_products_of_their_numbers() {
     let blocks = Stored::<Flex>::Blocks { words, form: Form::Q4, shape: [out, input] };
     let dense = Stored::Dense(blocks.dense());
     let lora = tensor(&[rank * (input + out)], 1);
-    let layers =
-        |weight| Layers::<Flex> { weights: vec![weight], lora: lora.clone(), ranks: vec![rank], scale: 1.7 };
+    let layers = |weight| Layers::<Flex> {
+        weights: vec![weight],
+        lora: lora.clone(),
+        ranks: vec![rank],
+        scale: 1.7,
+        fp16: false,
+    };
     let (blocks, dense) = (layers(blocks), layers(dense));
     let (x, grad) = (tensor(&[tokens, input], 2), tensor(&[tokens, out], 3));
     let same = |a: FloatTensor<Flex>, b: FloatTensor<Flex>| {

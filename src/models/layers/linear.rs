@@ -26,6 +26,8 @@ pub struct LoraPath {
     pub rank: usize,
     /// alpha / rank, or alpha / √rank for rsLoRA.
     pub scale: f64,
+    /// Whether the products with frozen weights are computed in 16 bits where the device can.
+    pub fp16: bool,
     /// DoRA's size of each output, `[out]` (<https://arxiv.org/abs/2402.09353>).
     pub magnitude: Option<Tensor<1>>,
     /// `None` outside training.
@@ -85,9 +87,10 @@ impl Linear {
 /// - residual: `[tokens, Σ out]`, added to the output
 /// - output: `[tokens, Σ out]`
 pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
-    if let Some((values, ranks, scale)) = shared_path(linears) {
+    if let Some((path, ranks)) = shared_path(linears) {
         let weights: Vec<&Matrix> = linears.iter().map(|linear| &linear.weight).collect();
-        let output = lora_linears(x, &weights, Some(values), residual, ranks, scale);
+        let (values, fp16) = (path.values.clone(), path.fp16);
+        let output = lora_linears(x, &weights, Some(values), residual, ranks, path.scale, fp16);
         return match &linears[0].bias {
             Some(bias) => output + bias.clone().unsqueeze(),
             None => output,
@@ -101,8 +104,8 @@ pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tens
     }
 }
 
-/// The values, ranks and scale of low-rank paths that [`lora_linears`] computes together.
-fn shared_path(linears: &[&Linear]) -> Option<(Tensor<1>, Vec<usize>, f64)> {
+/// The first of the low-rank paths that [`lora_linears`] computes together, which share values and scale, and the rank of each.
+fn shared_path<'a>(linears: &[&'a Linear]) -> Option<(&'a LoraPath, Vec<usize>)> {
     let path = linears.iter().find_map(|linear| linear.lora.as_ref())?;
     let mut end = 0;
     let mut ranks = Vec::with_capacity(linears.len());
@@ -116,7 +119,7 @@ fn shared_path(linears: &[&Linear]) -> Option<(Tensor<1>, Vec<usize>, f64)> {
         };
         ranks.push(linear.lora.as_ref().map_or(Some(0), of_path).filter(|_| plain)?);
     }
-    (path.values.dims() == [end]).then(|| (path.values.clone(), ranks, path.scale))
+    (path.values.dims() == [end]).then_some((path, ranks))
 }
 
 impl LoraPath {

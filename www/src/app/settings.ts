@@ -198,6 +198,12 @@ export const MORE_FIELDS: Field[] = [
     ],
   },
   {
+    path: 'train.fp16',
+    label: '16-bit arithmetic',
+    help: 'Multiplies with the frozen weights in 16 bits in the forward pass, where the GPU can. Losses differ in the third or fourth digit.',
+    kind: 'toggle',
+  },
+  {
     path: 'objective',
     label: 'Objective',
     help: 'What the loss is; it follows from the data, and some leave a choice: pairs of answers can train DPO, ORPO, KTO or a reward model, and questions with answers GRPO.',

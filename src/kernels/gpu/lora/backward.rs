@@ -172,7 +172,7 @@ fn low_backward_kernel(
                 }
             }
             let mut sums = zeros(tile);
-            add_product(
+            add_product::<f32, Const<4>, f32>(
                 &mut sums,
                 grad,
                 lora,
@@ -217,7 +217,7 @@ fn low_backward_kernel(
             // The rows of a layer without a low-rank path have no place to go.
             if end > 0 {
                 let mut sums = zeros(tile);
-                add_product(
+                add_product::<f32, Const<4>, f32>(
                     &mut sums,
                     grad,
                     low,
@@ -294,12 +294,12 @@ fn input_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
                 for part in 0..parts {
                     let start = starts[part];
                     let out = (starts[part + 1] - start) * 4;
-                    add_layer(
+                    add_layer::<W, N, L, M, f32>(
                         &mut sums, grad, w0, w1, w2_or_x, row, column, tokens, input, out, start, width,
                         input, forms, part, false, tile,
                     );
                     if comptime!(adapted >> part & 1 == 1) {
-                        add_product(
+                        add_product::<f32, Const<4>, f32>(
                             &mut sums,
                             &*gradients,
                             lora,
@@ -340,7 +340,7 @@ fn input_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
                     }
                 }
                 let mut sums = zeros(tile);
-                add_product(
+                add_product::<L, M, f32>(
                     &mut sums,
                     &*gradients,
                     w2_or_x,

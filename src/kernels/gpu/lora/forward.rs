@@ -19,6 +19,7 @@ pub fn forward(
     residual: Option<&GpuTensor>,
     ranks: &[usize],
     scale: f32,
+    fp16: bool,
 ) -> Option<[GpuTensor; 2]> {
     let layers = Layers::of(x, weights, lora, ranks)?;
     if residual.is_some_and(|residual| !in_fours(residual) || weights.len() > 1) {
@@ -57,7 +58,7 @@ pub fn forward(
             layers.forms(),
             residual.is_some(),
             tile,
-            [element.0, third.0],
+            [element.0, third.0, layers.arithmetic(x, fp16)],
         );
     }
     Some([output, low])
@@ -119,7 +120,7 @@ fn low_kernel(
             }
         }
         let mut sums = zeros(tile);
-        add_product(
+        add_product::<f32, Const<4>, f32>(
             &mut sums,
             x,
             lora,
@@ -144,7 +145,7 @@ fn low_kernel(
 /// `x·Wᵀ + low·Bᵀ` of each layer, side by side; of a single layer with the residual, which is then in `w2`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
+fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size, H: Float>(
     x: &[Four],
     w0: &[Vector<W, N>],
     w1: &[Vector<W, N>],
@@ -161,7 +162,7 @@ fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
     #[comptime] forms: Forms,
     #[comptime] has_residual: bool,
     #[comptime] tile: usize,
-    #[define(W, L)] _elements: [ElemType; 2],
+    #[define(W, L, H)] _elements: [ElemType; 3],
 ) {
     let parts = comptime!(places.len());
     let width = starts[parts];
@@ -183,7 +184,7 @@ fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
             let inside = column >= start && column < end;
             let part_out = (end - start) * 4;
             let k = select(inside, input, 0u32);
-            add_layer(
+            add_layer::<W, N, L, M, H>(
                 &mut sums,
                 x,
                 w0,
@@ -213,7 +214,7 @@ fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
         }
         if comptime!(adapted > 0) {
             let low_line = comptime!(adapted.count_ones()) * (rank / 4);
-            add_product(
+            add_product::<f32, Const<4>, f32>(
                 &mut sums,
                 low,
                 lora,

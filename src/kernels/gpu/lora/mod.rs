@@ -14,6 +14,7 @@ use crate::kernels::blocks::{BLOCK, Form};
 use crate::kernels::lora::Stored;
 use burn::backend::{TensorMetadata, Wgpu};
 use burn::cubecl;
+use cubecl::ir::features::TypeUsage;
 use cubecl::ir::{ElemType, FloatKind, UIntKind};
 use cubecl::prelude::*;
 
@@ -111,6 +112,13 @@ impl<'a> Layers<'a> {
         })
     }
 
+    /// What `x·Wᵀ` is computed in.
+    fn arithmetic(&self, x: &GpuTensor, fp16: bool) -> ElemType {
+        let half = ElemType::Float(FloatKind::F16);
+        let has_half = || x.client.properties().type_usage(half).contains(TypeUsage::Arithmetic);
+        if fp16 && has_half() { half } else { NUMBERS.0 }
+    }
+
     /// What the weights are read as.
     fn element(&self) -> Element {
         if self.forms()[0].is_some() { WORDS } else { NUMBERS }
@@ -161,7 +169,7 @@ fn tiles(products: &[(usize, usize)], edges: &[usize]) -> Option<(usize, Groups)
 /// [`add_product`].
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
-fn add_layer<W: Numeric, N: Size, L: Numeric, M: Size>(
+fn add_layer<W: Numeric, N: Size, L: Numeric, M: Size, H: Float>(
     sums: &mut Array<Four>,
     lhs: &[Four],
     w0: &[Vector<W, N>],
@@ -187,15 +195,15 @@ fn add_layer<W: Numeric, N: Size, L: Numeric, M: Size>(
         input / 4u32
     };
     if comptime!(part == 0) {
-        add_product(
+        add_product::<W, N, H>(
             sums, lhs, w0, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, form, false, turned, tile,
         );
     } else if comptime!(part == 1) {
-        add_product(
+        add_product::<W, N, H>(
             sums, lhs, w1, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, form, false, turned, tile,
         );
     } else {
-        add_product(
+        add_product::<L, M, H>(
             sums, lhs, w2, row, column, m, n, k, lhs_start, lhs_line, 0u32, line, form, false, turned, tile,
         );
     }
