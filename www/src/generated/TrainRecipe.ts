@@ -59,6 +59,11 @@ kl_to_base: number,
  */
 gradient_checkpointing: GradientCheckpointing, 
 /**
+ * Multiplies with the frozen weights in 16 bits in the forward pass, where the GPU has such arithmetic; sums and gradients
+ * stay in 32 bits. Default false.
+ */
+fp16: boolean, 
+/**
  * Same recipe, data and device kind: same losses. Default 42.
  */
 seed: number, };
