@@ -87,7 +87,6 @@ pub fn attach(
     parameters: &[Parameter],
     leaves: &[Leaf],
     dropout_seed: Option<u64>,
-    fp16: bool,
 ) {
     let mut targets = targets(model, recipe).into_iter().enumerate();
     for (group, leaf) in groups(parameters).into_iter().zip(leaves) {
@@ -99,7 +98,6 @@ pub fn attach(
                 start: pair[0].offset - parameters[group.start].offset,
                 rank: pair[0].shape[0],
                 scale: recipe.scale(),
-                fp16,
                 magnitude: None,
                 dropout: dropout_seed
                     .filter(|_| recipe.dropout > 0.0)

@@ -33,8 +33,6 @@ pub struct Trainable {
     pub labels: Option<Vec<String>>,
     /// Whether the model is an encoder, which has no output projection.
     pub is_encoder: bool,
-    /// As `train.fp16`.
-    pub fp16: bool,
     /// `[total]`, outside autodiff.
     pub values: Tensor<1>,
 }
@@ -64,7 +62,6 @@ impl Trainable {
             parameters: [low_rank, magnitudes, whole].concat(),
             labels: base.labels().cloned(),
             is_encoder: base.is_encoder(),
-            fp16: recipe.train.fp16,
             values: Tensor::cat(parts, 0),
         }
     }
@@ -121,7 +118,7 @@ impl Trainable {
         let (of_low_rank, leaves) = leaves.split_at(lora::groups(low_rank).len());
         let (of_magnitudes, of_whole) = leaves.split_at(magnitudes);
         let mut model = whole::replace(base, self.method, &rest[magnitudes..], of_whole, &self.labels);
-        lora::attach(&mut model, &self.lora, low_rank, of_low_rank, dropout_seed, self.fp16);
+        lora::attach(&mut model, &self.lora, low_rank, of_low_rank, dropout_seed);
         dora::attach(&mut model, &self.lora, of_magnitudes);
         model
     }

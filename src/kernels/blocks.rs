@@ -175,12 +175,17 @@ impl Matrix {
         }
     }
 
+    /// `count` rows from `first` on.
+    pub fn part(&self, first: usize, count: usize) -> Matrix {
+        match self {
+            Matrix::Dense(weight) => Matrix::Dense(weight.clone().narrow(0, first, count)),
+            Matrix::Blocks(blocks) => Matrix::Blocks(blocks.rows(first, count)),
+        }
+    }
+
     /// `count` rows from `first` on, as numbers: `[count, in]`.
     pub fn rows(&self, first: usize, count: usize) -> Tensor<2> {
-        match self {
-            Matrix::Dense(weight) => weight.clone().narrow(0, first, count),
-            Matrix::Blocks(blocks) => blocks.rows(first, count).expand(),
-        }
+        self.part(first, count).dense()
     }
 
     /// The rows of these indices, as numbers: `[indices, in]`.

@@ -83,7 +83,14 @@ pub fn token_divergences(
 /// - hidden: `[tokens, hidden]`
 /// - output: `[tokens, vocab]`
 pub fn logits(hidden: Tensor<2>, head: &Matrix) -> Tensor<2> {
-    times(hidden, head)
+    // A GPU's kernels write rows of whole fours.
+    let vocab = head.dims()[0];
+    let fours = vocab / 4 * 4;
+    if fours == vocab || fours == 0 {
+        return times(hidden, head, false);
+    }
+    let part = |first, count| times(hidden.clone(), &head.part(first, count), false);
+    Tensor::cat(vec![part(0, fours), part(fours, vocab - fours)], 1)
 }
 
 /// Bytes that [`token_losses`] takes beside its arguments.

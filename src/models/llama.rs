@@ -181,10 +181,11 @@ impl Llama {
         let positions: Vec<u32> =
             (0..batch).flat_map(|_| past..past + seq).map(|position| position as u32).collect();
         let rotation = self.rotary.rotation(&positions, &device);
-        let mask = (seq > 1).then(|| {
-            let blocked = |i: usize| if i % (past + seq) > past + i / (past + seq) { -1e9 } else { 0.0 };
-            let mask: Vec<f32> = (0..seq * (past + seq)).map(blocked).collect();
-            float_tensor(mask, [1, 1, seq, past + seq], &device)
+        let room = KeyValueCache::room(past + seq);
+        let mask = (seq > 1 || room > past + 1).then(|| {
+            let blocked = |i: usize| if i % room > past + i / room { -1e9 } else { 0.0 };
+            let mask: Vec<f32> = (0..seq * room).map(blocked).collect();
+            float_tensor(mask, [1, 1, seq, room], &device)
         });
         let mut x = self.embed(input_ids);
         for (layer, cache) in self.layers.iter().zip(caches) {

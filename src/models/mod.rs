@@ -179,6 +179,12 @@ impl Model {
         }
     }
 
+    /// With `on`, products with frozen weights are computed in 16 bits where the device can.
+    pub fn fp16(mut self, on: bool) -> Model {
+        self.linears_mut().into_iter().for_each(|(_, linear)| linear.fp16 = on);
+        self
+    }
+
     /// The names that `lora.target_modules` can have.
     pub fn linear_modules(&self) -> &'static [&'static str] {
         match self {

@@ -62,8 +62,8 @@ pub struct Limits {
     pub tensor: Option<u64>,
     /// What a second thread takes beside all that, in memory of its own; 0 without one.
     pub helper: u64,
-    /// Whether it has 16-bit arithmetic.
-    pub fp16: bool,
+    /// Whether it is known to have no 16-bit arithmetic.
+    pub lacks_fp16: bool,
 }
 
 /// Rows to train on, and what was done to them.
@@ -292,7 +292,7 @@ impl Session {
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
         let mut trainer =
             Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)?;
-        if recipe.train.fp16 && !self.limits.fp16 {
+        if recipe.train.fp16 && self.limits.lacks_fp16 {
             let note = "train.fp16 asks for 16-bit arithmetic, which this device does not offer; all is computed in 32 bits";
             trainer.plan.notes.push(note.into());
         }

@@ -230,22 +230,28 @@ fn stays_in_blocks(name: &str) -> bool {
 
 /// Bytes of a tensor on the device.
 fn tensor_bytes(tensor: &TensorInfo, in_blocks: bool) -> u64 {
-    let numbers = tensor.shape.iter().product::<usize>();
+    let numbers: u64 = tensor.shape.iter().map(|&size| size as u64).product();
     let as_stored = in_blocks && stays_in_blocks(&tensor.name);
-    let bytes = match block_form(tensor.dtype).filter(|_| as_stored) {
+    match block_form(tensor.dtype).filter(|_| as_stored) {
         Some(form) if tensor.shape.last().is_some_and(|width| width.is_multiple_of(BLOCK)) => {
-            numbers / BLOCK * form.words() * 4
+            numbers / BLOCK as u64 * form.words() as u64 * 4
         }
         _ => numbers * 4,
-    };
-    bytes as u64
+    }
 }
 
 /// Bytes of all weights on the device.
 fn bytes_on_device(checkpoint: &Checkpoint, config: &ModelConfig, in_blocks: bool) -> u64 {
+    // A file may hold a head that the model does not read.
+    let has_head = match config {
+        ModelConfig::Llama(config) => !config.tie_word_embeddings && config.labels.is_none(),
+        ModelConfig::Bert(_) => false,
+    };
+    let is_read = |tensor: &&TensorInfo| has_head || tensor.name != "lm_head.weight";
     let saved = checkpoint
         .tensors
         .iter()
+        .filter(is_read)
         .map(|tensor| tensor_bytes(tensor, false).saturating_sub(tensor_bytes(tensor, in_blocks)));
     (config.parameters() as u64 * 4).saturating_sub(saved.sum())
 }

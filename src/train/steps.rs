@@ -83,9 +83,10 @@ impl Trainer {
         let Some(last) = reports.last_mut() else {
             return Err(Error::Training {
                 reason: format!(
-                    "the loss stopped being a number at step {}; lower train.learning_rate (now {}) and start again \
+                    "the loss stopped being a number at step {}; {}lower train.learning_rate (now {}) and start again \
                      from the last checkpoint",
                     self.done + 1,
+                    if self.plan.recipe.train.fp16 { "switch train.fp16 off, or " } else { "" },
                     self.plan.recipe.train.learning_rate
                 ),
             });

@@ -58,6 +58,7 @@ impl Trainer {
         probe: Option<Probe>,
         rollouts: Option<Rollouts>,
     ) -> Result<Trainer> {
+        let base = base.fp16(recipe.train.fp16);
         let asks_a_person = recipe.objective == Objective::Grpo && recipe.grpo.asks_a_person();
         let held_out = if asks_a_person { 0.0 } else { recipe.eval.validation_fraction };
         let (mut train, validation) = split(examples, held_out, recipe.train.seed);

@@ -85,7 +85,7 @@ async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
         reason: reason.into(),
         is_fallback: false,
     };
-    (Device::flex(), Limits { total: Some(CPU_LIMIT), tensor: None, helper, fp16: false }, report)
+    (Device::flex(), Limits { total: Some(CPU_LIMIT), tensor: None, helper, lacks_fp16: true }, report)
 }
 
 async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceReport)> {
@@ -111,8 +111,8 @@ async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceRepo
         reason: format!("{reason}, and a gradient self-test agrees with the CPU"),
         is_fallback: gpu.is_fallback,
     };
-    let fp16 = setup.device.features().contains(wgpu::Features::SHADER_F16);
-    Ok((device, Limits { total: None, tensor: Some(tensor), helper: 0, fp16 }, report))
+    let lacks_fp16 = !setup.device.features().contains(wgpu::Features::SHADER_F16);
+    Ok((device, Limits { total: None, tensor: Some(tensor), helper: 0, lacks_fp16 }, report))
 }
 
 async fn probe() -> std::result::Result<Probe, String> {

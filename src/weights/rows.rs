@@ -25,11 +25,7 @@ const PIECE: usize = 1 << 20;
 /// The file is too short or unreadable, or memory does not suffice.
 pub(crate) fn read_rows(tensor: &StoredRows) -> Result<Vec<f32>> {
     let elements: usize = tensor.shape.iter().product();
-    let mut values = Vec::new();
-    values.try_reserve_exact(elements).map_err(|_| Error::ModelTooLarge {
-        reason: format!("tensor \"{}\" needs {} MB of memory at once", tensor.name, elements / 250_000),
-    })?;
-    values.resize(elements, 0.0);
+    let mut values = zeros(tensor, elements)?;
     if elements == 0 {
         return Ok(values);
     }
@@ -56,7 +52,7 @@ pub(crate) fn read_blocks(tensor: &StoredRows) -> Result<Option<HostBlocks>> {
         return Ok(None);
     }
     let words_of_row = width / BLOCK * form.words();
-    let mut words = vec![0; rows * words_of_row];
+    let mut words = zeros(tensor, rows * words_of_row)?;
     let bytes_of_block = BLOCK / tensor.dtype.block_size() * tensor.dtype.block_bytes();
     each_row(tensor, width, |row, bytes| {
         let places = words[row * words_of_row..][..words_of_row].chunks_exact_mut(form.words());
@@ -78,6 +74,16 @@ pub(crate) fn read_blocks(tensor: &StoredRows) -> Result<Option<HostBlocks>> {
         }
     })?;
     Ok(Some(HostBlocks { form, words }))
+}
+
+/// Numbers of 32 bits for a tensor.
+fn zeros<T: Clone + Default>(tensor: &StoredRows, count: usize) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|_| Error::ModelTooLarge {
+        reason: format!("tensor \"{}\" needs {} MB of memory at once", tensor.name, count / 250_000),
+    })?;
+    values.resize(count, T::default());
+    Ok(values)
 }
 
 /// How a model keeps a matrix that stays as it is stored; `None` where it is expanded.

@@ -1,9 +1,9 @@
 //! The kernels of a device against burn's stock operations on the CPU: outputs and all gradients.
 
+use super::blocks::{blocks, expanded, picked};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation, s};
-use half::{bf16, f16};
 use loralet::eval::read;
-use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
+use loralet::kernels::blocks::{BLOCK, Matrix};
 use loralet::kernels::{
     attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears, lora::times,
     matmul::matmul, norm::sum_of_squares, rms_norm::rms_norm, rotary::rotate, running_softmax::add_part,
@@ -176,32 +176,14 @@ fn blocks_times(leaves: &[Tensor<4>], ours: bool, outs: &[usize]) -> Tensor<4> {
     let [tokens, input] = x.dims();
     let product = |&out: &usize| {
         let weight = Matrix::Blocks(blocks(out, input, &device));
-        if ours { times(x.clone(), &weight) } else { x.clone().matmul(weight.dense().autodiff().transpose()) }
+        if ours {
+            times(x.clone(), &weight, false)
+        } else {
+            x.clone().matmul(weight.dense().autodiff().transpose())
+        }
     };
     let width = outs.iter().sum();
     Tensor::cat(outs.iter().map(product).collect(), 1).reshape([1, 1, tokens, width])
-}
-
-/// Of a form by the number of rows.
-fn blocks(out: usize, input: usize, device: &Device) -> Blocks {
-    let form = [Form::Q4, Form::F16, Form::Q8, Form::Bf16][out / 4 % 4];
-    let mut words = Vec::new();
-    for i in 0..out * input / BLOCK {
-        let head = [0.01 + (i % 7) as f32 * 1e-3, -0.1];
-        words.extend(head.iter().take(form.head_words()).map(|number| number.to_bits() as i32));
-        let number = |j: usize| ((i * 13 + j * 7) as f32 * 0.61).sin();
-        words.extend((0..form.number_words()).map(|j| match form {
-            Form::Q8 | Form::Q4 => ((i * 16 + j) as u32).wrapping_mul(0x9e37_79b9) as i32,
-            // The second is a small one, beyond the normal numbers of a half.
-            Form::F16 => pair([number(j), number(j) * 1e-5].map(|x| f16::from_f32(x).to_bits())),
-            Form::Bf16 => pair([number(j), -number(j)].map(|x| bf16::from_f32(x).to_bits())),
-        }));
-    }
-    Blocks::new(HostBlocks { form, words }, [out, input], device)
-}
-
-fn pair([first, second]: [u16; 2]) -> i32 {
-    (u32::from(first) | u32::from(second) << 16) as i32
 }
 
 fn gated(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
@@ -276,26 +258,6 @@ async fn concatenated(device: &Device) {
         let stock = Tensor::<1>::cat((0..9).map(|i| vector(i, &Device::flex())).collect(), 0);
         assert_eq!(read(ours).await.unwrap(), read(stock).await.unwrap());
     }
-}
-
-/// Weights in blocks against the CPU's expansion.
-async fn expanded(device: &Device) {
-    for (out, input) in [(16, 96), (9, 64)] {
-        let ours = read(blocks(out, input, device).expand()).await.unwrap();
-        assert_eq!(ours, read(blocks(out, input, &Device::flex()).expand()).await.unwrap());
-    }
-}
-
-/// Rows of weights in blocks against the CPU's.
-async fn picked(device: &Device) {
-    let rows = |device: &Device| {
-        let weight = Matrix::Blocks(blocks(200, 64, device));
-        let indices = Tensor::from_data(TensorData::new(vec![7i32, 150, 7], [3]), device);
-        Tensor::cat(vec![weight.rows(64, 128), weight.rows(3, 5), weight.select(indices)], 0)
-    };
-    let (ours, expected) = (read(rows(device)).await.unwrap(), read(rows(&Device::flex())).await.unwrap());
-    let differs = ours.iter().zip(&expected).position(|(a, b)| a != b);
-    assert_eq!((differs, ours.len()), (None, expected.len()));
 }
 
 /// The softmax of three parts against that of their numbers together.

@@ -4,6 +4,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub mod blocks;
 pub mod embedding;
 pub mod encoder_score;
 pub mod forgetting;

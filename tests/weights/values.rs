@@ -77,3 +77,19 @@ fn words_as_stored_have_the_values_that_reading_them_as_numbers_gives() {
         }
     }
 }
+
+#[test]
+fn a_model_that_stays_as_stored_has_the_logits_of_its_numbers() {
+    let logits = |names: &[&str], base_dtype| {
+        let mut session = Session::new(Device::flex(), Limits::default());
+        let files = names.iter().map(|name| memory(name, bytes(name))).collect();
+        session.open_model(files, "random", base_dtype, &|_, _| {}).unwrap();
+        block_on(session.logits(&[1, 17, 250, 3, 99], false)).unwrap()
+    };
+    for names in [&F16[..], &SHARDED[..]] {
+        let (stored, numbers) = (logits(names, BaseDtype::Stored), logits(names, BaseDtype::F32));
+        assert_eq!(stored.len(), 5 * 281);
+        let apart = stored.iter().zip(&numbers).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-5, "{apart} in {names:?}");
+    }
+}

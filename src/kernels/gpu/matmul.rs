@@ -88,8 +88,9 @@ fn tiles(m: usize, n: usize, batches: usize) -> Option<(usize, CubeCount)> {
     let wide_enough = |tile: usize| tile <= m.min(n).max(8) && units(tile) * batches >= wanted;
     let tile = sides.iter().copied().find(|&tile| wide_enough(tile)).unwrap_or(4);
     let groups = units(tile).div_ceil(UNITS as usize);
-    (groups <= MOST_GROUPS && batches <= MOST_GROUPS)
-        .then_some((tile, CubeCount::Static(groups as u32, 1, batches as u32)))
+    let rows = groups.div_ceil(MOST_GROUPS).max(1);
+    (batches <= MOST_GROUPS)
+        .then_some((tile, CubeCount::Static(groups.div_ceil(rows) as u32, rows as u32, batches as u32)))
 }
 
 /// Two factors that the kernels take.
@@ -172,8 +173,9 @@ fn product_kernel(
     #[comptime] tile: usize,
 ) {
     let column_tiles = n.div_ceil(tile as u32);
-    let row = ABSOLUTE_POS_X / column_tiles * tile as u32;
-    let column = ABSOLUTE_POS_X % column_tiles * comptime!(tile as u32 / 4);
+    let unit = ABSOLUTE_POS_X + CUBE_POS_Y * CUBE_COUNT_X * CUBE_DIM_X;
+    let row = unit / column_tiles * tile as u32;
+    let column = unit % column_tiles * comptime!(tile as u32 / 4);
     if row < m {
         let batch = CUBE_POS_Z;
         let lhs_start = batch / inner_batch * lhs_outer + batch % inner_batch * lhs_inner;

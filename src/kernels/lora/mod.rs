@@ -70,16 +70,16 @@ pub fn lora_linears(
     Tensor::from_dispatch(output)
 }
 
-/// `x·Wᵀ`, differentiable in x, and in W where it is not in blocks.
+/// `x·Wᵀ`, differentiable in x, and in W where it is trained. `fp16` as for [`lora_linears`].
 ///
 /// # Shapes
 /// - x: `[tokens, in]`
 /// - weight: `[out, in]`
 /// - output: `[tokens, out]`
-pub fn times(x: Tensor<2>, weight: &Matrix) -> Tensor<2> {
+pub fn times(x: Tensor<2>, weight: &Matrix, fp16: bool) -> Tensor<2> {
     match weight {
-        Matrix::Dense(weight) => matmul(x, weight.clone().transpose()),
-        Matrix::Blocks(_) => lora_linears(x, &[weight], None, None, vec![0], 1.0, false),
+        Matrix::Dense(numbers) if !fp16 || weight.is_trained() => matmul(x, numbers.clone().transpose()),
+        _ => lora_linears(x, &[weight], None, None, vec![0], 1.0, fp16),
     }
 }
 
@@ -153,6 +153,10 @@ struct Layers<B: Backend> {
     lora: FloatTensor<B>,
     ranks: Vec<usize>,
     scale: f32,
+    #[cfg_attr(
+        not(any(target_arch = "wasm32", feature = "vulkan")),
+        expect(dead_code, reason = "a CPU has no 16-bit arithmetic")
+    )]
     fp16: bool,
 }
 

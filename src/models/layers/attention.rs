@@ -19,17 +19,26 @@ pub struct Attention {
 /// Keys and values of the tokens already seen, each `[batch, kv_heads, past, head_dim]`.
 #[derive(Debug, Clone, Default)]
 pub struct KeyValueCache {
+    /// `[batch, kv_heads, room, head_dim]` each, zeros behind the tokens held.
     keys_values: Option<(Tensor<4>, Tensor<4>)>,
+    len: usize,
 }
 
 impl KeyValueCache {
     /// How many tokens are held.
     pub fn len(&self) -> usize {
-        self.keys_values.as_ref().map_or(0, |(keys, _)| keys.dims()[2])
+        self.len
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
+    }
+
+    /// The keys that queries see when so many tokens are held, those that are not there included: a new token is written beside the
+    /// others, and all are copied only now and then.
+    pub fn room(len: usize) -> usize {
+        const STEP: usize = 32;
+        len.next_multiple_of(STEP)
     }
 
     /// Keeps these sequences, in this order; one named twice is there twice.
@@ -40,13 +49,27 @@ impl KeyValueCache {
         });
     }
 
+    /// Keys and values with the new ones, `[batch, kv_heads, room, head_dim]`.
     fn extend(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let (keys, values) = match self.keys_values.take() {
-            None => (keys, values),
-            Some((old_keys, old_values)) => {
-                (Tensor::cat(vec![old_keys, keys], 2), Tensor::cat(vec![old_values, values], 2))
+        let (past, room) = (self.len, KeyValueCache::room(self.len));
+        self.len += keys.dims()[2];
+        let len = self.len;
+        let extended = |old: Option<Tensor<4>>, new: Tensor<4>| {
+            let [batch, kv_heads, _, head_dim] = new.dims();
+            match old {
+                Some(old) if len <= room => {
+                    old.slice_assign([0..batch, 0..kv_heads, past..len, 0..head_dim], new)
+                }
+                old => {
+                    let empty = [batch, kv_heads, KeyValueCache::room(len) - len, head_dim];
+                    let empty = (empty[2] > 0).then(|| Tensor::zeros(empty, &new.device()));
+                    let old = old.map(|old| old.narrow(2, 0, past));
+                    Tensor::cat(old.into_iter().chain([new]).chain(empty).collect(), 2)
+                }
             }
         };
+        let (old_keys, old_values) = self.keys_values.take().unzip();
+        let (keys, values) = (extended(old_keys, keys), extended(old_values, values));
         self.keys_values = Some((keys.clone(), values.clone()));
         (keys, values)
     }
@@ -74,7 +97,7 @@ impl Attention {
     ///
     /// # Shapes
     /// - x, residual, output: `[batch * seq, hidden]`
-    /// - mask: `[1, 1, seq, past + seq]`, added to the scores; `None` when every key may be seen
+    /// - mask: `[1, 1, seq, room]`, added to the scores; `None` when every key may be seen
     pub fn forward_cached(
         &self,
         x: Tensor<2>,

@@ -14,6 +14,8 @@ pub struct Linear {
     /// `[out]`
     pub bias: Option<Tensor<1>>,
     pub lora: Option<LoraPath>,
+    /// Whether products with the weight are computed in 16 bits where it is frozen and the device can.
+    pub fp16: bool,
 }
 
 /// The low-rank path of one linear layer.
@@ -26,8 +28,6 @@ pub struct LoraPath {
     pub rank: usize,
     /// alpha / rank, or alpha / √rank for rsLoRA.
     pub scale: f64,
-    /// Whether the products with frozen weights are computed in 16 bits where the device can.
-    pub fp16: bool,
     /// DoRA's size of each output, `[out]` (<https://arxiv.org/abs/2402.09353>).
     pub magnitude: Option<Tensor<1>>,
     /// `None` outside training.
@@ -44,11 +44,11 @@ pub struct Dropout {
 
 impl Linear {
     pub fn new(weight: Matrix) -> Self {
-        Linear { weight, bias: None, lora: None }
+        Linear { weight, bias: None, lora: None, fp16: false }
     }
 
     pub fn with_bias(weight: Tensor<2>, bias: Tensor<1>) -> Self {
-        Linear { weight: Matrix::Dense(weight), bias: Some(bias), lora: None }
+        Linear { weight: Matrix::Dense(weight), bias: Some(bias), lora: None, fp16: false }
     }
 
     /// # Shapes
@@ -60,8 +60,8 @@ impl Linear {
 
     fn forward_alone(&self, x: Tensor<2>) -> Tensor<2> {
         let product = match &self.lora {
-            None => times(x, &self.weight),
-            Some(path) => path.beside(x, &self.weight),
+            None => times(x, &self.weight, self.fp16),
+            Some(path) => path.beside(x, &self.weight, self.fp16),
         };
         match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
@@ -89,7 +89,7 @@ impl Linear {
 pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
     if let Some((path, ranks)) = shared_path(linears) {
         let weights: Vec<&Matrix> = linears.iter().map(|linear| &linear.weight).collect();
-        let (values, fp16) = (path.values.clone(), path.fp16);
+        let (values, fp16) = (path.values.clone(), linears[0].fp16);
         let output = lora_linears(x, &weights, Some(values), residual, ranks, path.scale, fp16);
         return match &linears[0].bias {
             Some(bias) => output + bias.clone().unsqueeze(),
@@ -132,7 +132,7 @@ impl LoraPath {
     }
 
     /// `x·Wᵀ` and the path together; `weight` is W, `[out, in]`.
-    fn beside(&self, x: Tensor<2>, weight: &Matrix) -> Tensor<2> {
+    fn beside(&self, x: Tensor<2>, weight: &Matrix, fp16: bool) -> Tensor<2> {
         let ([lora_a, lora_b], scale) = (self.factors(weight.dims()), self.scale);
         let gain = self.magnitude.clone().map(|magnitude| {
             // As in the paper's 4.3 and in PEFT, the norm is a constant for the gradient.
@@ -141,7 +141,7 @@ impl LoraPath {
         });
         let Some(dropout) = self.dropout else {
             let low = matmul(x.clone(), lora_a.transpose()); // [tokens, rank]
-            let sum = times(x, weight) + matmul(low * scale, lora_b.transpose());
+            let sum = times(x, weight, fp16) + matmul(low * scale, lora_b.transpose());
             return match gain {
                 Some(gain) => sum * gain,
                 None => sum,
@@ -150,10 +150,10 @@ impl LoraPath {
         let dropped = dropout.apply(x.clone());
         let low = matmul(dropped.clone(), lora_a.transpose());
         let path = matmul(low * scale, lora_b.transpose());
-        let base = times(x, weight);
+        let base = times(x, weight, fp16);
         match gain {
             // What the gain adds sees the dropout, the base alone does not.
-            Some(gain) => base + times(dropped, weight) * (gain.clone() - 1.0) + path * gain,
+            Some(gain) => base + times(dropped, weight, fp16) * (gain.clone() - 1.0) + path * gain,
             None => base + path,
         }
     }

@@ -200,7 +200,7 @@ export const MORE_FIELDS: Field[] = [
   {
     path: 'train.fp16',
     label: '16-bit arithmetic',
-    help: 'Multiplies with the frozen weights in 16 bits in the forward pass, where the GPU can. Losses differ in the third or fourth digit.',
+    help: 'Multiplies with the frozen weights in 16 bits in the forward pass where the GPU can, which is a little less exact.',
     kind: 'toggle',
   },
   {
