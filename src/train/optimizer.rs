@@ -90,7 +90,7 @@ impl AdamW {
 /// # Shapes
 /// - figures: `[figures]`
 /// - gradient: `[total]`
-/// - before, output: `[2 + figures]`
+/// - before, output: `[at least 2 + figures]`
 pub fn guarded(figures: Tensor<1>, gradient: Tensor<1>, before: Option<&Tensor<1>>) -> Tensor<1> {
     let first = |figures: &Tensor<1>| figures.clone().narrow(0, 0, 1);
     let squares = sum_of_squares(gradient);
@@ -99,6 +99,10 @@ pub fn guarded(figures: Tensor<1>, gradient: Tensor<1>, before: Option<&Tensor<1
         Some(before) => gate + first(before),
         None => gate,
     };
-    // They wait until the figures of several steps are read, and must not hold a large buffer meanwhile.
-    lasting(&figures.device(), vec![gate, squares, figures], |parts| Tensor::cat(parts, 0))
+    // They wait until the figures of several steps are read, and must not hold a large buffer meanwhile. Every later tensor of
+    // a size that has once been made to last gets a buffer of its own, so theirs is one that hardly any other has.
+    const BEHIND: usize = 1217;
+    let (count, device) = (2 + figures.dims()[0], figures.device());
+    let place = lasting(&device, (), |()| Tensor::<1>::empty([count + BEHIND], &device));
+    place.slice_assign([0..count], Tensor::cat(vec![gate, squares, figures], 0))
 }

@@ -22,6 +22,8 @@ pub const MOST_STEPS: usize = 16;
 struct Launched {
     /// As [`guarded`] makes them.
     figures: Tensor<1>,
+    /// How many of them are the step's.
+    count: usize,
     whole: Counts,
     tokens: usize,
     learning_rate: f64,
@@ -65,7 +67,9 @@ impl Trainer {
         let mut reports = Vec::new();
         for step in &queue {
             let figures: Vec<f64> = read.by_ref().take(step.figures.dims()[0]).collect();
-            let [gate, squares, figures @ ..] = &figures[..] else { unreachable!("figures have a guard") };
+            let [gate, squares, figures @ ..] = &figures[..step.count] else {
+                unreachable!("figures have a guard")
+            };
             if !gate.is_finite() {
                 break;
             }
@@ -156,12 +160,13 @@ impl Trainer {
         };
         // Parts of the values, which the update is to change in place.
         drop(leaves);
+        let count = 2 + figures.dims()[0];
         let figures = guarded(figures, gradient.clone(), before);
         let learning_rate = self.plan.schedule().learning_rate(self.done);
         let values = self.trainable.take_values();
         self.trainable.values = self.optimizer.update(values, gradient, figures.clone(), learning_rate);
         self.done += 1;
-        Ok(Launched { figures, whole, tokens, learning_rate })
+        Ok(Launched { figures, count, whole, tokens, learning_rate })
     }
 
     /// What a step did, but for what is measured after it. `figures` are the loss and what else the objective measures.
