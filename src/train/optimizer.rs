@@ -3,7 +3,7 @@
 use crate::kernels::adamw::{Factors, adamw};
 use crate::kernels::lasting;
 use crate::kernels::norm::sum_of_squares;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, s};
 
 pub const BETA1: f64 = 0.9;
 pub const BETA2: f64 = 0.999;
@@ -104,5 +104,5 @@ pub fn guarded(figures: Tensor<1>, gradient: Tensor<1>, before: Option<&Tensor<1
     const BEHIND: usize = 1217;
     let (count, device) = (2 + figures.dims()[0], figures.device());
     let place = lasting(&device, (), |()| Tensor::<1>::empty([count + BEHIND], &device));
-    place.slice_assign([0..count], Tensor::cat(vec![gate, squares, figures], 0))
+    place.slice_assign(s![0..count], Tensor::cat(vec![gate, squares, figures], 0))
 }
