@@ -1,5 +1,5 @@
 //! The GPU's kernels, written once in CubeCL for WebGPU, Vulkan, Metal and DX12. They keep to
-//! WebGPU's default limits and need no optional feature; where there are subgroups, some use them (`team.rs`).
+//! WebGPU's default limits and need no optional feature; where there are subgroups, some use them (`workgroup.rs`).
 
 pub mod adamw;
 pub mod attention;
@@ -14,7 +14,7 @@ pub mod running_softmax;
 pub mod sample;
 pub mod softmax;
 pub mod swiglu;
-mod team;
+mod workgroup;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;

@@ -1,6 +1,6 @@
 //! Root-mean-square normalisation: one workgroup a row, one dispatch forward and one backward.
 
-use super::team::{self, Team};
+use super::workgroup::{self, Workgroup};
 use super::{Four, GpuTensor, MOST_GROUPS, buffer, empty, in_fours};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
@@ -16,19 +16,19 @@ pub fn rms_norm(x: &GpuTensor, weight: &GpuTensor, eps: f32) -> Option<GpuTensor
     if !in_fours(weight) {
         return None;
     }
-    let (output, team) = (empty(x.shape(), x), Team::of(x));
+    let (output, workgroup) = (empty(x.shape(), x), Workgroup::of(x));
     // SAFETY: both tensors have as many rows of as many fours, and the weight has one row.
     unsafe {
         forward_kernel::launch_unchecked(
             &x.client,
             CubeCount::Static(rows as u32, 1, 1),
-            CubeDim::new_1d(team.width),
+            CubeDim::new_1d(workgroup.width),
             buffer(x),
             buffer(weight),
             buffer(&output),
             fours as u32,
             eps,
-            team,
+            workgroup,
         );
     }
     Some(output)
@@ -46,13 +46,13 @@ pub fn backward(
     if !in_fours(weight) || !in_fours(grad) || !others.is_none_or(in_fours) {
         return None;
     }
-    let (output, team) = (empty(x.shape(), x), Team::of(x));
+    let (output, workgroup) = (empty(x.shape(), x), Workgroup::of(x));
     // SAFETY: all tensors but the weight have as many rows of as many fours, and the weight has one row.
     unsafe {
         backward_kernel::launch_unchecked(
             &x.client,
             CubeCount::Static(rows as u32, 1, 1),
-            CubeDim::new_1d(team.width),
+            CubeDim::new_1d(workgroup.width),
             buffer(x),
             buffer(weight),
             buffer(grad),
@@ -62,7 +62,7 @@ pub fn backward(
             fours as u32,
             eps,
             others.is_some(),
-            team,
+            workgroup,
         );
     }
     Some(output)
@@ -81,17 +81,17 @@ fn forward_kernel(
     output: &mut [Four],
     fours: u32,
     eps: f32,
-    #[comptime] team: Team,
+    #[comptime] workgroup: Workgroup,
 ) {
     let start = CUBE_POS_X * fours;
     let mut squares = 0.0f32;
-    for i in range_stepped(UNIT_POS_X, fours, team.width) {
+    for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         let four = x[(start + i) as usize];
         squares += four.dot(four);
     }
-    let sum = team::sum(squares, team);
+    let sum = workgroup::sum(squares, workgroup);
     let inverse = Four::new(1.0f32 / (sum / (fours * 4) as f32 + eps).sqrt());
-    for i in range_stepped(UNIT_POS_X, fours, team.width) {
+    for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         output[(start + i) as usize] = x[(start + i) as usize] * inverse * weight[i as usize];
     }
 }
@@ -108,23 +108,23 @@ fn backward_kernel(
     fours: u32,
     eps: f32,
     #[comptime] has_others: bool,
-    #[comptime] team: Team,
+    #[comptime] workgroup: Workgroup,
 ) {
     let start = CUBE_POS_X * fours;
     let mut squares = 0.0f32;
     let mut products = 0.0f32;
-    for i in range_stepped(UNIT_POS_X, fours, team.width) {
+    for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         let four = x[(start + i) as usize];
         squares += four.dot(four);
         products += four.dot(grad[(start + i) as usize] * weight[i as usize]);
     }
-    let sum = team::sum(squares, team);
-    let dot = team::sum(products, team);
+    let sum = workgroup::sum(squares, workgroup);
+    let dot = workgroup::sum(products, workgroup);
     let width = (fours * 4) as f32;
     let mean = sum / width + eps;
     let inverse = Four::new(1.0f32 / mean.sqrt());
     let back = Four::new(dot / (width * mean));
-    for i in range_stepped(UNIT_POS_X, fours, team.width) {
+    for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         let wanted = grad[(start + i) as usize] * weight[i as usize];
         let mut sum = (wanted - x[(start + i) as usize] * back) * inverse;
         if comptime!(has_others) {

@@ -1,6 +1,6 @@
 //! A part of rows of logits, added to the softmax of the parts before: one workgroup a row, one dispatch.
 
-use super::team::{self, Team};
+use super::workgroup::{self, Workgroup};
 use super::{Four, GpuTensor, MOST_GROUPS, buffer, empty, in_fours};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
@@ -16,7 +16,7 @@ pub fn add_part(logits: &GpuTensor, before: Option<[&GpuTensor; 2]>) -> Option<[
     }
     let exponentials = empty(logits.shape(), logits);
     let column = || empty(Shape::new([rows, 1]), logits);
-    let (top, sum, rescaled, team) = (column(), column(), column(), Team::of(logits));
+    let (top, sum, rescaled, workgroup) = (column(), column(), column(), Workgroup::of(logits));
     // SAFETY: that many numbers are there.
     let numbers = |x: &GpuTensor| unsafe { BufferArg::from_raw_parts(x.handle.clone(), rows) };
     // Without parts before they are not read.
@@ -26,7 +26,7 @@ pub fn add_part(logits: &GpuTensor, before: Option<[&GpuTensor; 2]>) -> Option<[
         add_kernel::launch_unchecked(
             &logits.client,
             CubeCount::Static(rows as u32, 1, 1),
-            CubeDim::new_1d(team.width),
+            CubeDim::new_1d(workgroup.width),
             buffer(logits),
             top_before,
             sum_before,
@@ -36,7 +36,7 @@ pub fn add_part(logits: &GpuTensor, before: Option<[&GpuTensor; 2]>) -> Option<[
             numbers(&rescaled),
             (width / 4) as u32,
             before.is_some(),
-            team,
+            workgroup,
         );
     }
     Some([exponentials, top, sum, rescaled])
@@ -54,11 +54,11 @@ fn add_kernel(
     rescaled: &mut [f32],
     fours: u32,
     #[comptime] has_before: bool,
-    #[comptime] team: Team,
+    #[comptime] workgroup: Workgroup,
 ) {
     let start = CUBE_POS_X * fours;
     let mut top = f32::new(-3e38);
-    for i in range_stepped(UNIT_POS_X, fours, team.width) {
+    for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         let four = logits[(start + i) as usize];
         #[unroll]
         for c in 0..4usize {
@@ -66,7 +66,7 @@ fn add_kernel(
             top = select(value > top, value, top);
         }
     }
-    top = team::max(top, team);
+    top = workgroup::max(top, workgroup);
     let mut factor = 0.0f32;
     let mut earlier = 0.0f32;
     if comptime!(has_before) {
@@ -76,13 +76,13 @@ fn add_kernel(
         earlier = sum_before[CUBE_POS_X as usize] * factor;
     }
     let mut sums = Four::new(0.0f32);
-    for i in range_stepped(UNIT_POS_X, fours, team.width) {
+    for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         let power = (logits[(start + i) as usize] - Four::new(top)).exp();
         exponentials[(start + i) as usize] = power;
         sums += power;
     }
     let own = sums.extract(0usize) + sums.extract(1usize) + sums.extract(2usize) + sums.extract(3usize);
-    let sum = team::sum(own, team);
+    let sum = workgroup::sum(own, workgroup);
     if UNIT_POS_X == 0 {
         tops[CUBE_POS_X as usize] = top;
         row_sums[CUBE_POS_X as usize] = earlier + sum;

@@ -15,33 +15,33 @@ const FEWEST_LANES: u32 = 16;
 
 /// Units that share a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Team {
+pub struct Workgroup {
     pub width: u32,
     pub is_subgroup: bool,
 }
 
-impl Team {
+impl Workgroup {
     /// For kernels on the device of this tensor.
-    pub fn of(x: &GpuTensor) -> Team {
+    pub fn of(x: &GpuTensor) -> Workgroup {
         let properties = x.client.properties();
         let lanes = properties.hardware.plane_size_min;
         let is_subgroup = properties.features.plane.contains(Plane::Ops)
             && (lanes >= FEWEST_LANES || in_software() && lanes > 1);
-        Team { width: if is_subgroup { lanes.min(WIDTH) } else { WIDTH }, is_subgroup }
+        Workgroup { width: if is_subgroup { lanes.min(WIDTH) } else { WIDTH }, is_subgroup }
     }
 }
 
 /// The sum of a number of each unit, for each unit.
 #[cube]
-pub fn sum(value: f32, #[comptime] team: Team) -> f32 {
+pub fn sum(value: f32, #[comptime] workgroup: Workgroup) -> f32 {
     let mut sum = 0.0f32;
-    if comptime!(team.is_subgroup) {
+    if comptime!(workgroup.is_subgroup) {
         sum = plane_sum(value);
     } else {
-        let mut values = Shared::<[f32]>::new_slice(comptime!(team.width as usize));
+        let mut values = Shared::<[f32]>::new_slice(comptime!(workgroup.width as usize));
         values[UNIT_POS_X as usize] = value;
         sync_cube();
-        for i in 0..team.width {
+        for i in 0..workgroup.width {
             sum += values[i as usize];
         }
     }
@@ -50,15 +50,15 @@ pub fn sum(value: f32, #[comptime] team: Team) -> f32 {
 
 /// The largest number of all units, for each unit.
 #[cube]
-pub fn max(value: f32, #[comptime] team: Team) -> f32 {
+pub fn max(value: f32, #[comptime] workgroup: Workgroup) -> f32 {
     let mut top = value;
-    if comptime!(team.is_subgroup) {
+    if comptime!(workgroup.is_subgroup) {
         top = plane_max(value);
     } else {
-        let mut values = Shared::<[f32]>::new_slice(comptime!(team.width as usize));
+        let mut values = Shared::<[f32]>::new_slice(comptime!(workgroup.width as usize));
         values[UNIT_POS_X as usize] = value;
         sync_cube();
-        for i in 0..team.width {
+        for i in 0..workgroup.width {
             top = select(values[i as usize] > top, values[i as usize], top);
         }
     }
