@@ -11,7 +11,7 @@ use loralet::recipe::{DeviceChoice, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::train::steps::MOST_STEPS;
 use loralet::weights::source::{ByteSource, FileSource};
-use loralet::{Error, Result};
+use loralet::{Error, Result, native};
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,12 @@ fn main() {
 
 async fn run(arguments: Arguments) -> Result<()> {
     let recipe = recipe(&arguments)?;
-    let device = device(arguments.device.as_deref(), recipe.device)?;
+    let choice = match recipe.device {
+        DeviceChoice::Auto | DeviceChoice::Cpu => "cpu",
+        DeviceChoice::Vulkan => "vulkan",
+        DeviceChoice::Webgpu => "webgpu",
+    };
+    let (device, _) = native::device(arguments.device.as_deref().unwrap_or(choice))?;
     // A GPU goes on with the next step while we write down the last.
     let most = if device == burn::tensor::Device::flex() { 1 } else { MOST_STEPS };
     let mut session = Session::new(device, Limits::default());
@@ -189,20 +194,6 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
         Recipe::set(&mut value, key, text)?;
     }
     Recipe::from_json(&value)
-}
-
-fn device(named: Option<&str>, choice: DeviceChoice) -> Result<burn::tensor::Device> {
-    match (named, choice) {
-        (Some("cpu"), _) | (None, DeviceChoice::Auto | DeviceChoice::Cpu) => Ok(burn::tensor::Device::flex()),
-        #[cfg(feature = "vulkan")]
-        (Some("vulkan"), _) | (None, DeviceChoice::Vulkan) => burn::tensor::Device::wgpu_options()
-            .init()
-            .map_err(|error| Error::Device { reason: error.to_string() }),
-        _ => Err(Error::Device {
-            reason: "natively there is cpu, and vulkan when built with --features vulkan; choose one of them"
-                .into(),
-        }),
-    }
 }
 
 fn sources(model: &Path) -> Result<Vec<Box<dyn ByteSource>>> {

@@ -6,6 +6,7 @@
 //! adapters for other tools; `web` is the only module that knows JavaScript.
 
 pub mod adapters;
+pub mod bench;
 pub mod data;
 pub mod error;
 pub mod eval;
@@ -14,6 +15,8 @@ pub mod generate;
 pub mod kernels;
 pub mod memory;
 pub mod models;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
 pub mod objectives;
 pub mod recipe;
 pub mod rewards;

@@ -7,7 +7,6 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use half::{bf16, f16};
 
 /// Weights in a block.
 pub const BLOCK: usize = 32;
@@ -80,31 +79,59 @@ impl Form {
             [scale, minimum] => [*scale, *minimum].map(|word| f32::from_bits(word as u32)),
             _ => [1.0, 0.0],
         };
+        // Plain loops over bytes and halves, which compilers turn into vectors.
         match self {
             Form::F16 | Form::Bf16 => {
-                for (pair, word) in weights.as_chunks_mut::<2>().0.iter_mut().zip(numbers) {
-                    let halves = [*word as u16, (*word >> 16) as u16];
-                    *pair = match self {
-                        Form::F16 => halves.map(|half| f16::from_bits(half).to_f32()),
-                        _ => halves.map(|half| bf16::from_bits(half).to_f32()),
-                    };
+                let mut halves = [0u16; BLOCK];
+                for (pair, word) in halves.as_chunks_mut::<2>().0.iter_mut().zip(numbers) {
+                    *pair = [*word as u16, (*word >> 16) as u16];
+                }
+                match self {
+                    Form::F16 => weights
+                        .iter_mut()
+                        .zip(halves)
+                        .for_each(|(weight, half)| *weight = half_to_float(half)),
+                    _ => weights.iter_mut().zip(halves).for_each(|(weight, half)| *weight = upper_half(half)),
                 }
             }
             Form::Q8 => {
-                for (four, word) in weights.as_chunks_mut::<4>().0.iter_mut().zip(numbers) {
-                    *four = word.to_le_bytes().map(|byte| f32::from(byte as i8) * scale + minimum);
+                let mut bytes = [0; BLOCK];
+                copy_bytes(numbers, &mut bytes);
+                for (weight, byte) in weights.iter_mut().zip(bytes) {
+                    *weight = f32::from(byte as i8) * scale + minimum;
                 }
             }
             Form::Q4 => {
+                let mut bytes = [0; BLOCK / 2];
+                copy_bytes(numbers, &mut bytes);
                 let (lower, upper) = weights.split_at_mut(BLOCK / 2);
-                let (lower, upper) = (lower.as_chunks_mut::<4>().0, upper.as_chunks_mut::<4>().0);
-                for ((lower, upper), word) in lower.iter_mut().zip(upper).zip(numbers) {
-                    *lower = word.to_le_bytes().map(|byte| f32::from(byte & 15) * scale + minimum);
-                    *upper = word.to_le_bytes().map(|byte| f32::from(byte >> 4) * scale + minimum);
+                for ((lower, upper), byte) in lower.iter_mut().zip(upper).zip(bytes) {
+                    *lower = f32::from(byte & 15) * scale + minimum;
+                    *upper = f32::from(byte >> 4) * scale + minimum;
                 }
             }
         }
     }
+}
+
+fn copy_bytes(words: &[i32], bytes: &mut [u8]) {
+    for (four, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *four = word.to_le_bytes();
+    }
+}
+
+/// An IEEE 754 half, by arithmetic that is the same for all of them: read as a float it is 2^112 times too small.
+fn half_to_float(half: u16) -> f32 {
+    const LARGEST_EXPONENT: u32 = 0x7c00;
+    let (sign, rest) = (u32::from(half & 0x8000) << 16, u32::from(half & 0x7fff));
+    let number = f32::from_bits(rest << 13) * f32::from_bits((127 + 112) << 23);
+    // Infinities and what is no number.
+    let beyond = if rest >= LARGEST_EXPONENT { 0x7f80_0000 } else { 0 };
+    f32::from_bits(number.to_bits() | sign | beyond)
+}
+
+fn upper_half(half: u16) -> f32 {
+    f32::from_bits(u32::from(half) << 16)
 }
 
 impl Blocks {
@@ -269,6 +296,7 @@ pub(super) fn expand_rows(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use half::{bf16, f16};
 
     /// Two blocks of a form whose numbers are these bytes, as numbers.
     fn expanded(form: Form, scales: [[f32; 2]; 2], bytes: &[u8]) -> Vec<f32> {
@@ -300,6 +328,14 @@ mod tests {
 
     #[test]
     fn floats_of_sixteen_bits_keep_their_values() {
+        // Every half there is: numbers of all sizes, infinities and what is no number.
+        for half in 0..=u16::MAX {
+            let (ours, expected) = (half_to_float(half), f16::from_bits(half).to_f32());
+            assert!(
+                ours.to_bits() == expected.to_bits() || ours.is_nan() && expected.is_nan(),
+                "{half:#06x}"
+            );
+        }
         let values: Vec<f32> = (0..64).map(|i| (i as f32 * 0.37).sin() * 2f32.powi(i - 40)).collect();
         let bytes: Vec<u8> = values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
         let halves: Vec<f32> = values.iter().map(|x| f16::from_f32(*x).to_f32()).collect();

@@ -37,10 +37,12 @@ impl Matmul for Flex {
     }
 }
 
-/// Elsewhere burn's kernels use wider registers than ours; in the browser they spill theirs. A few rows, as
-/// in generation, are bound by memory: packing would only add to that.
+/// Rows from which on the left factor of a product is packed. Fewer, as in generation, are bound by memory, and packing would
+/// only add to that.
+pub(super) const FEW: usize = 4;
+
+/// Elsewhere burn's kernels use wider registers than ours; in the browser they spill theirs.
 pub(super) fn suits_gemm(lhs: &FloatTensor<Flex>) -> bool {
-    const FEW: usize = 4;
     let shape = lhs.shape();
     cfg!(target_arch = "wasm32") && shape[shape.num_dims() - 2] >= FEW && lhs.dtype() == DType::F32
 }

@@ -7,7 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::Tensor;
 
-/// A number whose `backward()` begins with this gradient for `x`. Its value is 0.
+/// A number whose `backward()` begins with this gradient for `x`. It is not to be read: nothing is computed for it.
 ///
 /// # Shapes
 /// - x, gradient: the same
@@ -19,7 +19,7 @@ pub fn seed<const D: usize>(x: Tensor<D>, gradient: Tensor<D>) -> Tensor<1> {
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait Seed: Backend {
     fn seeded(x: FloatTensor<Self>, _gradient: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::float_zeros([1].into(), &x.device(), x.dtype().into())
+        Self::float_empty([1].into(), &x.device(), x.dtype().into())
     }
 }
 

@@ -1,65 +1,22 @@
-//! LoRA steps on one fixed batch, for timing beside other libraries.
+//! `bench.html`'s part of the module: [`crate::bench`] with devices chosen as everywhere else.
 
 use super::device::{choose, take_gpu_error};
-use super::error;
-use crate::adapters::Trainable;
-use crate::data::batch::Batch;
+use super::{error, to_js};
+use crate::bench::Workload;
+use crate::bench::ops::{Ops, Pass};
+use crate::bench::steps::Steps;
 use crate::error::{Error, Result};
-use crate::eval::read;
-use crate::models::layers::rotary::RopeScaling;
-use crate::models::{Llama, LlamaConfig, Model, float_tensor};
-use crate::objectives::sft;
-use crate::recipe::{LoraRecipe, Recipe};
-use crate::train::optimizer::AdamW;
-use burn::tensor::{Device, Tensor};
-use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
+use burn::tensor::Device;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
-/// Sizes and settings of one comparison. The embeddings are tied.
-#[derive(Debug, Deserialize)]
-struct Workload {
-    hidden: usize,
-    layers: usize,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    ffn: usize,
-    vocab: usize,
-    rope_theta: f64,
-    eps: f64,
-    batch: usize,
-    seq: usize,
-    lora: Lora,
-    adamw: AdamWSettings,
-}
-
-#[derive(Debug, Deserialize)]
-struct Lora {
-    r: usize,
-    alpha: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct AdamWSettings {
-    lr: f64,
-    beta1: f64,
-    beta2: f64,
-    eps: f64,
-    weight_decay: f64,
-}
-
+/// Training steps on one fixed batch.
 #[wasm_bindgen]
-pub struct Bench {
-    base: Model,
-    trainable: Trainable,
-    optimizer: AdamW,
-    /// Lets each update through: its loss is read anyway.
-    guard: Tensor<1>,
-    learning_rate: f64,
-    batch: Batch,
-}
+pub struct Bench(Steps);
+
+/// Single operations of such a step.
+#[wasm_bindgen]
+pub struct OpBench(Ops);
 
 thread_local! {
     /// A page sets its GPU up once.
@@ -71,11 +28,9 @@ impl Bench {
     /// # Errors
     /// A workload that lacks a setting, a file that lacks a tensor, a device that cannot be had.
     pub async fn create(device: String, workload: JsValue, weights: Vec<u8>) -> Result<Bench, JsValue> {
-        let workload: Workload = serde_wasm_bindgen::from_value(workload).map_err(|failure| {
-            error::to_js(Error::InvalidRecipe { reason: format!("workload: {failure}") })
-        })?;
+        let workload = read_workload(workload)?;
         let device = chosen(device).await.map_err(error::to_js)?;
-        Bench::new(&workload, &weights, &device).map_err(error::to_js)
+        Steps::new(&workload, &weights, &device).map(Bench).map_err(error::to_js)
     }
 
     /// The loss before this step's update, averaged over all shifted positions.
@@ -83,51 +38,53 @@ impl Bench {
     /// # Errors
     /// A device that stops answering.
     pub async fn step(&mut self) -> Result<f64, JsValue> {
-        let leaves = self.trainable.leaves(true);
-        let model = self.trainable.attach(&self.base, &leaves, None);
-        let loss = sft::loss(model.decoder(), &self.batch) / self.batch.supervised_tokens as f64;
-        let mut gradients = loss.backward();
-        let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
-        // Parts of the values, which the update changes in place.
-        drop((model, leaves));
-        let values = self.trainable.take_values();
-        self.trainable.values =
-            self.optimizer.update(values, gradient, self.guard.clone(), self.learning_rate);
-        let loss = read(loss.inner()).await.map_err(error::to_js)?;
-        match take_gpu_error() {
-            Some(reason) => Err(error::to_js(Error::Device { reason })),
-            None => Ok(f64::from(loss[0])),
-        }
+        let loss = self.0.step().await.map_err(error::to_js)?;
+        no_gpu_error()?;
+        Ok(loss)
     }
 }
 
-impl Bench {
-    fn new(workload: &Workload, weights: &[u8], device: &Device) -> Result<Bench> {
-        let file = SafeTensors::deserialize(weights).map_err(|failure| invalid(&failure.to_string()))?;
-        let floats = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
-            let bytes = tensor(&file, name, Dtype::F32, shape)?;
-            Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-        };
-        let base = Model::from(Llama::load(config(workload), &floats, device)?);
-        let lora = LoraRecipe { rank: workload.lora.r, alpha: workload.lora.alpha, ..LoraRecipe::default() };
-        let mut trainable = Trainable::new(&base, &Recipe { lora, ..Recipe::default() });
-        let mut values = Vec::with_capacity(trainable.len());
-        for parameter in &trainable.parameters {
-            values.extend(floats(&format!("base_model.model.{}", parameter.name), &parameter.shape)?);
-        }
-        trainable.values = float_tensor(values, [trainable.len()], device);
-        let settings = &workload.adamw;
-        let optimizer = AdamW {
-            beta1: settings.beta1,
-            beta2: settings.beta2,
-            epsilon: settings.eps,
-            ..AdamW::new(trainable.len(), settings.weight_decay, device)
-        };
-        let tokens = tensor(&file, "tokens", Dtype::I32, &[workload.batch, workload.seq])?;
-        let input_ids = tokens.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-        let batch = next_tokens(workload, input_ids)?;
-        let guard = float_tensor(vec![0.0; 2], [2], device);
-        Ok(Bench { base, trainable, optimizer, guard, learning_rate: settings.lr, batch })
+#[wasm_bindgen]
+impl OpBench {
+    /// # Errors
+    /// A workload that lacks a setting, a device that cannot be had.
+    pub async fn create(device: String, workload: JsValue) -> Result<OpBench, JsValue> {
+        let workload = read_workload(workload)?;
+        let device = chosen(device).await.map_err(error::to_js)?;
+        Ok(OpBench(Ops::new(&workload, &device)))
+    }
+
+    /// Times each operation once; see [`Ops::turn`].
+    ///
+    /// # Errors
+    /// A device that stops answering.
+    pub async fn turn(&mut self) -> Result<JsValue, JsValue> {
+        let times = self.0.turn().await.map_err(error::to_js)?;
+        no_gpu_error()?;
+        to_js(&times)
+    }
+
+    /// Seconds that an operation takes so many times in a row, without or with its backward pass.
+    ///
+    /// # Errors
+    /// A device that stops answering.
+    pub async fn run(&mut self, index: usize, with_backward: bool, times: usize) -> Result<f64, JsValue> {
+        let pass = if with_backward { Pass::Both } else { Pass::Forward };
+        let seconds = self.0.run(index, pass, times).await.map_err(error::to_js)?;
+        no_gpu_error()?;
+        Ok(seconds)
+    }
+}
+
+fn read_workload(workload: JsValue) -> Result<Workload, JsValue> {
+    serde_wasm_bindgen::from_value(workload)
+        .map_err(|failure| error::to_js(Error::InvalidRecipe { reason: format!("workload: {failure}") }))
+}
+
+fn no_gpu_error() -> Result<(), JsValue> {
+    match take_gpu_error() {
+        Some(reason) => Err(error::to_js(Error::Device { reason })),
+        None => Ok(()),
     }
 }
 
@@ -139,63 +96,4 @@ async fn chosen(name: String) -> Result<Device> {
     let (device, _, _) = choose(&name).await?;
     DEVICE.with(|slot| slot.replace(Some((name, device.clone()))));
     Ok(device)
-}
-
-fn config(workload: &Workload) -> LlamaConfig {
-    LlamaConfig {
-        hidden_size: workload.hidden,
-        intermediate_size: workload.ffn,
-        num_hidden_layers: workload.layers,
-        num_attention_heads: workload.heads,
-        num_key_value_heads: workload.kv_heads,
-        head_dim: workload.head_dim,
-        vocab_size: workload.vocab,
-        max_position_embeddings: workload.seq,
-        rms_norm_eps: workload.eps,
-        rope_theta: workload.rope_theta,
-        rope_scaling: RopeScaling::None,
-        tie_word_embeddings: true,
-        initializer_range: 0.02,
-        labels: None,
-    }
-}
-
-/// Every position of a row predicts the next one.
-fn next_tokens(workload: &Workload, input_ids: Vec<u32>) -> Result<Batch> {
-    if let Some(id) = input_ids.iter().find(|id| **id as usize >= workload.vocab) {
-        return Err(invalid(&format!("token {id} is beyond a vocabulary of {}", workload.vocab)));
-    }
-    let (batch, seq) = (workload.batch, workload.seq);
-    let predicts = |i: usize| i % seq + 1 < seq;
-    Ok(Batch {
-        targets_mask: (0..batch * seq).map(predicts).collect(),
-        targets: (0..batch * seq).map(|i| if predicts(i) { input_ids[i + 1] } else { 0 }).collect(),
-        position_ids: (0..batch * seq).map(|i| (i % seq) as u32).collect(),
-        document_ids: vec![1; batch * seq],
-        batch,
-        seq,
-        supervised_tokens: batch * (seq - 1),
-        tokens: batch * seq,
-        packed: false,
-        labels: Vec::new(),
-        classes: Vec::new(),
-        anchors: 0,
-        scores: Vec::new(),
-        advantages: Vec::new(),
-        old_log_probs: Vec::new(),
-        input_ids,
-    })
-}
-
-fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&'a [u8]> {
-    let found = file.tensor(name).map_err(|failure| invalid(&format!("{name}: {failure}")))?;
-    if found.dtype() != dtype || found.shape() != shape {
-        let (dtype_found, shape_found) = (found.dtype(), found.shape());
-        return Err(invalid(&format!("{name} is {dtype_found:?} {shape_found:?}, not {dtype:?} {shape:?}")));
-    }
-    Ok(found.data())
-}
-
-fn invalid(reason: &str) -> Error {
-    Error::InvalidModelFile { file: "weightsUrl".into(), reason: reason.into() }
 }

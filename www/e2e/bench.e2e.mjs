@@ -74,3 +74,37 @@ test('the steps are the same on the CPU and on WebGPU', async (t) => {
   assert.ok(perStep('dispatches') > 0);
   t.diagnostic(`${perStep('dispatches')} dispatches and ${perStep('submits')} submits a step of 2 layers`);
 });
+
+test('single operations are timed and their calls counted', async () => {
+  for (const query of ['?device=cpu', '']) {
+    const page = await openPage(browser, `${server.url}bench.html${query}`);
+    const workload = { ...WORKLOAD, hidden: 64, vocab: 128 };
+    const { ops, calls, seconds } = await page.evaluate(async (workload) => {
+      let calls = 0;
+      const { prototype } = globalThis.GPUComputePassEncoder ?? { prototype: {} };
+      const original = prototype.dispatchWorkgroups;
+      prototype.dispatchWorkgroups = function (...args) {
+        calls += 1;
+        return original.apply(this, args);
+      };
+      const bench = await globalThis.benchOps({ workload });
+      const ops = await bench.turn();
+      calls = 0;
+      const seconds = await bench.run(0, true, 3);
+      bench.free();
+      return { ops, calls, seconds };
+    }, workload);
+    assert.deepEqual(page.thrown, []);
+    const names = ops.map((op) => op.name);
+    for (const name of ['attention', 'head and loss', 'AdamW', 'gate, up in q4']) assert.ok(names.includes(name));
+    assert.ok(ops.every(({ forward, a_step }) => forward.ms > 0 && (a_step === 0 || forward.flops > 0)));
+    // Of a step's operations only the optimizer has no backward pass.
+    assert.deepEqual(
+      ops.filter((op) => op.a_step > 0 && !op.backward).map((op) => op.name),
+      ['AdamW'],
+    );
+    assert.ok(seconds > 0);
+    assert.ok(query ? calls === 0 : calls >= 6, `${calls} calls in three launches of a norm`);
+    await page.context().close();
+  }
+});

@@ -1,6 +1,6 @@
-/** Times training steps in the page itself, so that a harness can wrap WebGPU's calls and count them. */
-import init, { Bench, start } from 'loralet-wasm/loralet.js';
-import type { Workload } from './types.js';
+/** Times training steps and single operations in the page itself, so that a harness can wrap WebGPU's calls and count them. */
+import init, { Bench, OpBench, start } from 'loralet-wasm/loralet.js';
+import type { OpTime, Workload } from './types.js';
 import { trainerModule } from './worker/spawn.js';
 
 export interface BenchOptions {
@@ -18,24 +18,29 @@ export interface BenchResult {
   step_ms: number[];
 }
 
+export interface BenchOps {
+  /** Times each operation once; the first turn also compiles. */
+  turn(): Promise<OpTime[]>;
+  /** Seconds that an operation takes so many times in a row. */
+  run(index: number, withBackward: boolean, times: number): Promise<number>;
+  free(): void;
+}
+
 declare global {
   interface Window {
     bench: (options: BenchOptions) => Promise<BenchResult>;
+    /** The operations of a step of this size. */
+    benchOps: (options: { workload: Workload }) => Promise<BenchOps>;
   }
 }
 
 let ready: Promise<void> | undefined;
 
 window.bench = async ({ workload, weightsUrl, steps, warmup }) => {
-  ready ??= trainerModule().then(async (module) => {
-    await init({ module_or_path: module });
-    start();
-  });
-  await ready;
+  const device = await prepared();
   const response = await fetch(weightsUrl);
   if (!response.ok) throw new Error(`${weightsUrl}: the server answered ${response.status}`);
   const weights = new Uint8Array(await response.arrayBuffer());
-  const device = new URLSearchParams(location.search).get('device') === 'cpu' ? 'cpu' : 'webgpu';
   const bench = await Bench.create(device, workload, weights);
   const result: BenchResult = { losses: [], step_ms: [] };
   for (let step = 0; step < warmup + steps; step += 1) {
@@ -46,3 +51,22 @@ window.bench = async ({ workload, weightsUrl, steps, warmup }) => {
   bench.free();
   return result;
 };
+
+window.benchOps = async ({ workload }) => {
+  const ops = await OpBench.create(await prepared(), workload);
+  return {
+    turn: async () => (await ops.turn()) as OpTime[],
+    run: (index, withBackward, times) => ops.run(index, withBackward, times),
+    free: () => ops.free(),
+  };
+};
+
+/** Loads the trainer once; which device the page's address asks for. */
+async function prepared(): Promise<string> {
+  ready ??= trainerModule().then(async (module) => {
+    await init({ module_or_path: module });
+    start();
+  });
+  await ready;
+  return new URLSearchParams(location.search).get('device') === 'cpu' ? 'cpu' : 'webgpu';
+}

@@ -22,6 +22,7 @@ export type { Measured } from './generated/Measured.js';
 export type { ModelReport } from './generated/ModelReport.js';
 export type { Neighbour } from './generated/Neighbour.js';
 export type { Objective } from './generated/Objective.js';
+export type { OpTime } from './generated/OpTime.js';
 export type { Plan } from './generated/Plan.js';
 export type { PreviewPiece } from './generated/PreviewPiece.js';
 export type { PreviewRow } from './generated/PreviewRow.js';

@@ -4,13 +4,12 @@
 //! `headless.html`, which reports back in events. The types of jobs and events are in `www/src/headless.ts`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::error::{Context, Failure, Result};
+use crate::driver::Driver;
+use crate::error::{Failure, Result};
 use crate::inputs::Model;
 use crate::progress::Bar;
 use crate::server::{JobFiles, Server};
@@ -147,10 +146,10 @@ impl Job {
         });
         let call = json!({ "url": server.url(), "chromium": chromium, "modules": modules(), "job": job });
 
-        let mut driver = Driver::start("run.mjs", &call)?;
+        let mut driver = Driver::script("run.mjs", &call)?;
         let mut loading: Option<Bar> = None;
         let mut console = Vec::new();
-        while let Some(event) = driver.next_event()? {
+        while let Some(event) = driver.next()? {
             match event["event"].as_str().unwrap_or_default() {
                 "done" => return Ok(()),
                 "failed" => return Err(failure(&event, &console)),
@@ -194,20 +193,24 @@ pub struct PeerPage {
     pub package: PathBuf,
 }
 
-/// What steps of `bench.html` ask of WebGPU on a software adapter: counters and times. With a peer, both train
-/// the same model in turns.
-pub fn count_webgpu_calls(steps: u32, peer: Option<&PeerPage>) -> Result<Value> {
-    let server = Server::start(0, JobFiles::default())?;
-    let chromium = provision::chromium()?;
-    let peer = peer.map(|peer| json!({ "page": peer.page, "package": peer.package }));
-    let call = json!({
-        "url": server.url(), "chromium": chromium, "modules": modules(), "steps": steps, "peer": peer,
-    });
-    let counted = Driver::start("webgpu.mjs", &call)?.next_event()?;
-    let counted = counted.ok_or_else(|| Failure::failed("bench.html ended without a result"))?;
-    match counted["failed"].as_str() {
-        Some(why) => Err(Failure::failed(format!("the steps on WebGPU could not be measured: {why}"))),
-        None => Ok(counted),
+/// `bench.html`, kept open in a browser with a software WebGPU adapter; `xtask/browser/bench.mjs` says what it can be asked.
+pub struct BenchPages {
+    driver: Driver,
+    _server: Server,
+}
+
+impl BenchPages {
+    pub fn open(peer: Option<&PeerPage>) -> Result<Self> {
+        let server = Server::start(0, JobFiles::default())?;
+        let peer = peer.map(|peer| json!({ "page": peer.page, "package": peer.package }));
+        let call = json!({
+            "url": server.url(), "chromium": provision::chromium()?, "modules": modules(), "peer": peer,
+        });
+        Ok(Self { driver: Driver::script("bench.mjs", &call)?, _server: server })
+    }
+
+    pub fn ask(&mut self, request: &Value) -> Result<Value> {
+        self.driver.ask(request)
     }
 }
 
@@ -219,39 +222,6 @@ fn modules() -> String {
 /// A count out of an event; JavaScript knows only floating-point numbers.
 pub fn number(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_f64().map(|number| number as u64)).unwrap_or(0)
-}
-
-/// The Node process; dropped, it takes the browser with it.
-struct Driver {
-    process: Child,
-    events: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Driver {
-    fn start(script: &str, call: &Value) -> Result<Self> {
-        let mut command = Command::new(provision::node()?);
-        command.arg(paths::root().join("xtask/browser").join(script));
-        let mut process =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start node")?;
-        let stdin = process.stdin.as_mut().expect("stdin is piped");
-        writeln!(stdin, "{call}").context("node did not take the job")?;
-        let stdout = process.stdout.take().expect("stdout is piped");
-        Ok(Self { process, events: BufReader::new(stdout).lines() })
-    }
-
-    fn next_event(&mut self) -> Result<Option<Value>> {
-        let Some(line) = self.events.next() else { return Ok(None) };
-        let line = line.context("the browser's events cannot be read")?;
-        serde_json::from_str(&line).map(Some).context(format_args!("the browser said {line}"))
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // Closing stdin lets the script close the browser before it ends itself.
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
-    }
 }
 
 fn failure(event: &Value, console: &[String]) -> Failure {

@@ -6,8 +6,10 @@
 
 mod browser;
 mod commands;
+mod driver;
 mod error;
 mod inputs;
+mod native;
 mod paths;
 mod process;
 mod progress;

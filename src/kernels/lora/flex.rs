@@ -1,15 +1,14 @@
 //! The browser's CPU: each product goes where its result belongs, so that nothing is copied or added afterwards.
 
-use super::{Layers, Stored};
-use crate::kernels::blocks::{BLOCK, expand_rows};
+use super::{Layers, Stored, few};
+use crate::kernels::blocks::expand_rows;
 use crate::kernels::gemm::{Matrix, NR, Packed, gemm, gemm_into};
 use crate::kernels::in_order;
-use crate::kernels::matmul::{Matmul, nth};
+use crate::kernels::matmul::{FEW, Matmul, nth};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
-use wide::f32x4;
 
 pub(super) fn forward(
     x: &FloatTensor<Flex>,
@@ -121,33 +120,18 @@ impl Place {
     }
 }
 
-/// `x·Wᵀ` of a few rows, which are bound by the memory that the weight is read from: blocks are decoded where they are used.
+/// `x·Wᵀ` where [`forward`] is not for it. A few rows are bound by the memory that the weight is read from, so that its blocks
+/// are multiplied as they lie.
 pub(super) fn times(x: &FloatTensor<Flex>, weight: &Stored<Flex>) -> FloatTensor<Flex> {
-    let Stored::Blocks { words, form, shape: [out, input] } = weight else {
-        return Flex::product(x.clone(), Flex::float_transpose(weight.dense()));
+    let (words, form, [out, input]) = match weight {
+        Stored::Blocks { words, form, shape } if x.shape()[0] < FEW => (words, form, shape),
+        _ => return Flex::product(x.clone(), Flex::float_transpose(weight.dense())),
     };
-    let x = in_order(x.clone());
-    let tokens = x.shape()[0];
-    let mut output = vec![0.0; tokens * out];
-    let mut row = vec![0.0; *input];
-    for i in 0..*out {
-        expand_rows(words, *form, *input, i, &mut row);
-        for (token, x) in x.storage::<f32>().chunks_exact(*input).enumerate() {
-            output[token * out + i] = dot(x, &row);
-        }
-    }
-    tensor(output, &[tokens, *out])
-}
-
-/// Of whole blocks.
-fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let mut sums = [f32x4::ZERO; BLOCK / 4];
-    for (x, y) in x.as_chunks::<BLOCK>().0.iter().zip(y.as_chunks::<BLOCK>().0) {
-        for ((sum, x), y) in sums.iter_mut().zip(x.as_chunks::<4>().0).zip(y.as_chunks::<4>().0) {
-            *sum += f32x4::new(*x) * f32x4::new(*y);
-        }
-    }
-    sums.into_iter().map(f32x4::reduce_add).sum()
+    // It may be a part of a larger matrix.
+    assert!(words.is_contiguous());
+    let words = &words.storage::<i32>()[words.layout().start_offset()..];
+    let output = few::times(in_order(x.clone()).storage(), words, *form, [*out, *input]);
+    tensor(output, &[x.shape()[0], *out])
 }
 
 /// Some rows of a weight after the other as numbers, with the first one's place: all that there are, or of blocks as many as stay in a

@@ -2,6 +2,7 @@
 //! each way. The weights are taken as they are stored.
 
 mod autodiff;
+mod few;
 mod flex;
 mod plain;
 

@@ -1,22 +1,27 @@
-//! `cargo xtask bench`: what a training step costs in the browser.
+//! `cargo xtask bench`: what a training step and its operations cost, in the browser and natively.
 
 pub mod flat;
+mod machine;
 pub mod memory;
-mod peers;
+mod native;
+mod ops;
+mod small;
+mod step;
 mod table;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use self::native::Native;
+use self::step::Turn;
 use super::Device;
-use crate::browser::{self, Job, number};
-use crate::error::{Context, Failure, Result};
+use crate::browser::BenchPages;
+use crate::error::{Context, Result};
 use crate::inputs::{self, Model};
 use crate::progress::say;
-use crate::recorder::Recorder;
 use crate::{paths, provision, site};
 
 #[derive(Args)]
@@ -27,17 +32,23 @@ pub struct Bench {
     /// Measure the same step elsewhere too, in the same run; may be repeated
     #[arg(long)]
     peer: Vec<Peer>,
+    /// Measure natively too, where; may be repeated
+    #[arg(long, default_value = "cpu")]
+    native: Vec<NativeDevice>,
+    /// Leave single operations out
+    #[arg(long)]
+    no_ops: bool,
     /// Train `tiny` for this many steps too, on the CPU and on WebGPU, and compare the memory early and late
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(flat::EARLY + 1..))]
     flat: Option<u64>,
     /// Measure the memory of four runs at its peak too, beside its estimate
     #[arg(long)]
     memory: bool,
-    /// Where the browser computes
+    /// Where the browser computes the step of SmolLM2-135M
     #[arg(long, default_value = "cpu")]
     device: Device,
-    /// Steps that are timed, after one that is not
-    #[arg(long, default_value_t = 5)]
+    /// Steps that are timed in each of three turns, after one that is not
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
 }
 
@@ -49,45 +60,63 @@ enum Peer {
     JaxJs,
 }
 
+#[derive(Clone, Copy, ValueEnum, PartialEq)]
+enum NativeDevice {
+    None,
+    Cpu,
+    /// The GPU that Vulkan offers; Mesa's lavapipe where there is none
+    Vulkan,
+}
+
 /// Tokens of the step that is measured; rank 16 on all seven linears, batch 1, f32.
 const TOKENS: u64 = 256;
+
+/// How often each side has its turn, so that a machine that is busy for a while is so for all.
+const TURNS: usize = 3;
 
 impl Bench {
     pub fn run(self) -> Result<()> {
         let smollm2 = inputs::model("smollm2")?;
         let python = self.peer.contains(&Peer::Peft).then(provision::peers).transpose()?;
-        let jax_js = self.peer.contains(&Peer::JaxJs).then(peers::jax_js_page).transpose()?;
+        let jax_js = self.peer.contains(&Peer::JaxJs).then(small::jax_js_page).transpose()?;
         site::build()?;
+        let native = self.native_devices();
+        if !native.is_empty() {
+            crate::native::build(native.contains(&"vulkan"))?;
+        }
         let out = paths::root().join("out/bench");
         fs::create_dir_all(&out).context(out.display())?;
-        let data = text(&out, self.steps as usize + 1)?;
+        let data = text(&out, self.steps as usize)?;
 
         let mut result = Map::new();
+        result.insert("machine".into(), machine::describe());
         let size = site::wasm_size()?;
         result.insert("wasm_bytes".into(), size.raw.into());
         result.insert("wasm_gzipped_bytes".into(), size.gzipped.into());
         result.insert("wasm_optimised".into(), size.optimised.into());
-        result.insert("step".into(), self.measure("smollm2", &smollm2, &data, &out)?);
+        self.smollm2(&mut result, &smollm2, &data, &native, python.as_deref(), &out)?;
         match inputs::model("tiny") {
-            Ok(tiny) => drop(result.insert("tiny".into(), self.measure("tiny", &tiny, &data, &out)?)),
+            Ok(tiny) => {
+                let turn = Turn { model: &tiny, data: &data, steps: self.steps, out: out.join("tiny") };
+                let tiny = step::together(vec![turn.in_browser(self.device.name())?])?;
+                result.insert("tiny".into(), tiny);
+            }
             Err(missing) => say("tiny", format!("not measured: {missing}")),
         }
-        let mut webgpu = browser::count_webgpu_calls(self.steps, jax_js.as_ref())?;
-        let turns = webgpu.as_object_mut().and_then(|webgpu| webgpu.remove("peer"));
-        if let Some((turns, jax_js)) = turns.zip(jax_js) {
-            result.insert("jax_js".into(), peers::jax_js(&turns, &jax_js)?);
-        }
+
+        let mut pages = BenchPages::open(jax_js.as_ref())?;
+        let mut native: Vec<Native> = native.into_iter().map(Native::start).collect::<Result<_>>()?;
+        let small = small::measure(&mut pages, &mut native, jax_js.as_ref(), self.steps, &out)?;
+        result.extend(small.into_iter().map(|(key, value)| (key.into(), value)));
         for key in ["dispatches_per_layer", "submits_per_step"] {
-            result.insert(key.into(), webgpu[key].clone());
+            let count = result["webgpu"][key].clone();
+            result.insert(key.into(), count);
         }
-        result.insert("webgpu".into(), webgpu);
-        if let Some(python) = python {
-            let peer = peers::peft(&python, &smollm2, self.steps)?;
-            let seconds = |of: &Value| of["median_step_seconds"].as_f64();
-            let ratio = seconds(&result["step"]).zip(seconds(&peer)).map(|(ours, theirs)| ours / theirs);
-            result.insert("peer".into(), peer);
-            result.insert("ratio".into(), json!(ratio));
+        if !self.no_ops {
+            result.insert("ops".into(), ops::measure(&mut pages, &mut native)?);
         }
+        drop((pages, native));
+
         if let Some(steps) = self.flat {
             result.insert("flat_memory".into(), flat::measure(steps, steps, &out)?);
         }
@@ -107,49 +136,52 @@ impl Bench {
         Ok(())
     }
 
-    /// Trains a few steps in the browser.
-    fn measure(
+    /// `step`, `native` and `peer`: the same step in the browser, natively and in PyTorch; and the ratio to the last.
+    fn smollm2(
         &self,
-        label: &str,
+        result: &mut Map<String, Value>,
         model: &Model,
-        data: &(String, std::path::PathBuf),
+        data: &(String, PathBuf),
+        native: &[&'static str],
+        python: Option<&Path>,
         out: &Path,
-    ) -> Result<Value> {
-        let recipe = json!({
-            "objective": "text",
-            "lora": { "rank": 16, "alpha": 32 },
-            "train": {
-                "max_steps": self.steps + 1, "epochs": 1, "batch_size": 1, "gradient_accumulation_steps": 1,
-                "max_seq_length": TOKENS, "packing": false
-            },
-            "eval": { "validation_fraction": 0.0 },
-            "base_dtype": "f32",
-        });
-        let out = out.join(label);
-        let mut recorder = Recorder::new(&out)?;
-        Job::new(self.device.name(), model)
-            .data(data)
-            .recipe(recipe)
-            .outputs(&out)
-            .train(None, None, None)
-            .run(|event| recorder.on_event(event))?;
-        let tokens = recorder.steps.iter().map(|step| number(&step["tokens"])).max();
-        // The remainder of the text is a shorter row.
-        let whole = recorder.steps.iter().filter(|step| Some(number(&step["tokens"])) == tokens);
-        let times: Vec<f64> = whole.filter_map(|step| step["seconds"].as_f64()).collect();
-        let run = recorder.finish()?;
-        let (first, rest) = times.split_first().ok_or_else(|| Failure::failed("no step was reported"))?;
-        Ok(json!({
-            "model": model.name, "device": run["device"], "tokens": tokens, "first_step_seconds": first,
-            "step_seconds": rest, "median_step_seconds": median(rest),
-            "page_to_model_seconds": run["seconds"]["model"], "page_to_first_step_seconds": run["seconds"]["first_step"],
-            "memory": run["memory"],
-        }))
+    ) -> Result<()> {
+        let turn = Turn { model, data, steps: self.steps, out: out.join("smollm2") };
+        let (mut ours, mut theirs, mut natively) = (Vec::new(), Vec::new(), vec![Vec::new(); native.len()]);
+        for _ in 0..TURNS {
+            ours.push(turn.in_browser(self.device.name())?);
+            if let Some(python) = python {
+                theirs.push(turn.in_peft(python)?);
+            }
+            for (device, turns) in native.iter().zip(&mut natively) {
+                turns.push(turn.natively(device)?);
+            }
+        }
+        result.insert("step".into(), step::together(ours)?);
+        let natively = natively.into_iter().map(step::together).collect::<Result<Vec<_>>>()?;
+        result.insert("native".into(), natively.into());
+        if python.is_some() {
+            let peer = step::together(theirs)?;
+            let seconds = |of: &Value| of["median_step_seconds"].as_f64();
+            let ratio = seconds(&result["step"]).zip(seconds(&peer)).map(|(ours, theirs)| ours / theirs);
+            result.insert("peer".into(), peer);
+            result.insert("ratio".into(), json!(ratio));
+        }
+        Ok(())
+    }
+
+    fn native_devices(&self) -> Vec<&'static str> {
+        let name = |device: &NativeDevice| match device {
+            NativeDevice::None => None,
+            NativeDevice::Cpu => Some("cpu"),
+            NativeDevice::Vulkan => Some("vulkan"),
+        };
+        self.native.iter().filter_map(name).collect()
     }
 }
 
 /// One long text: it is cut into rows of exactly as many tokens as a step has, but for the last.
-pub fn text(out: &Path, steps: usize) -> Result<(String, std::path::PathBuf)> {
+pub fn text(out: &Path, steps: usize) -> Result<(String, PathBuf)> {
     const WORDS: &[&str] =
         &["the", "small", "boat", "carries", "seven", "bright", "lamps", "across", "a", "quiet", "river"];
     let count = (steps + 1) * TOKENS as usize;
@@ -163,4 +195,8 @@ fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()
+}
+
+fn numbers(values: &Value) -> Vec<f64> {
+    values.as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
 }

@@ -2,63 +2,48 @@
 
 use serde_json::{Value, json};
 
-use super::median;
+use super::{median, numbers};
 use crate::progress::megabytes;
 
 pub fn print(result: &Value) {
-    let seconds = |value: &Value| value.as_f64().map_or("?".into(), |seconds| format!("{seconds:.2} s"));
-    let bytes = |value: &Value| megabytes(value.as_f64().unwrap_or(0.0) as u64);
+    let machine = &result["machine"];
+    let memory = machine["memory_bytes"].as_f64().unwrap_or(0.0) / f64::from(1 << 30);
+    println!(
+        "machine       {}, {} cores, {memory:.0} GiB, {}; Chromium {}, {}",
+        text(&machine["cpu"]),
+        machine["cores"],
+        text(&machine["system"]),
+        text(&result["webgpu"]["browser"]),
+        text(&result["webgpu"]["adapter"])
+    );
     println!(
         "wasm          {} raw, {} gzipped",
         bytes(&result["wasm_bytes"]),
         bytes(&result["wasm_gzipped_bytes"])
     );
     for name in ["step", "tiny"] {
-        let run = &result[name];
-        if run.is_null() {
-            continue;
+        if !result[name].is_null() {
+            in_browser(&result[name]);
         }
-        let (model, device) =
-            (run["model"].as_str().unwrap_or_default(), run["device"]["kind"].as_str().unwrap_or_default());
-        println!("{model} on {device}, {} tokens a step", run["tokens"]);
-        println!(
-            "  step        {} (median of {})",
-            seconds(&run["median_step_seconds"]),
-            run["step_seconds"].as_array().map_or(0, Vec::len)
-        );
-        println!("  first step  {} after the page was opened", seconds(&run["page_to_first_step_seconds"]));
-        println!("  memory      {} wasm at the peak", bytes(&run["memory"]["wasm_peak_bytes"]));
     }
-    let webgpu = &result["webgpu"];
-    let times: Vec<f64> =
-        webgpu["step_ms"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-    println!("4 layers of width 192 on WebGPU in software, 512 tokens a step");
-    println!(
-        "  step        {} (median of {})",
-        seconds(&json!(median(&times).map(|ms| ms / 1000.0))),
-        times.len()
-    );
-    println!(
-        "  dispatches  {} a layer, {} a step, in {} submits",
-        webgpu["dispatches_per_layer"], webgpu["dispatches_per_step"], webgpu["submits_per_step"]
-    );
-    println!("  memory      {} in buffers at the peak", bytes(&webgpu["peak_buffer_bytes"]));
-    if !result["jax_js"].is_null() {
-        jax_js(&result["jax_js"]);
+    for run in result["native"].as_array().into_iter().flatten() {
+        println!("natively on {}, {} tokens a step", text(&run["device"]), run["tokens"]);
+        step("step", &run["median_step_seconds"], 1.0, &run["step_seconds"]);
     }
     if !result["peer"].is_null() {
         println!("PyTorch + PEFT on one thread");
-        println!("  step        {}", seconds(&result["peer"]["median_step_seconds"]));
-        println!("ratio         {:.2}", result["ratio"].as_f64().unwrap_or(f64::NAN));
+        step("step", &result["peer"]["median_step_seconds"], 1.0, &result["peer"]["step_seconds"]);
+        println!("  ratio       {:.2} of its steps to one in the browser", float(&result["ratio"]));
     }
+    small(result);
     for run in result["memory"].as_array().into_iter().flatten() {
         println!(
             "{} on {}, {} tokens, weights {}, checkpointing {}",
-            run["model"].as_str().unwrap_or_default(),
-            run["device"].as_str().unwrap_or_default(),
+            text(&run["model"]),
+            text(&run["device"]),
             run["tokens"],
-            run["base_dtype"].as_str().unwrap_or_default(),
-            run["gradient_checkpointing"].as_str().unwrap_or_default()
+            text(&run["base_dtype"]),
+            text(&run["gradient_checkpointing"])
         );
         println!(
             "  memory      {} at the peak, {} estimated",
@@ -69,26 +54,54 @@ pub fn print(result: &Value) {
     if !result["flat_memory"].is_null() {
         flat_memory(&result["flat_memory"]);
     }
+    if let Some(ops) = result["ops"].as_array() {
+        self::ops(ops);
+    }
 }
 
-fn jax_js(peer: &Value) {
-    let seconds = |key: &str| peer[key].as_f64().unwrap_or(f64::NAN) / 1000.0;
+fn in_browser(run: &Value) {
     println!(
-        "jax-js {}, the same model in the same browser, in turns with ours",
-        peer["version"].as_str().unwrap_or("?")
+        "{} on {} in the browser, {} tokens a step",
+        text(&run["model"]),
+        text(&run["device"]["kind"]),
+        run["tokens"]
     );
+    step("step", &run["median_step_seconds"], 1.0, &run["step_seconds"]);
+    println!("  first step  {:.2} s after the page was opened", float(&run["page_to_first_step_seconds"]));
+    println!("  memory      {} wasm at the peak", bytes(&run["memory"]["wasm_peak_bytes"]));
+}
+
+/// The small model on WebGPU, natively and in jax-js.
+fn small(result: &Value) {
+    let webgpu = &result["webgpu"];
+    println!("4 layers of width 192 on WebGPU in software, 512 tokens a step");
+    step("step", &json!(median(&numbers(&webgpu["step_ms"]))), 1000.0, &webgpu["step_ms"]);
     println!(
-        "  step        {:.2} s (median of {}), ours {:.2} s",
-        seconds("median_step_ms"),
-        peer["step_ms"].as_array().map_or(0, Vec::len),
-        seconds("our_median_step_ms")
+        "  dispatches  {} a layer, {} a step, in {} submits with {} uploads",
+        webgpu["dispatches_per_layer"],
+        webgpu["dispatches_per_step"],
+        webgpu["submits_per_step"],
+        webgpu["uploads_per_step"]
     );
-    println!("  dispatches  {} a step, in {} submits", peer["dispatches_per_step"], peer["submits_per_step"]);
-    println!("  ratio       {:.2} of our steps to one of jax-js", peer["ratio"].as_f64().unwrap_or(f64::NAN));
+    println!("  memory      {} in buffers at the peak", bytes(&webgpu["peak_buffer_bytes"]));
+    for side in result["small_native"].as_array().into_iter().flatten() {
+        println!("  natively, {}", text(&side["name"]));
+        step("  step", &side["median_step_ms"], 1000.0, &side["step_ms"]);
+    }
+    let jax_js = &result["jax_js"];
+    if !jax_js.is_null() {
+        println!("  in jax-js {}, in the same browser", text(&jax_js["version"]));
+        step("  step", &jax_js["median_step_ms"], 1000.0, &jax_js["step_ms"]);
+        println!(
+            "    dispatches {} a step, in {} submits",
+            jax_js["dispatches_per_step"], jax_js["submits_per_step"]
+        );
+        println!("    ratio     {:.2} of our steps to one of jax-js", float(&jax_js["ratio"]));
+    }
 }
 
 fn flat_memory(flat: &Value) {
-    println!("memory of {} early and late in a run", flat["model"].as_str().unwrap_or("?"));
+    println!("memory of {} early and late in a run", text(&flat["model"]));
     for (name, run) in [("CPU", &flat["cpu"]), ("WebGPU", &flat["webgpu"])] {
         let (early, late) = (&run["after_steps"][0], &run["after_steps"][1]);
         for (what, key) in [("wasm", "wasm_bytes"), ("GPU buffers", "gpu_buffer_bytes")] {
@@ -100,4 +113,58 @@ fn flat_memory(flat: &Value) {
         }
         println!("  {name:<10}  {}", if run["flat"] == true { "flat" } else { "it grows" });
     }
+}
+
+/// Milliseconds, and what that makes a second, by place; a line for each pass.
+fn ops(ops: &[Value]) {
+    let Some(places) = ops.first().and_then(|op| op["forward"]["ms"].as_object()) else { return };
+    let places: Vec<&String> = places.keys().collect();
+    println!("single operations of SmolLM2-135M: ms, and 10⁹ operations and bytes a second");
+    print!("  {:<34}{:>7}{:>6}", "", "a step", "calls");
+    places.iter().for_each(|place| print!("{:>26}", place.replace('_', ", ")));
+    println!();
+    for op in ops {
+        for pass in ["forward", "backward"] {
+            let figures = &op[pass];
+            if figures.is_null() {
+                continue;
+            }
+            print!(
+                "  {:<34}{:>7}{:>6}",
+                format!("{} {pass}", text(&op["name"])),
+                op["a_step"],
+                figures["dispatches"]
+            );
+            for place in &places {
+                let ms = float(&figures["ms"][place.as_str()]);
+                let a_second = |key: &str| float(&figures[key]) / ms / 1e6;
+                print!("{ms:>10.3}{:>8.1}{:>8.1}", a_second("flops"), a_second("bytes"));
+            }
+            println!();
+        }
+    }
+    print!("  {:<47}", "all of a step, in seconds");
+    for place in &places {
+        let of_pass = |op: &Value, pass: &str| op[pass]["ms"][place.as_str()].as_f64().unwrap_or(0.0);
+        let of_op = |op: &Value| float(&op["a_step"]) * (of_pass(op, "forward") + of_pass(op, "backward"));
+        print!("{:>10.2}{:>16}", ops.iter().map(of_op).sum::<f64>() / 1000.0, "");
+    }
+    println!();
+}
+
+/// A median in units of which a second has so many, and of how many steps it is.
+fn step(label: &str, median: &Value, of_a_second: f64, steps: &Value) {
+    println!("  {label:<10}  {:.2} s (median of {})", float(median) / of_a_second, numbers(steps).len());
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("?")
+}
+
+fn float(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+fn bytes(value: &Value) -> String {
+    megabytes(value.as_f64().unwrap_or(0.0) as u64)
 }
