@@ -96,7 +96,8 @@ test('single operations are timed and their calls counted', async () => {
     }, workload);
     assert.deepEqual(page.thrown, []);
     const names = ops.map((op) => op.name);
-    for (const name of ['attention', 'head and loss', 'AdamW', 'gate, up in q4']) assert.ok(names.includes(name));
+    for (const name of ['attention', 'head and loss', 'AdamW', 'gate, up in q4'])
+      assert.ok(names.includes(name));
     assert.ok(ops.every(({ forward, a_step }) => forward.ms > 0 && (a_step === 0 || forward.flops > 0)));
     // Of a step's operations only the optimizer has no backward pass.
     assert.deepEqual(

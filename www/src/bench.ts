@@ -55,14 +55,14 @@ window.bench = async ({ workload, weightsUrl, steps, warmup }) => {
 window.benchOps = async ({ workload }) => {
   const ops = await OpBench.create(await prepared(), workload);
   return {
-    turn: async () => (await ops.turn()) as OpTime[],
+    turn: () => ops.turn(),
     run: (index, withBackward, times) => ops.run(index, withBackward, times),
     free: () => ops.free(),
   };
 };
 
 /** Loads the trainer once; which device the page's address asks for. */
-async function prepared(): Promise<string> {
+async function prepared(): Promise<'cpu' | 'webgpu'> {
   ready ??= trainerModule().then(async (module) => {
     await init({ module_or_path: module });
     start();

@@ -21,6 +21,15 @@ declare module 'loralet-wasm/loralet.js' {
     free(): void;
   }
 
+  /** Single operations of such a step. */
+  export class OpBench {
+    static create(device: t.DeviceChoice, workload: t.Workload): Promise<OpBench>;
+    turn(): Promise<t.OpTime[]>;
+    /** Seconds of so many in a row. */
+    run(index: number, with_backward: boolean, times: number): Promise<number>;
+    free(): void;
+  }
+
   export type Rate = (prompt: t.Message[], answers: string[]) => Promise<number[]>;
 
   export class Session {
