@@ -1,4 +1,5 @@
-//! The native side of `cargo xtask bench`: says what device it has, then answers each line of JSON on stdin, in JSON too.
+//! The native side of `cargo xtask bench`: says what device it has, then answers each line of JSON on stdin, in JSON too;
+//! `{"failed": why}` where it cannot.
 //!
 //! ```text
 //! cargo run --release --example bench -- [cpu|vulkan]
@@ -6,6 +7,7 @@
 //! {"steps": 5, "warmup": 2, "workload": …, "weights": <file>}    trains, as bench.html does
 //! ```
 
+use burn::tensor::Device;
 use loralet::bench::Workload;
 use loralet::bench::ops::Ops;
 use loralet::bench::steps::Steps;
@@ -20,40 +22,48 @@ use std::time::Instant;
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Request {
-    Ops { ops: Workload },
+    Ops { ops: Value },
     Steps { steps: usize, warmup: usize, workload: Workload, weights: PathBuf },
 }
 
 fn main() {
-    if let Err(error) = serve() {
-        eprintln!("error: {error}");
-        std::process::exit(2);
+    let device = native::device(&std::env::args().nth(1).unwrap_or_else(|| "cpu".into()));
+    let (device, name) = match device {
+        Ok(device) => device,
+        Err(error) => return println!("{}", failed(&error)),
+    };
+    println!("{}", json!({ "device": name }));
+    // Those of the last workload, set up once.
+    let mut ops = None;
+    for line in std::io::stdin().lock().lines().map_while(std::io::Result::ok) {
+        println!("{}", answer(&line, &device, &mut ops).unwrap_or_else(|error| failed(&error)));
     }
 }
 
-fn serve() -> Result<()> {
-    let (device, name) = native::device(&std::env::args().nth(1).unwrap_or_else(|| "cpu".into()))?;
-    println!("{}", json!({ "device": name }));
-    // Set up by the first turn.
-    let mut ops = None;
-    for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(|error| unreadable(&"stdin", &error))?;
-        let request = serde_json::from_str(&line)
-            .map_err(|error| Error::InvalidRecipe { reason: format!("a line on stdin: {error}") })?;
-        let answer = match request {
-            Request::Ops { ops: workload } => {
-                let ops = ops.get_or_insert_with(|| Ops::new(&workload, &device));
-                json!(block_on(ops.turn())?)
-            }
-            Request::Steps { steps, warmup, workload, weights } => {
-                let bytes =
-                    std::fs::read(&weights).map_err(|error| unreadable(&weights.display(), &error))?;
-                block_on(train(Steps::new(&workload, &bytes, &device)?, steps, warmup))?
-            }
-        };
-        println!("{answer}");
+fn answer(line: &str, device: &Device, ops: &mut Option<(Value, Ops)>) -> Result<Value> {
+    match serde_json::from_str(line).map_err(|error| invalid(&error))? {
+        Request::Ops { ops: wanted } => {
+            let known = ops.take().filter(|(workload, _)| *workload == wanted);
+            let (workload, mut timed) = match known {
+                Some(known) => known,
+                None => {
+                    let workload: Workload =
+                        serde_json::from_value(wanted.clone()).map_err(|error| invalid(&error))?;
+                    (wanted, Ops::new(&workload, device)?)
+                }
+            };
+            let times = block_on(timed.turn())?;
+            *ops = Some((workload, timed));
+            Ok(json!(times))
+        }
+        Request::Steps { steps, warmup, workload, weights } => {
+            let bytes = std::fs::read(&weights).map_err(|error| Error::Unreadable {
+                file: weights.display().to_string(),
+                reason: error.to_string(),
+            })?;
+            block_on(train(Steps::new(&workload, &bytes, device)?, steps, warmup))
+        }
     }
-    Ok(())
 }
 
 async fn train(mut training: Steps, steps: usize, warmup: usize) -> Result<Value> {
@@ -68,6 +78,10 @@ async fn train(mut training: Steps, steps: usize, warmup: usize) -> Result<Value
     Ok(json!({ "losses": losses, "step_ms": step_ms }))
 }
 
-fn unreadable(file: &dyn std::fmt::Display, error: &std::io::Error) -> Error {
-    Error::Unreadable { file: file.to_string(), reason: error.to_string() }
+fn failed(error: &Error) -> Value {
+    json!({ "failed": error.to_string() })
+}
+
+fn invalid(error: &serde_json::Error) -> Error {
+    Error::InvalidRecipe { reason: format!("a line on stdin: {error}") }
 }

@@ -12,11 +12,11 @@ pub fn device(name: &str) -> Result<(Device, String)> {
         "cpu" => Ok((Device::flex(), "CPU, one thread".into())),
         #[cfg(feature = "vulkan")]
         "vulkan" => gpu(),
-        _ => Err(Error::Device {
-            reason: format!(
-                "natively there is cpu, and vulkan when built with --features vulkan; \"{name}\" is neither"
-            ),
+        #[cfg(not(feature = "vulkan"))]
+        "vulkan" => Err(Error::Device {
+            reason: "this build has no Vulkan; build with --features vulkan, or choose cpu".into(),
         }),
+        _ => Err(Error::Device { reason: format!("natively \"{name}\" is no device; choose cpu or vulkan") }),
     }
 }
 

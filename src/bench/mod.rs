@@ -4,6 +4,7 @@ pub mod ops;
 pub mod steps;
 mod work;
 
+use crate::error::{Error, Result};
 use serde::Deserialize;
 
 /// Sizes and settings of one comparison. The embeddings are tied.
@@ -37,4 +38,23 @@ pub struct AdamWSettings {
     pub beta2: f64,
     pub eps: f64,
     pub weight_decay: f64,
+}
+
+impl Workload {
+    /// # Errors
+    /// Sizes that make no model.
+    fn check(&self) -> Result<()> {
+        let Workload { hidden, layers, heads, kv_heads, head_dim, ffn, vocab, batch, seq, .. } = *self;
+        let sizes = [hidden, layers, heads, kv_heads, head_dim, ffn, vocab, batch, seq, self.lora.r];
+        let wrong = if sizes.contains(&0) {
+            "a size or the rank is 0"
+        } else if heads % kv_heads != 0 {
+            "heads is no multiple of kv_heads"
+        } else if head_dim % 2 != 0 {
+            "head_dim is odd"
+        } else {
+            return Ok(());
+        };
+        Err(Error::InvalidRecipe { reason: format!("workload: {wrong}") })
+    }
 }

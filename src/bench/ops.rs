@@ -2,7 +2,7 @@
 
 use super::Workload;
 use super::work::{self, Passes, Work};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::{read, read_ids};
 use crate::kernels::attention::causal_attention;
 use crate::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
@@ -17,9 +17,9 @@ use serde::Serialize;
 use std::cell::Cell;
 use web_time::Instant;
 
-/// How long an operation is repeated for one time, so that reading its end back hardly counts.
+/// How long an operation is repeated at least for one time, so that reading its end back hardly counts.
 const SECONDS: f64 = 0.05;
-const MOST_REPEATS: usize = 1000;
+const MOST_REPEATS: usize = 1 << 12;
 
 /// An operation without or with its backward pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,7 +75,11 @@ enum Output {
 impl Ops {
     /// The operations at the workload's sizes; then what every backward pass here begins with, and two that show what the device
     /// can do at most.
-    pub fn new(workload: &Workload, device: &Device) -> Ops {
+    ///
+    /// # Errors
+    /// Sizes that make no model.
+    pub fn new(workload: &Workload, device: &Device) -> Result<Ops> {
+        workload.check()?;
         let Workload { hidden, layers, heads, kv_heads, head_dim, ffn, vocab, batch, seq, .. } = *workload;
         let (tokens, rank) = (batch * seq, workload.lora.r);
         let (q, kv, all_heads) = (heads * head_dim, kv_heads * head_dim, heads + 2 * kv_heads);
@@ -193,10 +197,10 @@ impl Ops {
         let x = random(2048, 2048);
         let launch = move |_| Output::Numbers(x.clone() * 1.5);
         add("scaling", "2048 × 2048".into(), 0, work::copied(2048 * 2048), Box::new(launch));
-        Ops { ops }
+        Ok(Ops { ops })
     }
 
-    /// Times every operation once, each repeated for about 50 ms; the first turn also lets the device compile its kernels. The
+    /// Times every operation once, each repeated for 50 ms or more; the first turn also lets the device compile its kernels. The
     /// backward pass is the difference of two times, and may come out below 0 where it is shorter than their noise.
     ///
     /// # Errors
@@ -224,27 +228,30 @@ impl Ops {
     /// Seconds that an operation takes so many times in a row.
     ///
     /// # Errors
-    /// A device that stops answering.
-    ///
-    /// # Panics
-    /// When there is no such operation.
+    /// No such operation; a device that stops answering.
     pub async fn run(&mut self, index: usize, pass: Pass, times: usize) -> Result<f64> {
-        self.ops[index].seconds(pass, times).await
+        let count = self.ops.len();
+        let op = self.ops.get_mut(index).ok_or_else(|| Error::InvalidRecipe {
+            reason: format!("there is no operation {index}, only 0 to {}", count - 1),
+        })?;
+        op.seconds(pass, times).await
     }
 }
 
 impl Op {
     async fn milliseconds(&mut self, pass: Pass) -> Result<f64> {
         let slot = pass as usize;
-        let repeats = match self.repeats[slot] {
-            Some(repeats) => repeats,
-            None => {
-                // The first time compiles.
-                self.seconds(pass, 1).await?;
-                let once = self.seconds(pass, 1).await?;
-                let repeats = ((SECONDS / once).ceil() as usize).clamp(1, MOST_REPEATS);
-                *self.repeats[slot].insert(repeats)
+        let Some(repeats) = self.repeats[slot] else {
+            // The first time compiles.
+            self.seconds(pass, 1).await?;
+            let mut repeats = 1;
+            let mut seconds = self.seconds(pass, repeats).await?;
+            while seconds < SECONDS && repeats < MOST_REPEATS {
+                repeats *= 2;
+                seconds = self.seconds(pass, repeats).await?;
             }
+            self.repeats[slot] = Some(repeats);
+            return Ok(seconds * 1000.0 / repeats as f64);
         };
         Ok(self.seconds(pass, repeats).await? * 1000.0 / repeats as f64)
     }
@@ -370,7 +377,7 @@ mod tests {
             lora: Lora { r: 4, alpha: 8.0 },
             adamw: AdamWSettings { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
         };
-        let mut ops = Ops::new(&workload, &Device::flex());
+        let mut ops = Ops::new(&workload, &Device::flex()).unwrap();
         let times = pollster::block_on(ops.turn()).unwrap();
         assert!(times.iter().all(|op| op.forward.ms > 0.0), "{times:?}");
         let linears = times.iter().filter(|op| op.name.starts_with("gate, up")).count();
@@ -381,5 +388,14 @@ mod tests {
         assert_eq!(adamw.shape, trained.to_string());
         let both = pollster::block_on(ops.run(1, Pass::Both, 2)).unwrap();
         assert!(both > 0.0);
+        assert!(pollster::block_on(ops.run(99, Pass::Both, 2)).is_err());
+        let refused = |change: fn(&mut Workload)| {
+            let mut odd = workload.clone();
+            change(&mut odd);
+            Ops::new(&odd, &Device::flex()).err().expect("it makes no model").to_string()
+        };
+        assert!(refused(|odd| odd.vocab = 0).contains("is 0"));
+        assert!(refused(|odd| odd.kv_heads = 3).contains("kv_heads"));
+        assert!(refused(|odd| odd.head_dim = 3).contains("odd"));
     }
 }

@@ -28,8 +28,9 @@ impl Steps {
     /// `[batch, seq]`.
     ///
     /// # Errors
-    /// A file that lacks a tensor, or has it in another shape.
+    /// Sizes that make no model; a file that lacks a tensor, or has it in another shape.
     pub fn new(workload: &Workload, weights: &[u8], device: &Device) -> Result<Steps> {
+        workload.check()?;
         let file = SafeTensors::deserialize(weights).map_err(|failure| invalid(&failure.to_string()))?;
         let floats = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
             let bytes = tensor(&file, name, Dtype::F32, shape)?;
@@ -132,5 +133,5 @@ fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype, shape: &[usize])
 }
 
 fn invalid(reason: &str) -> Error {
-    Error::InvalidModelFile { file: "weightsUrl".into(), reason: reason.into() }
+    Error::InvalidModelFile { file: "the weights".into(), reason: reason.into() }
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 /// Bytes of a number.
 const FLOAT: f64 = 4.0;
 
-/// Arithmetic, and the memory traffic of an operation that reads and writes each of its tensors once. Whole numbers, but a
-/// browser's have 32 bits, too few for them.
+/// Arithmetic, and the memory traffic of an operation that reads and writes each of its tensors once. Whole numbers, but
+/// `usize` has 32 bits in wasm, too few for them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct Work {
@@ -30,9 +30,9 @@ pub fn linears(
 ) -> Passes {
     let out: usize = outs.iter().sum();
     // Each layer has an A, `[rank, in]`, and a B, `[out, rank]`.
-    let lora = count(&[rank, outs.len() * input + out]);
-    let (x, y) = (count(&[tokens, input]), count(&[tokens, out]));
-    let (weights, weight_bytes) = (count(&[input, out]), weight_bytes as f64);
+    let lora = product_of(&[rank, outs.len() * input + out]);
+    let (x, y) = (product_of(&[tokens, input]), product_of(&[tokens, out]));
+    let (weights, weight_bytes) = (product_of(&[input, out]), weight_bytes as f64);
     let residual = if residual { y } else { 0.0 };
     let forward = Work {
         flops: 2.0 * tokens as f64 * (weights + lora),
@@ -47,15 +47,15 @@ pub fn linears(
 }
 
 pub fn rms_norm(tokens: usize, hidden: usize) -> Passes {
-    let x = count(&[tokens, hidden]);
+    let x = product_of(&[tokens, hidden]);
     let forward = Work { flops: 4.0 * x, bytes: FLOAT * 2.0 * x };
     (forward, Some(Work { flops: 8.0 * x, bytes: FLOAT * 3.0 * x }))
 }
 
 pub fn rotary(workload: &Workload) -> Passes {
     let Workload { heads, kv_heads, head_dim, batch, seq, .. } = *workload;
-    let turned = count(&[batch, seq, heads + kv_heads, head_dim]);
-    let all = count(&[batch, seq, heads + 2 * kv_heads, head_dim]);
+    let turned = product_of(&[batch, seq, heads + kv_heads, head_dim]);
+    let all = product_of(&[batch, seq, heads + 2 * kv_heads, head_dim]);
     let work = Work { flops: 3.0 * turned, bytes: FLOAT * 2.0 * all };
     (work, Some(work))
 }
@@ -63,9 +63,9 @@ pub fn rotary(workload: &Workload) -> Passes {
 /// Two products forward and five backward of each pair of a token and one that it attends to.
 pub fn attention(workload: &Workload) -> Passes {
     let Workload { heads, kv_heads, head_dim, batch, seq, .. } = *workload;
-    let pairs = count(&[batch, heads, seq, seq + 1]) / 2.0;
-    let qkv = count(&[batch, seq, heads + 2 * kv_heads, head_dim]);
-    let output = count(&[batch, seq, heads, head_dim]);
+    let pairs = product_of(&[batch, heads, seq, seq + 1]) / 2.0;
+    let qkv = product_of(&[batch, seq, heads + 2 * kv_heads, head_dim]);
+    let output = product_of(&[batch, seq, heads, head_dim]);
     let of_pair = |products: usize, others: usize| (2 * products * head_dim + others) as f64;
     let forward = Work { flops: pairs * of_pair(2, 5), bytes: FLOAT * (qkv + output) };
     let backward = Work { flops: pairs * of_pair(5, 8), bytes: FLOAT * 2.0 * (qkv + output) };
@@ -73,43 +73,49 @@ pub fn attention(workload: &Workload) -> Passes {
 }
 
 pub fn swiglu(tokens: usize, ffn: usize) -> Passes {
-    let output = count(&[tokens, ffn]);
+    let output = product_of(&[tokens, ffn]);
     let forward = Work { flops: 6.0 * output, bytes: FLOAT * 3.0 * output };
     (forward, Some(Work { flops: 12.0 * output, bytes: FLOAT * 5.0 * output }))
 }
 
 /// The loss of a frozen head; what its gradient takes more.
 pub fn head(tokens: usize, hidden: usize, vocab: usize) -> Passes {
-    let bytes = FLOAT * (count(&[tokens, hidden]) + count(&[hidden, vocab]));
-    let forward = Work { flops: count(&[tokens, vocab, 2 * hidden + 4]), bytes };
-    let backward = Work { flops: count(&[tokens, vocab, 2 * hidden]), bytes };
+    let bytes = FLOAT * (product_of(&[tokens, hidden]) + product_of(&[hidden, vocab]));
+    let forward = Work { flops: product_of(&[tokens, vocab, 2 * hidden + 4]), bytes };
+    let backward = Work { flops: product_of(&[tokens, vocab, 2 * hidden]), bytes };
     (forward, Some(backward))
 }
 
 /// The sum of the gradient's squares, then the update of values and both moments.
 pub fn adamw(values: usize) -> Passes {
-    (Work { flops: count(&[16, values]), bytes: FLOAT * count(&[8, values]) }, None)
+    (Work { flops: product_of(&[16, values]), bytes: FLOAT * product_of(&[8, values]) }, None)
 }
 
 /// `[rows, inner]` times `[inner, columns]`.
 pub fn product(rows: usize, inner: usize, columns: usize) -> Passes {
-    let numbers = count(&[rows, inner]) + count(&[inner, columns]) + count(&[rows, columns]);
-    (Work { flops: count(&[2, rows, inner, columns]), bytes: FLOAT * numbers }, None)
+    let numbers = product_of(&[rows, inner]) + product_of(&[inner, columns]) + product_of(&[rows, columns]);
+    (Work { flops: product_of(&[2, rows, inner, columns]), bytes: FLOAT * numbers }, None)
 }
 
 /// One token's product with a weight that occupies `weight_bytes`.
 pub fn one_token(input: usize, out: usize, weight_bytes: usize) -> Passes {
-    (Work { flops: count(&[2, input, out]), bytes: weight_bytes as f64 + FLOAT * (input + out) as f64 }, None)
+    (
+        Work {
+            flops: product_of(&[2, input, out]),
+            bytes: weight_bytes as f64 + FLOAT * (input + out) as f64,
+        },
+        None,
+    )
 }
 
 /// One number read and one written for each.
 pub fn copied(values: usize) -> Passes {
-    (Work { flops: count(&[values]), bytes: FLOAT * count(&[2, values]) }, None)
+    (Work { flops: product_of(&[values]), bytes: FLOAT * product_of(&[2, values]) }, None)
 }
 
 /// Logits are read; how often, and what is done with them, is the device's affair.
 pub fn sampled(vocab: usize) -> Passes {
-    (Work { flops: count(&[3, vocab]), bytes: FLOAT * count(&[vocab]) }, None)
+    (Work { flops: product_of(&[3, vocab]), bytes: FLOAT * product_of(&[vocab]) }, None)
 }
 
 /// Nothing.
@@ -118,7 +124,7 @@ pub fn none() -> Passes {
     (nothing, Some(nothing))
 }
 
-fn count(lengths: &[usize]) -> f64 {
+fn product_of(lengths: &[usize]) -> f64 {
     lengths.iter().map(|&length| length as f64).product()
 }
 

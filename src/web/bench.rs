@@ -47,11 +47,11 @@ impl Bench {
 #[wasm_bindgen]
 impl OpBench {
     /// # Errors
-    /// A workload that lacks a setting, a device that cannot be had.
+    /// A workload that lacks a setting or makes no model, a device that cannot be had.
     pub async fn create(device: String, workload: JsValue) -> Result<OpBench, JsValue> {
         let workload = read_workload(workload)?;
         let device = chosen(device).await.map_err(error::to_js)?;
-        Ok(OpBench(Ops::new(&workload, &device)))
+        Ops::new(&workload, &device).map(OpBench).map_err(error::to_js)
     }
 
     /// Times each operation once; see [`Ops::turn`].
@@ -67,7 +67,7 @@ impl OpBench {
     /// Seconds that an operation takes so many times in a row, without or with its backward pass.
     ///
     /// # Errors
-    /// A device that stops answering.
+    /// No such operation; a device that stops answering.
     pub async fn run(&mut self, index: usize, with_backward: bool, times: usize) -> Result<f64, JsValue> {
         let pass = if with_backward { Pass::Both } else { Pass::Forward };
         let seconds = self.0.run(index, pass, times).await.map_err(error::to_js)?;

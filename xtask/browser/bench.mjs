@@ -1,8 +1,8 @@
 // Keeps bench.html open, on the CPU and on a software WebGPU adapter with its calls wrapped, and beside it another library's
 // page with the same interface, if one is named. Answers each request, a line of JSON on stdin, with a line on stdout:
-//   { page, train: { workload, weights, steps, warmup } }  steps, and the GPU buffers that they took at most
+//   { page, train: { workload, weights, steps, warmup } }  steps, and the GPU buffers that the page has had at most
 //   { page, count: { workload, weights } }                 what a step asks of WebGPU
-//   { page, ops: workload }                                each operation timed once
+//   { page, ops: workload }                                each operation timed once; set up anew for another workload
 //   { page, op_calls: workload }                           what each operation asks of WebGPU
 // `weights` is a file: made here where it is not there yet.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -82,7 +82,11 @@ async function counted(page, { workload, weights }) {
 
 function timedOps(page, workload) {
   return page.evaluate(async (workload) => {
-    globalThis.ops ??= await globalThis.benchOps({ workload });
+    const sizes = JSON.stringify(workload);
+    if (globalThis.sizes !== sizes) {
+      globalThis.ops?.free();
+      Object.assign(globalThis, { sizes, ops: await globalThis.benchOps({ workload }) });
+    }
     return globalThis.ops.turn();
   }, workload);
 }

@@ -47,11 +47,16 @@ impl Driver {
         serde_json::from_str(&line).map(Some).context(format_args!("{} said {line}", self.name))
     }
 
-    /// The answer to a request; an answer `{ "failed": why }` is an error.
+    /// The answer to a request.
     pub fn ask(&mut self, request: &Value) -> Result<Value> {
         self.send(request)?;
-        let answer =
-            self.next()?.ok_or_else(|| Failure::failed(format!("{} ended without an answer", self.name)))?;
+        self.answer()
+    }
+
+    /// The next line, where there must be one; `{ "failed": why }` is an error.
+    pub fn answer(&mut self) -> Result<Value> {
+        let next = self.next()?;
+        let answer = next.ok_or_else(|| Failure::failed(format!("{} ended without an answer", self.name)))?;
         match answer["failed"].as_str() {
             Some(why) => Err(Failure::failed(format!("{} failed: {why}", self.name))),
             None => Ok(answer),

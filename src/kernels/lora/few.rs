@@ -16,14 +16,14 @@ pub(super) fn times(x: &[f32], words: &[i32], form: Form, [out, input]: [usize; 
     let blocks = input / BLOCK;
     let x: Vec<XBlock> = x.as_chunks::<BLOCK>().0.iter().map(|x| XBlock::new(x, form)).collect();
     let mut output = vec![0.0; x.len() / blocks * out];
-    for (i, x) in x.chunks_exact(blocks).enumerate() {
-        let output = &mut output[i * out..][..out];
-        let rows = words.chunks_exact(blocks * form.words()).zip(output);
-        match form {
-            Form::F16 => rows.for_each(|(row, sum)| *sum = dot(x, row, halves)),
-            Form::Bf16 => rows.for_each(|(row, sum)| *sum = dot(x, row, upper_halves)),
-            Form::Q8 => rows.for_each(|(row, sum)| *sum = dot_scaled(x, row, bytes)),
-            Form::Q4 => rows.for_each(|(row, sum)| *sum = dot_scaled(x, row, half_bytes)),
+    for (i, row) in words.chunks_exact(blocks * form.words()).take(out).enumerate() {
+        for (token, x) in x.chunks_exact(blocks).enumerate() {
+            output[token * out + i] = match form {
+                Form::F16 => dot(x, row, halves),
+                Form::Bf16 => dot(x, row, upper_halves),
+                Form::Q8 => dot_scaled(x, row, bytes),
+                Form::Q4 => dot_scaled(x, row, half_bytes),
+            };
         }
     }
     output

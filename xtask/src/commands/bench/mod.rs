@@ -44,7 +44,7 @@ pub struct Bench {
     /// Measure the memory of four runs at its peak too, beside its estimate
     #[arg(long)]
     memory: bool,
-    /// Where the browser computes the step of SmolLM2-135M
+    /// Where the browser computes the steps of SmolLM2-135M and `tiny`
     #[arg(long, default_value = "cpu")]
     device: Device,
     /// Steps that are timed in each of three turns, after one that is not
@@ -84,6 +84,7 @@ impl Bench {
         if !native.is_empty() {
             crate::native::build(native.contains(&"vulkan"))?;
         }
+        let mut native: Vec<Native> = native.into_iter().map(Native::start).collect::<Result<_>>()?;
         let out = paths::root().join("out/bench");
         fs::create_dir_all(&out).context(out.display())?;
         let data = text(&out, self.steps as usize)?;
@@ -105,7 +106,6 @@ impl Bench {
         }
 
         let mut pages = BenchPages::open(jax_js.as_ref())?;
-        let mut native: Vec<Native> = native.into_iter().map(Native::start).collect::<Result<_>>()?;
         let small = small::measure(&mut pages, &mut native, jax_js.as_ref(), self.steps, &out)?;
         result.extend(small.into_iter().map(|(key, value)| (key.into(), value)));
         for key in ["dispatches_per_layer", "submits_per_step"] {
@@ -142,7 +142,7 @@ impl Bench {
         result: &mut Map<String, Value>,
         model: &Model,
         data: &(String, PathBuf),
-        native: &[&'static str],
+        native: &[Native],
         python: Option<&Path>,
         out: &Path,
     ) -> Result<()> {
@@ -153,8 +153,8 @@ impl Bench {
             if let Some(python) = python {
                 theirs.push(turn.in_peft(python)?);
             }
-            for (device, turns) in native.iter().zip(&mut natively) {
-                turns.push(turn.natively(device)?);
+            for (native, turns) in native.iter().zip(&mut natively) {
+                turns.push(turn.natively(native)?);
             }
         }
         result.insert("step".into(), step::together(ours)?);
@@ -176,7 +176,10 @@ impl Bench {
             NativeDevice::Cpu => Some("cpu"),
             NativeDevice::Vulkan => Some("vulkan"),
         };
-        self.native.iter().filter_map(name).collect()
+        let mut names: Vec<&str> = self.native.iter().filter_map(name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 

@@ -11,7 +11,8 @@ use crate::progress::Bar;
 /// Tokens that calls are counted with: as many calls as with more, sooner.
 const FEW_TOKENS: u64 = 64;
 
-/// Each operation, with medians of its times by place: `browser_cpu`, `browser_webgpu`, `native_cpu` and `native_vulkan`.
+/// Each operation, with medians of its times by place: `browser_cpu`, `browser_webgpu`, `native_cpu` and `native_vulkan`. On CPUs one
+/// thread computes; the page's worker has two.
 pub fn measure(pages: &mut BenchPages, native: &mut [Native]) -> Result<Value> {
     let mut bar = Bar::new("single operations", TURNS as u64);
     let of_browser = [("browser_cpu", "/bench.html?device=cpu"), ("browser_webgpu", "/bench.html")];

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::native::Native;
 use super::{TOKENS, median, numbers};
 use crate::browser::{Job, number};
 use crate::error::{Context, Failure, Result};
@@ -42,12 +43,16 @@ impl Turn<'_> {
         }))
     }
 
-    /// By the native command, on `cpu` or `vulkan`.
-    pub fn natively(&self, device: &str) -> Result<Value> {
+    /// By the native command.
+    pub fn natively(&self, native: &Native) -> Result<Value> {
+        let device = native.kind;
         let out = self.out.join(device);
         fs::create_dir_all(&out).context(out.display())?;
         let recipe = out.join("recipe.json");
-        fs::write(&recipe, self.recipe().to_string()).context(recipe.display())?;
+        let mut settings = self.recipe();
+        // A GPU launches several steps before their time is read, but not beyond one that is evaluated.
+        settings["eval"] = json!({ "validation_fraction": 0.0, "eval_steps": 1, "probe": false });
+        fs::write(&recipe, settings.to_string()).context(recipe.display())?;
         let mut command = Command::new(native::example("finetune"));
         let model = &self.model.files[0].1;
         let model =
@@ -60,7 +65,9 @@ impl Turn<'_> {
         let steps: Vec<Value> =
             text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context(metrics.display())?;
         let (tokens, first, rest) = whole_steps(&steps, self.steps)?;
-        Ok(json!({ "device": device, "tokens": tokens, "first_step_seconds": first, "step_seconds": rest }))
+        Ok(
+            json!({ "device": device, "name": native.name, "tokens": tokens, "first_step_seconds": first, "step_seconds": rest }),
+        )
     }
 
     /// In PyTorch with PEFT, natively on one thread.
@@ -95,9 +102,16 @@ impl Turn<'_> {
 
 /// The first turn's report, with the timed steps of all turns and their median.
 pub fn together(turns: Vec<Value>) -> Result<Value> {
-    let seconds: Vec<f64> = turns.iter().flat_map(|turn| numbers(&turn["step_seconds"])).collect();
+    let of_all = |key: &str| -> Vec<f64> { turns.iter().flat_map(|turn| numbers(&turn[key])).collect() };
+    let seconds = of_all("step_seconds");
+    let (step_ms, losses) = (of_all("step_ms"), of_all("losses"));
     let first = turns.into_iter().next();
     let mut report = first.ok_or_else(|| Failure::failed("no turn of steps was taken"))?;
+    for (key, values) in [("step_ms", step_ms), ("losses", losses)] {
+        if !values.is_empty() {
+            report[key] = json!(values);
+        }
+    }
     report["median_step_seconds"] = json!(median(&seconds));
     report["step_seconds"] = json!(seconds);
     Ok(report)
@@ -118,10 +132,12 @@ mod tests {
 
     #[test]
     fn turns_are_one_series_of_steps() {
-        let turn = |seconds: [f64; 2]| json!({ "tokens": 256, "step_seconds": seconds });
+        let turn =
+            |seconds: [f64; 2]| json!({ "tokens": 256, "step_seconds": seconds, "losses": [seconds[0]] });
         let all = together(vec![turn([2.0, 9.0]), turn([3.0, 1.0])]).unwrap();
         assert_eq!(numbers(&all["step_seconds"]), [2.0, 9.0, 3.0, 1.0]);
         assert_eq!((&all["median_step_seconds"], &all["tokens"]), (&json!(3.0), &json!(256)));
+        assert_eq!((numbers(&all["losses"]), &all["step_ms"]), (vec![2.0, 3.0], &Value::Null));
         assert!(together(Vec::new()).is_err());
     }
 

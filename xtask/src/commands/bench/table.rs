@@ -27,7 +27,7 @@ pub fn print(result: &Value) {
         }
     }
     for run in result["native"].as_array().into_iter().flatten() {
-        println!("natively on {}, {} tokens a step", text(&run["device"]), run["tokens"]);
+        println!("natively, {}, {} tokens a step", text(&run["name"]), run["tokens"]);
         step("step", &run["median_step_seconds"], 1.0, &run["step_seconds"]);
     }
     if !result["peer"].is_null() {
@@ -119,7 +119,9 @@ fn flat_memory(flat: &Value) {
 fn ops(ops: &[Value]) {
     let Some(places) = ops.first().and_then(|op| op["forward"]["ms"].as_object()) else { return };
     let places: Vec<&String> = places.keys().collect();
-    println!("single operations of SmolLM2-135M: ms, and 10⁹ operations and bytes a second");
+    println!(
+        "single operations of SmolLM2-135M, CPUs with one thread: ms, and 10⁹ operations and bytes a second"
+    );
     print!("  {:<34}{:>7}{:>6}", "", "a step", "calls");
     places.iter().for_each(|place| print!("{:>26}", place.replace('_', ", ")));
     println!();
@@ -137,13 +139,16 @@ fn ops(ops: &[Value]) {
             );
             for place in &places {
                 let ms = float(&figures["ms"][place.as_str()]);
-                let a_second = |key: &str| float(&figures[key]) / ms / 1e6;
-                print!("{ms:>10.3}{:>8.1}{:>8.1}", a_second("flops"), a_second("bytes"));
+                let a_second = |key: &str| match ms > 0.0 {
+                    true => format!("{:.1}", float(&figures[key]) / ms / 1e6),
+                    false => "–".into(),
+                };
+                print!("{ms:>10.3}{:>8}{:>8}", a_second("flops"), a_second("bytes"));
             }
             println!();
         }
     }
-    print!("  {:<47}", "all of a step, in seconds");
+    print!("  {:<47}", "all that a step does of these, s");
     for place in &places {
         let of_pass = |op: &Value, pass: &str| op[pass]["ms"][place.as_str()].as_f64().unwrap_or(0.0);
         let of_op = |op: &Value| float(&op["a_step"]) * (of_pass(op, "forward") + of_pass(op, "backward"));
