@@ -134,8 +134,9 @@ fn ops(ops: &[Value]) {
             print!(
                 "  {:<34}{:>7}{:>6}",
                 format!("{} {pass}", text(&op["name"])),
-                op["a_step"],
-                figures["dispatches"]
+                // A JSON value by itself takes no width.
+                op["a_step"].to_string(),
+                figures["dispatches"].to_string()
             );
             for place in &places {
                 let ms = float(&figures["ms"][place.as_str()]);
