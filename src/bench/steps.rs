@@ -112,14 +112,8 @@ fn next_tokens(workload: &Workload, input_ids: Vec<u32>) -> Result<Batch> {
         seq,
         supervised_tokens: batch * (seq - 1),
         tokens: batch * seq,
-        packed: false,
-        labels: Vec::new(),
-        classes: Vec::new(),
-        anchors: 0,
-        scores: Vec::new(),
-        advantages: Vec::new(),
-        old_log_probs: Vec::new(),
         input_ids,
+        ..Batch::default()
     })
 }
 

@@ -28,7 +28,7 @@ pub struct BatchRow {
 }
 
 /// Rows of tokens of equal length. Every vector is `[batch * seq]`, row-major.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
     pub input_ids: Vec<u32>,
     /// Whether position i is to predict token i + 1, which is then of the same document.
@@ -194,14 +194,9 @@ impl Batch {
             supervised_tokens: targets_mask.iter().filter(|&&mask| mask).count(),
             tokens: document_ids.iter().filter(|&&document| document > 0).count(),
             packed: self.packed,
-            labels: Vec::new(),
-            classes: Vec::new(),
-            anchors: 0,
-            scores: Vec::new(),
-            advantages: Vec::new(),
-            old_log_probs: Vec::new(),
             targets_mask,
             document_ids,
+            ..Batch::default()
         }
     }
 

@@ -237,12 +237,7 @@ pub async fn checkpointed_gradients(device: &Device, tolerance: f32) {
         input_ids,
         batch,
         seq,
-        labels: Vec::new(),
-        classes: Vec::new(),
-        anchors: 0,
-        scores: Vec::new(),
-        advantages: Vec::new(),
-        old_log_probs: Vec::new(),
+        ..Batch::default()
     };
     for (method, use_dora) in
         [(Method::Lora, false), (Method::Lora, true), (Method::Full, false), (Method::LastLayer, false)]
@@ -312,13 +307,7 @@ fn batch(recorded: &Value) -> Batch {
         document_ids: flat(attention),
         batch,
         seq,
-        packed: false,
-        labels: Vec::new(),
-        classes: Vec::new(),
-        anchors: 0,
-        scores: Vec::new(),
-        advantages: Vec::new(),
-        old_log_probs: Vec::new(),
+        ..Batch::default()
     }
 }
 
