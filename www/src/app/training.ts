@@ -1,6 +1,6 @@
 /** The run: its plan, its steps so far, its checkpoints. */
 import * as opfs from '../storage/opfs.js';
-import type { SavedRun } from '../storage/opfs.js';
+import type { ModelSource, SavedRun } from '../storage/opfs.js';
 import type { MemoryReport, Plan, StepReport } from '../types.js';
 import { TrainerError, type TrainHandlers, type TrainState } from '../worker/client.js';
 import { data } from './data.js';
@@ -15,25 +15,45 @@ import { trainer } from './trainer.js';
 
 const CHECKPOINT_EVERY = 20;
 
+/** What belongs to one run: a checkpoint may still be on its way to storage when the next run has begun. */
+interface Run {
+  plan: Plan | null;
+  reports: StepReport[];
+  /** The step of its latest checkpoint in storage. */
+  savedStep: number;
+  model: { source: ModelSource; label: string };
+  dataName: string;
+  /** Its record in the run table, and whether it says there how it ended. */
+  id: string | null;
+  recorded: boolean;
+}
+
 class TrainingStore extends Store {
   state: TrainState = 'idle';
-  plan: Plan | null = null;
-  reports: StepReport[] = [];
   memory: MemoryReport | null = null;
   error: string | null = null;
   /** An action is on its way to the worker. */
   busy = false;
   /** A run of an earlier visit that can go on. */
   saved: SavedRun | null = null;
-  savedStep = 0;
   /** Checkpoints on their way to storage. */
   savesUnderWay = 0;
   private saving: Promise<void> = Promise.resolve();
-  /** The run in the run table, and whether it says there how it ended. */
-  private runId: string | null = null;
-  private recorded = true;
+  private run: Run | null = null;
   /** Somebody else trains with the trainer. */
   private lent = false;
+
+  get plan(): Plan | null {
+    return this.run?.plan ?? null;
+  }
+
+  get reports(): StepReport[] {
+    return this.run?.reports ?? [];
+  }
+
+  get savedStep(): number {
+    return this.run?.savedStep ?? 0;
+  }
 
   get last(): StepReport | null {
     return this.reports.at(-1) ?? null;
@@ -61,16 +81,12 @@ class TrainingStore extends Store {
       if (!data.open) throw new Error('choose a data file first');
       const { bytes } = data.open;
       const file = await fileOf(data.open);
-      this.plan = await client.begin(recipe.value, this.handlers, {
-        paused,
-        checkpointEvery: CHECKPOINT_EVERY,
-        rated: true,
-      });
-      this.endRecord();
-      this.reports = [];
+      const run = newRun();
+      const options = { paused, checkpointEvery: CHECKPOINT_EVERY, rated: true };
+      run.plan = await client.begin(recipe.value, this.handlersOf(run), options);
+      this.replaceRun(run);
       this.saved = null;
-      this.savedStep = 0;
-      this.record(runs.begin(this.plan, file));
+      run.id = runs.begin(run.plan, file);
       if (opfs.storageAvailable()) this.saving = this.saving.then(() => opfs.saveRunData(bytes));
       void this.watchEnd(client.finished());
     });
@@ -96,9 +112,7 @@ class TrainingStore extends Store {
 
   /** Model or data changed: the adapter in memory belongs to neither any more. */
   async reset(): Promise<void> {
-    this.endRecord();
-    this.plan = null;
-    this.reports = [];
+    this.replaceRun(null);
     this.error = null;
     this.state = 'idle';
     this.changed();
@@ -130,24 +144,25 @@ class TrainingStore extends Store {
 
   /** Opens model and data of the saved run and waits, paused, where it ended. */
   async resumeSaved(): Promise<void> {
-    const run = this.saved;
-    if (!run) return;
+    const saved = this.saved;
+    if (!saved) return;
     await this.act(async (client) => {
       const files = await opfs.readRunFiles();
-      await recipe.replace(JSON.stringify({ ...run.recipe, device: recipe.value.device }));
-      if (!(await model.openSource(run.model)) && !(run.model.kind === 'local' && model.open)) {
-        throw new Error(`open the model "${run.modelLabel}" first, then resume`);
+      await recipe.replace(JSON.stringify({ ...saved.recipe, device: recipe.value.device }));
+      if (!(await model.openSource(saved.model)) && !(saved.model.kind === 'local' && model.open)) {
+        throw new Error(`open the model "${saved.modelLabel}" first, then resume`);
       }
-      if (!(await data.read(run.dataName, files.data, null)))
+      if (!(await data.read(saved.dataName, files.data, null)))
         throw new Error(data.error ?? 'the data could not be read');
+      const run = newRun();
       const options = { paused: true, checkpointEvery: CHECKPOINT_EVERY, rated: true };
-      this.plan = await client.resumeFrom(files.checkpoint, this.handlers, options);
-      this.reports = run.reports.filter((report) => report.step <= run.step);
-      this.savedStep = run.step;
+      run.plan = await client.resumeFrom(files.checkpoint, this.handlersOf(run), options);
+      run.reports = saved.reports.filter((report) => report.step <= saved.step);
+      run.savedStep = saved.step;
+      this.replaceRun(run);
       this.saved = null;
-      this.endRecord();
-      if (data.open) this.record(runs.resume(run.runId, this.plan, await fileOf(data.open), this.reports));
-      if (run.step >= run.totalSteps || this.last?.finished) {
+      if (data.open) run.id = runs.resume(saved.runId, run.plan, await fileOf(data.open), run.reports);
+      if (saved.step >= saved.totalSteps || this.last?.finished) {
         this.state = 'finished';
         this.endRecord();
       }
@@ -155,48 +170,50 @@ class TrainingStore extends Store {
     });
   }
 
-  private readonly handlers: TrainHandlers = {
-    onStep: (report) => {
-      this.reports = [...this.reports, report];
-      if (this.runId) runs.step(this.runId, report);
-      this.changed();
-      if (report.step === 1 || report.step % 5 === 0) void this.readMemory();
-    },
-    onRate: (prompt, answers) => ratings.ask(prompt, answers),
-    onState: (state) => {
-      this.state = state;
-      if (!this.active) ratings.clear();
-      if (state === 'finished' || state === 'stopped') this.endRecord();
-      this.changed();
-    },
-    onCheckpoint: (bytes, step) => {
-      // One after the other: each replaces the one before.
-      this.savesUnderWay += 1;
-      this.saving = this.saving
-        .then(() => this.save(bytes, step))
-        .catch(() => undefined)
-        .finally(() => {
-          this.savesUnderWay -= 1;
-          this.changed();
-        });
-    },
-  };
-
-  private async save(checkpoint: Uint8Array<ArrayBuffer>, step: number): Promise<void> {
-    if (!model.open || !data.open || !this.plan || !opfs.storageAvailable()) return;
-    const run: SavedRun = {
-      model: model.open.source,
-      modelLabel: model.open.label,
-      dataName: data.open.name,
-      recipe: this.plan.recipe,
-      reports: this.reports.filter((report) => report.step <= step),
-      step,
-      totalSteps: this.plan.total_steps,
-      savedAt: new Date().toISOString(),
-      ...(this.runId ? { runId: this.runId } : {}),
+  private handlersOf(run: Run): TrainHandlers {
+    return {
+      onStep: (report) => {
+        run.reports = [...run.reports, report];
+        if (run.id) runs.step(run.id, report);
+        this.changed();
+        if (report.step === 1 || report.step % 5 === 0) void this.readMemory();
+      },
+      onRate: (prompt, answers) => ratings.ask(prompt, answers),
+      onState: (state) => {
+        this.state = state;
+        if (!this.active) ratings.clear();
+        if (state === 'finished' || state === 'stopped') this.endRecord();
+        this.changed();
+      },
+      onCheckpoint: (bytes, step) => {
+        // One after the other: each replaces the one before.
+        this.savesUnderWay += 1;
+        this.saving = this.saving
+          .then(() => this.save(run, bytes, step))
+          .catch(() => undefined)
+          .finally(() => {
+            this.savesUnderWay -= 1;
+            this.changed();
+          });
+      },
     };
-    await opfs.saveRun(run, checkpoint);
-    this.savedStep = step;
+  }
+
+  private async save(run: Run, checkpoint: Uint8Array<ArrayBuffer>, step: number): Promise<void> {
+    if (!run.plan || !opfs.storageAvailable()) return;
+    const saved: SavedRun = {
+      model: run.model.source,
+      modelLabel: run.model.label,
+      dataName: run.dataName,
+      recipe: run.plan.recipe,
+      reports: run.reports.filter((report) => report.step <= step),
+      step,
+      totalSteps: run.plan.total_steps,
+      savedAt: new Date().toISOString(),
+      ...(run.id ? { runId: run.id } : {}),
+    };
+    await opfs.saveRun(saved, checkpoint);
+    run.savedStep = step;
     this.changed();
   }
 
@@ -212,17 +229,18 @@ class TrainingStore extends Store {
     await this.readMemory();
   }
 
-  private record(runId: string): void {
-    this.runId = runId;
-    this.recorded = false;
+  private replaceRun(run: Run | null): void {
+    this.endRecord();
+    this.run = run;
   }
 
   /** Says how the run ended, once; one that something else takes the place of has stopped. */
   private endRecord(error: string | null = null): void {
-    if (!this.runId || this.recorded) return;
+    const { run } = this;
+    if (!run?.id || run.recorded) return;
     const state = this.state === 'finished' || this.state === 'failed' ? this.state : 'stopped';
-    runs.end(this.runId, state, error);
-    this.recorded = true;
+    runs.end(run.id, state, error);
+    run.recorded = true;
   }
 
   private async readMemory(): Promise<void> {
@@ -254,6 +272,20 @@ class TrainingStore extends Store {
     if (!(error instanceof TrainerError) || (error.kind !== 'crashed' && error.kind !== 'worker')) return;
     await restartTrainer();
   }
+}
+
+/** A run of what is open now. */
+function newRun(): Run {
+  if (!model.open || !data.open) throw new Error('choose a model and a data file first');
+  return {
+    plan: null,
+    reports: [],
+    savedStep: 0,
+    model: { source: model.open.source, label: model.open.label },
+    dataName: data.open.name,
+    id: null,
+    recorded: false,
+  };
 }
 
 /** A fresh trainer on the chosen device, with the model and the data that were open. */

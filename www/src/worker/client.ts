@@ -27,6 +27,7 @@ import type {
   FromWorker,
   LoopOptions,
   RequestType,
+  RunEvent,
   TrainState,
   WireError,
 } from './protocol.js';
@@ -54,12 +55,21 @@ export interface TrainHandlers {
   onCheckpoint?(bytes: Uint8Array<ArrayBuffer>, step: number): void;
 }
 
+/** A run, from the request that begins it until its last event. */
+interface Run {
+  handlers: TrainHandlers;
+  ended: PromiseWithResolvers<'finished' | 'stopped'>;
+}
+
 interface Pending {
   resolve(value: unknown): void;
   reject(error: Error): void;
   onText?: ((delta: string) => void) | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
+
+/** After these a run tells nothing more. */
+const ENDED: TrainState[] = ['idle', 'stopped', 'finished', 'failed'];
 
 /** How long a worker may take until its script runs, before another is tried. */
 const LOADING_SECONDS = 10;
@@ -70,8 +80,11 @@ export class TrainerClient {
   private readonly pending = new Map<number, Pending>();
   private loaded = false;
   private nextId = 1;
-  private handlers: TrainHandlers = {};
-  private ended: PromiseWithResolvers<'finished' | 'stopped'> = withResolvers();
+  /** The runs that may still tell something, by the ids of the requests that began them. */
+  private readonly runs = new Map<number, Run>();
+  private latest: Run = { handlers: {}, ended: withResolvers() };
+  /** The latest that a run asked with `onRate`. */
+  private question = 0;
 
   private constructor(private readonly spawned: Spawned) {
     spawned.worker.onmessage = (message: MessageEvent<FromWorker>) => this.receive(message.data);
@@ -156,8 +169,7 @@ export class TrainerClient {
 
   /** Plans the run and starts the loop, which the worker owns. */
   begin(recipe: Recipe, handlers: TrainHandlers, options: LoopOptions = {}): Promise<Plan> {
-    this.newRun(handlers);
-    return this.call('begin', { recipe, options });
+    return this.newRun(handlers, (id) => this.call('begin', { recipe, options }, {}, id));
   }
 
   /** Goes on from a checkpoint, paused unless told otherwise. The model and the same data must be open. */
@@ -166,13 +178,14 @@ export class TrainerClient {
     handlers?: TrainHandlers,
     options: LoopOptions = { paused: true },
   ): Promise<Plan> {
-    this.newRun(handlers ?? this.handlers);
-    return this.call('resume_from', { checkpoint, options });
+    return this.newRun(handlers ?? this.latest.handlers, (id) =>
+      this.call('resume_from', { checkpoint, options }, {}, id),
+    );
   }
 
   /** How the run ended; rejects with the error that ended it. */
   finished(): Promise<'finished' | 'stopped'> {
-    return this.ended.promise;
+    return this.latest.ended.promise;
   }
 
   pause(): Promise<null> {
@@ -199,7 +212,7 @@ export class TrainerClient {
 
   /** What the answers of the latest `onRate` are worth, a number each; the step goes on. */
   rateAnswers(ratings: number[]): Promise<null> {
-    return this.call('rate_answers', { ratings });
+    return this.call('rate_answers', { question: this.question, ratings });
   }
 
   /** Drops adapter and optimizer; the model and the data stay open. */
@@ -275,19 +288,28 @@ export class TrainerClient {
     this.rejectAll(new TrainerError('terminated', 'the trainer was closed'));
   }
 
-  private newRun(handlers: TrainHandlers): void {
-    this.handlers = handlers;
-    this.ended = withResolvers();
-    // Whoever does not ask how the run ended must not get an unhandled rejection.
-    this.ended.promise.catch(() => undefined);
+  /** A run that cannot begin leaves the one before it as it was. */
+  private async newRun(handlers: TrainHandlers, begin: (id: number) => Promise<Plan>): Promise<Plan> {
+    const id = this.nextId++;
+    const before = this.latest;
+    const run: Run = { handlers, ended: withResolvers() };
+    this.runs.set(id, run);
+    this.latest = run;
+    try {
+      return await begin(id);
+    } catch (error) {
+      this.runs.delete(id);
+      if (this.latest === run) this.latest = before;
+      throw error;
+    }
   }
 
   private call<T extends RequestType>(
     type: T,
     carries: Carries<T>,
     listeners: Pick<Pending, 'onText' | 'onProgress'> = {},
+    id = this.nextId++,
   ): Promise<Answer<T>> {
-    const id = this.nextId++;
     return new Promise<Answer<T>>((resolve, reject) => {
       this.pending.set(id, { resolve: resolve as (value: unknown) => void, reject, ...listeners });
       this.spawned.worker.postMessage({ type, id, ...carries });
@@ -312,20 +334,41 @@ export class TrainerClient {
         this.pending.get(message.id)?.onText?.(message.delta);
         break;
       case 'step':
-        this.handlers.onStep?.(message.report);
+      case 'rate':
+      case 'state':
+      case 'checkpoint':
+      case 'loop_failed':
+        this.receiveOfRun(message);
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  private receiveOfRun(message: RunEvent): void {
+    const run = this.runs.get(message.run);
+    if (!run) return;
+    const { handlers, ended } = run;
+    switch (message.type) {
+      case 'step':
+        handlers.onStep?.(message.report);
         break;
       case 'rate':
-        this.handlers.onRate?.(message.prompt, message.answers);
+        this.question = message.question;
+        handlers.onRate?.(message.prompt, message.answers);
         break;
       case 'state':
-        this.handlers.onState?.(message.state);
-        if (message.state === 'finished' || message.state === 'stopped') this.ended.resolve(message.state);
+        handlers.onState?.(message.state);
+        if (!ENDED.includes(message.state)) break;
+        // A run that something else takes the place of has stopped; one that failed has been rejected.
+        ended.resolve(message.state === 'finished' ? 'finished' : 'stopped');
+        this.runs.delete(message.run);
         break;
       case 'checkpoint':
-        this.handlers.onCheckpoint?.(message.bytes, message.step);
+        handlers.onCheckpoint?.(message.bytes, message.step);
         break;
       case 'loop_failed':
-        this.ended.reject(trainerError(message.error));
+        ended.reject(trainerError(message.error));
         break;
       default:
         unreachable(message);
@@ -345,7 +388,8 @@ export class TrainerClient {
   private rejectAll(error: TrainerError): void {
     for (const pending of this.pending.values()) pending.reject(error);
     this.pending.clear();
-    this.ended.reject(error);
+    for (const run of this.runs.values()) run.ended.reject(error);
+    this.runs.clear();
   }
 }
 

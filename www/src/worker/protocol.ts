@@ -61,8 +61,8 @@ interface Calls {
   train_until: { carries: { step: number }; answers: null };
   step_once: { carries: object; answers: null };
   stop: { carries: object; answers: null };
-  /** A number for each answer of the latest `rate` event, higher for better. */
-  rate_answers: { carries: { ratings: number[] }; answers: null };
+  /** A number for each answer of the `rate` event with this question, higher for better; ignored once nobody asks it. */
+  rate_answers: { carries: { question: number; ratings: number[] }; answers: null };
   reset_training: { carries: object; answers: null };
   evaluate: { carries: object; answers: Evaluation };
   search: { carries: { query: string; adapter: boolean }; answers: Neighbour[] };
@@ -104,12 +104,17 @@ export type Event =
   | { type: 'loaded' }
   | { type: 'model_progress'; id: number; done: number; total: number }
   | { type: 'text'; id: number; delta: string }
+  | RunEvent;
+
+/** `run` is the id of the request that began the run, so that what an earlier run still tells is not taken for the next one's. */
+export type RunEvent = { run: number } & (
   | { type: 'step'; report: StepReport }
   /** The step in progress waits for `rate_answers`, or for the end of the run. */
-  | { type: 'rate'; prompt: Message[]; answers: string[] }
+  | { type: 'rate'; question: number; prompt: Message[]; answers: string[] }
   | { type: 'state'; state: TrainState }
   | { type: 'checkpoint'; step: number; bytes: Uint8Array<ArrayBuffer> }
-  | { type: 'loop_failed'; error: WireError };
+  | { type: 'loop_failed'; error: WireError }
+);
 
 export type FromWorker = Reply | Event;
 

@@ -15,7 +15,7 @@ import init, {
   sweep_survivors,
   validate_recipe,
 } from 'loralet-wasm/loralet.js';
-import type { DeviceChoice, DeviceReport, Message, StepReport } from '../types.js';
+import type { DeviceChoice, DeviceReport, Message, Plan, StepReport } from '../types.js';
 import { help, startHelper, type HelpRequest } from './helper.js';
 import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
 import { unreachable } from './protocol.js';
@@ -27,6 +27,8 @@ const MOST_STEPS = 16;
 let session: Session | null = null;
 let onGpu = false;
 let state: TrainState = 'idle';
+/** The id of the request that began the latest run. */
+let run = 0;
 let loop: {
   options: LoopOptions;
   singleSteps: number;
@@ -39,8 +41,11 @@ let loop: {
   /** The run ends while it waits for ratings. */
   abandoned: boolean;
 } | null = null;
+/** A run that has been asked for and is not there yet; a Stop meanwhile is meant for it. */
+let beginning: { stopped: boolean } | null = null;
 /** What the step in progress waits for. */
-let rating: { resolve(ratings: number[]): void; reject(error: Error): void } | null = null;
+let rating: { question: number; resolve(ratings: number[]): void; reject(error: Error): void } | null = null;
+let lastQuestion = 0;
 let wakeLoop: () => void = () => undefined;
 let generateCancelled = false;
 let turn: Promise<unknown> = Promise.resolve();
@@ -118,21 +123,9 @@ async function answer(request: Request): Promise<Answered> {
         return { value: null };
       });
     case 'begin':
-      abandonRating();
-      return exclusive(async (session) => {
-        const plan = await session.begin(request.recipe, request.options.rated ? rate : undefined);
-        endLoop('idle');
-        startLoop(request.options, 0);
-        return { value: plan };
-      });
+      return begin(request.id, request.options, (session, rate) => session.begin(request.recipe, rate));
     case 'resume_from':
-      abandonRating();
-      return exclusive(async (session) => {
-        const plan = await session.resume(request.checkpoint, request.options.rated ? rate : undefined);
-        endLoop('idle');
-        startLoop(request.options, 0);
-        return { value: plan };
-      });
+      return begin(request.id, request.options, (session, rate) => session.resume(request.checkpoint, rate));
     case 'pause':
       if (state === 'running') setState('pausing');
       return { value: null };
@@ -151,6 +144,7 @@ async function answer(request: Request): Promise<Answered> {
       }
       return { value: null };
     case 'stop':
+      if (beginning) beginning.stopped = true;
       if (loop) {
         setState('stopping');
         abandonRating();
@@ -158,7 +152,8 @@ async function answer(request: Request): Promise<Answered> {
       }
       return { value: null };
     case 'rate_answers':
-      rating?.resolve(request.ratings);
+      if (rating?.question !== request.question) return { value: null };
+      rating.resolve(request.ratings);
       rating = null;
       return { value: null };
     case 'reset_training':
@@ -227,12 +222,39 @@ function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
   return mine;
 }
 
-function startLoop(options: LoopOptions, step: number): void {
+/** As `exclusive`, for a run that something else may have taken the place of when its turn comes: then nothing is done. */
+function exclusiveOf<T>(mine: NonNullable<typeof loop>, work: (session: Session) => Promise<T>) {
+  return exclusive((session) => (loop === mine ? work(session) : Promise.resolve(null)));
+}
+
+/** Ends the run there is, if the new one can be planned. */
+async function begin(
+  id: number,
+  options: LoopOptions,
+  plan: (session: Session, rate: typeof askPerson | undefined) => Promise<Plan>,
+): Promise<Answered> {
+  abandonRating();
+  const mine = (beginning = { stopped: false });
+  try {
+    return await exclusive(async (session) => {
+      const value = await plan(session, options.rated ? askPerson : undefined);
+      endLoop('idle');
+      startLoop(id, options);
+      if (mine.stopped) setState('stopping');
+      return { value };
+    });
+  } finally {
+    if (beginning === mine) beginning = null;
+  }
+}
+
+function startLoop(id: number, options: LoopOptions): void {
+  run = id;
   loop = {
     options,
     singleSteps: 0,
-    lastCheckpoint: step,
-    step,
+    lastCheckpoint: 0,
+    step: 0,
     stepSeconds: Infinity,
     until: Infinity,
     abandoned: false,
@@ -270,9 +292,9 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
       }
       const most = stepsAhead(mine);
       if (mine.singleSteps > 0) mine.singleSteps -= 1;
-      const reports = await exclusive((session) => session.steps(most));
-      if (loop !== mine) return;
-      for (const report of reports) send({ type: 'step', report });
+      const reports = await exclusiveOf(mine, (session) => session.steps(most));
+      if (loop !== mine || !reports) return;
+      for (const report of reports) send({ type: 'step', run, report });
       const last = reports[reports.length - 1] as StepReport;
       mine.step = last.step;
       mine.stepSeconds = last.seconds;
@@ -290,7 +312,7 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
       if (loop === mine) endLoop('stopped');
       return;
     }
-    send({ type: 'loop_failed', error: wireError(error) });
+    send({ type: 'loop_failed', run, error: wireError(error) });
     endLoop('failed');
   }
 }
@@ -310,10 +332,11 @@ function nextCheckpoint(mine: NonNullable<typeof loop>): number {
 }
 
 /** Asks the person at the page what sampled answers are worth. */
-function rate(prompt: Message[], answers: string[]): Promise<number[]> {
+function askPerson(prompt: Message[], answers: string[]): Promise<number[]> {
   return new Promise((resolve, reject) => {
-    rating = { resolve, reject };
-    send({ type: 'rate', prompt, answers });
+    const question = ++lastQuestion;
+    rating = { question, resolve, reject };
+    send({ type: 'rate', run, question, prompt, answers });
   });
 }
 
@@ -327,15 +350,16 @@ function abandonRating(): void {
 
 async function checkpoint(mine: NonNullable<typeof loop>): Promise<void> {
   if (!mine.options.checkpointEvery || mine.step === mine.lastCheckpoint) return;
-  const bytes = await exclusive((session) => session.save_checkpoint());
+  const bytes = await exclusiveOf(mine, (session) => session.save_checkpoint());
+  if (!bytes) return;
   mine.lastCheckpoint = mine.step;
-  send({ type: 'checkpoint', step: mine.step, bytes }, [bytes.buffer]);
+  send({ type: 'checkpoint', run, step: mine.step, bytes }, [bytes.buffer]);
 }
 
 function setState(next: TrainState): void {
   if (state === next) return;
   state = next;
-  send({ type: 'state', state });
+  send({ type: 'state', run, state });
 }
 
 /** Unlike a timer, a message is not held back when many follow one another. */
