@@ -1,10 +1,12 @@
 //! Running other programs: their output goes to a log file, the user sees a spinner.
 
+use std::cell::RefCell;
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -57,6 +59,9 @@ pub fn run_any(label: &str, command: &mut Command) -> Result<Finished> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
+        if is_given_up() {
+            let _ = child.kill();
+        }
         let line = shared.lock().expect("no reader panics").2.clone();
         spinner.tick(&line);
         thread::sleep(Duration::from_millis(80));
@@ -66,6 +71,38 @@ pub fn run_any(label: &str, command: &mut Command) -> Result<Finished> {
     }
     let output = std::mem::take(&mut shared.lock().expect("no reader panics").1);
     Ok(Finished { success: status.success(), output, log, elapsed: spinner.elapsed() })
+}
+
+/// A part of what [`side_by_side`] does.
+pub type Task<'a> = Box<dyn FnOnce() -> Result<()> + Send + 'a>;
+
+/// Runs the tasks at the same time. The first failure is the answer, and ends the programs that the other tasks have started.
+pub fn side_by_side(tasks: Vec<Task>) -> Result<()> {
+    let group = Arc::new(AtomicBool::new(false));
+    let failed = Mutex::new(None);
+    let groups = GROUPS.with_borrow(|groups| [groups.as_slice(), &[Arc::clone(&group)]].concat());
+    thread::scope(|scope| {
+        for task in tasks {
+            let (groups, group, failed) = (groups.clone(), Arc::clone(&group), &failed);
+            scope.spawn(move || {
+                GROUPS.set(groups);
+                if let Err(failure) = task() {
+                    group.store(true, Ordering::Relaxed);
+                    failed.lock().expect("nothing panics here").get_or_insert(failure);
+                }
+            });
+        }
+    });
+    failed.into_inner().expect("nothing panics here").map_or(Ok(()), Err)
+}
+
+thread_local! {
+    /// For each `side_by_side` that this thread works in, whether one of its tasks has failed.
+    static GROUPS: RefCell<Vec<Arc<AtomicBool>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn is_given_up() -> bool {
+    GROUPS.with_borrow(|groups| groups.iter().any(|group| group.load(Ordering::Relaxed)))
 }
 
 /// What a quick command prints on stdout, or `None` when it fails or is not there.

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Nothing is shown before this, so that quick things stay quiet.
 const QUIET_FOR: Duration = Duration::from_secs(3);
@@ -16,6 +16,9 @@ const QUIET_FOR: Duration = Duration::from_secs(3);
 const LINE_EVERY: Duration = Duration::from_secs(20);
 
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Every bar and spinner, since several things may go on at a time.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Silences `say` while a command whose set-up nobody wants to read about, such as `generate`, sets up.
 pub fn be_quiet() {
@@ -31,7 +34,7 @@ pub fn say(what: &str, state: impl AsRef<str>) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let line = format!("  {what:<14} {}", state.as_ref());
     if !QUIET.load(Ordering::Relaxed) && SAID.lock().expect("nothing panics here").insert(line.clone()) {
-        eprintln!("{line}");
+        BARS.suspend(|| eprintln!("{line}"));
     }
 }
 
@@ -74,7 +77,7 @@ impl Spinner {
             let bar = self.bar.get_or_insert_with(|| {
                 let style = ProgressStyle::with_template("  {spinner} {prefix} ({elapsed}) {wide_msg:.dim}")
                     .expect("the template is well formed");
-                let bar = ProgressBar::new_spinner().with_style(style).with_prefix(label.clone());
+                let bar = BARS.add(ProgressBar::new_spinner()).with_style(style).with_prefix(label.clone());
                 bar.with_elapsed(elapsed)
             });
             bar.set_message(line.trim().to_string());
@@ -115,7 +118,7 @@ impl Bar {
                 ProgressStyle::with_template("  {prefix} [{bar:32}] {pos}/{len} {wide_msg} {elapsed}<{eta}")
                     .expect("the template is well formed")
                     .progress_chars("=> ");
-            ProgressBar::new(total).with_style(style).with_prefix(label.to_string())
+            BARS.add(ProgressBar::new(total)).with_style(style).with_prefix(label.to_string())
         });
         Self {
             label: label.into(),

@@ -11,7 +11,7 @@ use crate::error::{Context, Failure, Result};
 use crate::paths;
 use crate::process::{self, run};
 use crate::progress::{megabytes, say};
-use crate::provision::{self, Toolchain};
+use crate::provision;
 
 const WASM: &str = "loralet_bg.wasm";
 
@@ -26,41 +26,100 @@ pub struct WasmSize {
 /// Takes the wasm and the page as they are; for commands that are run by the stage that has just built them.
 pub const NO_BUILD: &str = "LORALET_NO_BUILD";
 
-/// Builds wasm and page where they are out of date.
+/// What `wasm-opt` does to the wasm that ships.
+const WASM_OPT: &[&str] = &[
+    "-Os",
+    "--strip-debug",
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
+/// Builds wasm and page where they are out of date, for this machine: it trains as fast without `wasm-opt`, which takes minutes.
 pub fn build() -> Result<()> {
     if is_set(NO_BUILD) && paths::www().join("dist/headless.html").is_file() {
         return Ok(());
     }
-    build_wasm()?;
+    build_both(build_wasm)
+}
+
+/// Builds wasm and page where they are out of date, as they ship.
+pub fn build_shipped() -> Result<()> {
+    build_both(build_shipped_wasm)
+}
+
+fn build_both(wasm: fn() -> Result<()>) -> Result<()> {
+    process::side_by_side(vec![Box::new(wasm), Box::new(|| provision::node_modules().map(drop))])?;
     build_page()
 }
 
-/// `pkg/`: the crate as wasm with its JavaScript. `LORALET_FAST=1` leaves wasm-opt out.
+/// `pkg/`: the crate as wasm with its JavaScript.
 pub fn build_wasm() -> Result<()> {
-    let toolchain = provision::wasm_toolchain()?;
-    let tools = [provision::wasm_bindgen()?, provision::wasm_pack()?, provision::wasm_opt()?];
-    let tools: Vec<&Path> = tools.iter().map(PathBuf::as_path).collect();
-
-    // The same build as wasm-pack's own, first, because wasm-opt takes minutes and is only worth
-    // them when cargo's output has changed.
-    run("cargo build (wasm)", &mut cargo_build(&toolchain))?;
-    let stamp_file = paths::pkg().join(".built-from");
-    let stamp = stamp(&cargo_output())?;
-    let optimised = format!("{stamp} optimised");
+    let stamp = build_package()?;
+    let stamp_file = stamp_file();
     let built = fs::read_to_string(&stamp_file).unwrap_or_default();
-    if built == optimised || (fast() && built == stamp) {
+    if built.split(' ').next() == Some(stamp.as_str()) {
         say("wasm", format!("up to date, {}", shown_size()?));
         return Ok(());
     }
-
-    let mut pack = toolchain.command("wasm-pack", &tools);
-    pack.args(["--log-level", "warn", "build", "--target", "web", "--release"]);
-    pack.args(["--out-dir", "pkg", "--out-name", "loralet"]);
-    pack.args(fast().then_some("--no-opt"));
-    run("wasm-pack build", &mut pack)?;
-    fs::write(&stamp_file, if fast() { stamp } else { optimised }).context(stamp_file.display())?;
+    bind(&stamp)?;
     say("wasm", format!("built, {}", shown_size()?));
     Ok(())
+}
+
+/// The same, optimised by `wasm-opt`; `LORALET_FAST=1` leaves that out.
+pub fn build_shipped_wasm() -> Result<()> {
+    if is_set("LORALET_FAST") {
+        return build_wasm();
+    }
+    let stamp = build_package()?;
+    let optimised = format!("{stamp} optimised");
+    if fs::read_to_string(stamp_file()).unwrap_or_default() == optimised {
+        say("wasm", format!("up to date, {}", shown_size()?));
+        return Ok(());
+    }
+    bind(&stamp)?;
+    let wasm = paths::pkg().join(WASM);
+    let mut optimise = Command::new(provision::wasm_opt()?.join("wasm-opt"));
+    optimise.arg(&wasm).arg("-o").arg(&wasm).args(WASM_OPT);
+    run("wasm-opt", &mut optimise)?;
+    fs::write(stamp_file(), optimised).context(stamp_file().display())?;
+    say("wasm", format!("built, {}", shown_size()?));
+    Ok(())
+}
+
+/// Compiles the crate and, beside it, the tools that it needs next; the stamp of what they make together.
+fn build_package() -> Result<String> {
+    let toolchain = provision::wasm_toolchain()?;
+    process::side_by_side(vec![
+        Box::new(|| provision::wasm_bindgen().map(drop)),
+        Box::new(|| {
+            let mut build = toolchain.command("cargo", &[]);
+            build.args(["build", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
+            run("cargo build (wasm)", &mut build).map(drop)
+        }),
+    ])?;
+    stamp(&cargo_output())
+}
+
+/// Writes `pkg/` anew from what cargo built.
+fn bind(stamp: &str) -> Result<()> {
+    let _ = fs::remove_dir_all(paths::pkg());
+    let mut bindgen = Command::new(provision::wasm_bindgen()?.join("wasm-bindgen"));
+    bindgen.arg(cargo_output()).args([
+        "--target",
+        "web",
+        "--typescript",
+        "--out-name",
+        "loralet",
+        "--out-dir",
+    ]);
+    run("wasm-bindgen", bindgen.arg(paths::pkg()))?;
+    fs::write(stamp_file(), stamp).context(stamp_file().display())
 }
 
 /// `www/dist/`: the page.
@@ -91,7 +150,7 @@ pub fn wasm_size() -> Result<WasmSize> {
     let gzipped = String::from_utf8_lossy(&output.stdout).trim().parse();
     let gzipped =
         gzipped.map_err(|_| Failure::failed(format!("{} could not be compressed", file.display())))?;
-    let built = fs::read_to_string(paths::pkg().join(".built-from")).unwrap_or_default();
+    let built = fs::read_to_string(stamp_file()).unwrap_or_default();
     Ok(WasmSize { raw, gzipped, optimised: built.ends_with(" optimised") })
 }
 
@@ -101,18 +160,12 @@ fn shown_size() -> Result<String> {
     Ok(format!("{}, {} gzipped{how}", megabytes(size.raw), megabytes(size.gzipped)))
 }
 
-fn cargo_build(toolchain: &Toolchain) -> Command {
-    let mut build = toolchain.command("cargo", &[]);
-    build.args(["build", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
-    build
-}
-
 fn cargo_output() -> PathBuf {
     paths::target().join("wasm32-unknown-unknown/release/loralet.wasm")
 }
 
-fn fast() -> bool {
-    is_set("LORALET_FAST")
+fn stamp_file() -> PathBuf {
+    paths::pkg().join(".built-from")
 }
 
 fn is_set(variable: &str) -> bool {
@@ -123,7 +176,8 @@ fn is_set(variable: &str) -> bool {
 fn stamp(wasm: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     fs::read(wasm).context(wasm.display())?.hash(&mut hasher);
-    for file in ["Cargo.toml", "xtask/tools/package-lock.json"] {
+    WASM_OPT.hash(&mut hasher);
+    for file in ["Cargo.lock", "xtask/tools/package-lock.json"] {
         fs::read(paths::root().join(file)).context(file)?.hash(&mut hasher);
     }
     Ok(format!("{:016x}", hasher.finish()))

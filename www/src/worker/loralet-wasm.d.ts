@@ -1,4 +1,4 @@
-/** The WebAssembly package that `wasm-pack build --target web` puts into `pkg/`. One Session call at a time. */
+/** The WebAssembly package that `wasm-bindgen --target web` puts into `pkg/`. One Session call at a time. */
 declare module 'loralet-wasm/loralet.js' {
   import type * as t from '../types.js';
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use crate::browser::Job;
 use crate::error::{Context, Failure, Result};
 use crate::progress::{duration, say};
 use crate::recorder::Recorder;
-use crate::{inputs, paths, site};
+use crate::{inputs, paths, process, provision, site};
 
 /// Trains SmolLM2-135M-Instruct on the sample data in headless Chromium.
 #[derive(Args)]
@@ -28,9 +29,19 @@ pub struct Demo {
 impl Demo {
     pub fn run(self) -> Result<()> {
         eprintln!("Setting up");
-        let model = inputs::model("smollm2")?;
+        let started = Instant::now();
         let (data, prompt) = sample()?;
-        site::build()?;
+        let mut model = None;
+        process::side_by_side(vec![
+            Box::new(site::build),
+            Box::new(|| provision::chromium().map(drop)),
+            Box::new(|| {
+                model = Some(inputs::model("smollm2")?);
+                Ok(())
+            }),
+        ])?;
+        let model = model.expect("every task has ended well");
+        say("set up", format!("in {}", duration(started.elapsed())));
 
         let out = paths::root().join("out/demo");
         let _ = fs::remove_file(out.join("metrics.jsonl"));
@@ -59,8 +70,7 @@ impl Demo {
             ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "metrics.jsonl", "run.json"];
         require_outputs(&out, &files)?;
 
-        let training =
-            std::time::Duration::from_secs_f64(run["seconds"]["all_steps"].as_f64().unwrap_or(0.0));
+        let training = Duration::from_secs_f64(run["seconds"]["all_steps"].as_f64().unwrap_or(0.0));
         say("trained", format!("{} steps in {}", losses.len(), duration(training)));
         println!();
         println!(

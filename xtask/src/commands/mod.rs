@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod bench;
+mod build;
 mod compare;
 mod demo;
 mod eval;
@@ -22,6 +23,8 @@ pub enum Command {
     Demo(demo::Demo),
     /// Set everything up and run every check there is
     Test(test::Test),
+    /// The page as it ships, for any static host
+    Build(build::Build),
     /// The page on localhost
     Serve(serve::Serve),
     /// Fine-tune a model on a data file
@@ -47,6 +50,7 @@ impl Command {
         match self {
             Command::Demo(demo) => demo.run(),
             Command::Test(test) => test.run(),
+            Command::Build(build) => build.run(),
             Command::Serve(serve) => serve.run(),
             Command::Train(train) => train.run(),
             Command::Generate(generate) => generate.run(),

@@ -20,8 +20,10 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self) -> Result<()> {
-        site::build()?;
-        provision::default_model()?;
+        process::side_by_side(vec![
+            Box::new(site::build),
+            Box::new(|| provision::default_model().map(drop)),
+        ])?;
         let server = Server::start(self.port, JobFiles::default())?;
         let url = format!("http://localhost:{}/", server.port);
         println!("Loralet is at {url} (end with Ctrl-C)");

@@ -14,4 +14,4 @@ pub use chromium::{chromedriver, chromium};
 pub use model::{default_model, default_model_dir, minilm, minilm_dir};
 pub use node::{jax_js, node, node_modules, wasm_opt};
 pub use python::peers;
-pub use rust::{Toolchain, cargo, wasm_bindgen, wasm_pack, wasm_toolchain};
+pub use rust::{cargo, wasm_bindgen, wasm_toolchain};

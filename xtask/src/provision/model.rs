@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use super::python::python;
 use crate::error::{Context, Failure, Result};
@@ -82,6 +83,8 @@ impl Packaged {
     }
 
     fn provide(&self) -> Result<PathBuf> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().expect("nothing panics here");
         let dir = self.dir();
         let is_whole = || self.files.iter().all(|(name, _)| dir.join(name).is_file());
         if !is_whole() {

@@ -1,9 +1,10 @@
-//! The wasm target of Rust, wasm-bindgen and wasm-pack.
+//! The wasm target of Rust, and wasm-bindgen.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use super::system::{apt_install, may_install, privileged};
 use crate::error::{Context, Failure, Result};
@@ -11,7 +12,6 @@ use crate::progress::say;
 use crate::{paths, process};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-const WASM_PACK: &str = "0.15.0";
 const DEBIAN_PACKAGES: &[&str] =
     &["rustc-web", "cargo-web", "rust-web-src", "libstd-rust-web-dev", "lld-19", "gcc", "libc6-dev"];
 const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-19";
@@ -47,6 +47,8 @@ pub fn cargo() -> Command {
 
 /// The wasm target: rustup's, or one built from Debian's sources where rustup cannot download it.
 pub fn wasm_toolchain() -> Result<Toolchain> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().expect("nothing panics here");
     let mut rustc = Command::new("rustc");
     let sysroot = process::stdout_of(rustc.args(["--print", "sysroot"]).current_dir(paths::root()));
     if sysroot.as_deref().is_some_and(|sysroot| has_std(Path::new(sysroot))) {
@@ -71,15 +73,55 @@ pub fn wasm_toolchain() -> Result<Toolchain> {
     Ok(debian())
 }
 
-/// The folder that holds `wasm-bindgen` and its test runner, at the version of Cargo.lock.
+/// The folder that holds `wasm-bindgen` and its test runner, at the version of Cargo.lock: built into the cache by
+/// `cargo install`, unless PATH has that very version.
 pub fn wasm_bindgen() -> Result<PathBuf> {
-    let version = locked_version("wasm-bindgen")?;
-    installed_tool("wasm-bindgen", "wasm-bindgen-cli", &version)
-}
-
-/// The folder that holds `wasm-pack`.
-pub fn wasm_pack() -> Result<PathBuf> {
-    installed_tool("wasm-pack", "wasm-pack", WASM_PACK)
+    const PROGRAM: &str = "wasm-bindgen";
+    let version = locked_version(PROGRAM)?;
+    let root = paths::cache().join("tools");
+    let bin = root.join("bin");
+    let right = |file: &Path| {
+        let found = process::stdout_of(Command::new(file).arg("--version"));
+        found.is_some_and(|found| found.split_whitespace().nth(1) == Some(version.as_str()))
+    };
+    if right(&bin.join(PROGRAM)) {
+        say(PROGRAM, format!("{version} up to date"));
+        return Ok(bin);
+    }
+    if let Some(file) = process::which(PROGRAM).filter(|file| right(file)) {
+        say(PROGRAM, format!("{version} at {}", file.display()));
+        return Ok(file.parent().expect("a program lies in a folder").to_path_buf());
+    }
+    // It runs for seconds, so it is built for short compilation instead of speed; it talks only to a browser on this
+    // machine, so it needs no TLS.
+    let build = root.join("build");
+    let install = |locked: bool| {
+        let mut install = cargo();
+        install.env("CARGO_TARGET_DIR", &build).env("RUSTFLAGS", "");
+        install.args([
+            "install",
+            "wasm-bindgen-cli",
+            "--version",
+            &version,
+            "--force",
+            "--no-default-features",
+        ]);
+        install.arg("--root").arg(&root).args(locked.then_some("--locked"));
+        for bin in ["wasm-bindgen", "wasm-bindgen-test-runner"] {
+            install.args(["--bin", bin]);
+        }
+        for setting in ["opt-level=1", "lto=false", "codegen-units=16", "debug=false"] {
+            install.arg("--config").arg(format!("profile.release.{setting}"));
+        }
+        install
+    };
+    let label = format!("cargo install wasm-bindgen-cli {version}");
+    // A mirror may lack a version that the package's lock file names.
+    if !process::run_any(&label, &mut install(true))?.success {
+        process::run(&label, &mut install(false))?;
+    }
+    say(PROGRAM, format!("{version} installed in {}", bin.display()));
+    Ok(bin)
 }
 
 fn debian() -> Toolchain {
@@ -128,45 +170,6 @@ fn build_debian_std() -> Result<()> {
     }
     process::run("copy of the standard library", privileged("install").args(["-D", "-t", &lib]).args(rlibs))?;
     Ok(())
-}
-
-/// A program that `cargo install` builds into the cache, unless PATH has that very version.
-fn installed_tool(program: &str, package: &str, version: &str) -> Result<PathBuf> {
-    let root = paths::cache().join("tools");
-    let bin = root.join("bin");
-    let right = |file: &Path| {
-        let found = process::stdout_of(Command::new(file).arg("--version"));
-        found.is_some_and(|found| found.split_whitespace().nth(1) == Some(version))
-    };
-    if right(&bin.join(program)) {
-        say(program, format!("{version} up to date"));
-        return Ok(bin);
-    }
-    if let Some(file) = process::which(program).filter(|file| right(file)) {
-        say(program, format!("{version} at {}", file.display()));
-        return Ok(file.parent().expect("a program lies in a folder").to_path_buf());
-    }
-    let build = root.join("build");
-    // A tool runs for seconds, so it is built for short compilation instead of speed. One target
-    // folder serves them all: they share dependencies, and an interrupted build goes on.
-    let install = |locked: bool| {
-        let mut install = cargo();
-        install.env("CARGO_TARGET_DIR", &build).args(["install", package, "--version", version, "--force"]);
-        install.arg("--root").arg(&root).args(locked.then_some("--locked"));
-        for setting in ["opt-level=1", "lto=false", "codegen-units=16", "debug=false"] {
-            install.arg("--config").arg(format!("profile.release.{setting}"));
-        }
-        install.env("RUSTFLAGS", "");
-        install
-    };
-    let label = format!("cargo install {package} {version}");
-    let locked = process::run_any(&label, &mut install(true))?;
-    // A mirror may lack a version that the package's lock file names.
-    if !locked.success {
-        process::run(&label, &mut install(false))?;
-    }
-    say(program, format!("{version} installed in {}", bin.display()));
-    Ok(bin)
 }
 
 fn locked_version(package: &str) -> Result<String> {

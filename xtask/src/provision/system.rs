@@ -1,12 +1,15 @@
 //! Installing system packages, where that is allowed without a password.
 
 use std::process::Command;
+use std::sync::Mutex;
 
 use crate::error::{Failure, Result};
 use crate::process;
 
 /// Installs Debian packages; where that is not possible the error holds the command to run.
 pub fn apt_install(what: &str, packages: &[&str]) -> Result<()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().expect("nothing panics here");
     let by_hand = by_hand(packages);
     let missing = || Failure::Missing { what: what.into(), command: by_hand.clone() };
     if process::which("apt-get").is_none() || !may_install() {

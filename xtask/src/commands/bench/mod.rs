@@ -79,7 +79,7 @@ impl Bench {
         let smollm2 = inputs::model("smollm2")?;
         let python = self.peer.contains(&Peer::Peft).then(provision::peers).transpose()?;
         let jax_js = self.peer.contains(&Peer::JaxJs).then(small::jax_js_page).transpose()?;
-        site::build()?;
+        site::build_shipped()?;
         let native = self.native_devices();
         if !native.is_empty() {
             crate::native::build(native.contains(&"vulkan"))?;

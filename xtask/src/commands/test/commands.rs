@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::checks::{Checks, Ended, text, xtask};
 use super::counts::Counts;
 use super::margins::every_objective_beats_its_base;
+use super::stages::Length;
 use crate::error::{Context, Result};
 use crate::{paths, site};
 
-pub fn run() -> Result<Counts> {
-    site::build()?;
+pub fn run(length: Length) -> Result<Counts> {
+    site::build_shipped()?;
     let dir = paths::root().join("out/test-commands");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).context(dir.display())?;
@@ -28,7 +29,7 @@ pub fn run() -> Result<Counts> {
     trains_and_uses_the_adapter(&dir, &data, &mut checks)?;
     resumes_to_the_same_losses(&dir, &data, &mut checks)?;
     measures_forgetting_and_mends_data(&dir, &mut checks)?;
-    every_objective_beats_its_base(&dir, &mut checks)?;
+    every_objective_beats_its_base(&dir, length, &mut checks)?;
     asks_models_that_judge(&dir, &mut checks)?;
     compares_lora_with_full(&dir, &data, &mut checks)?;
     sweeps(&dir, &data, &mut checks)?;

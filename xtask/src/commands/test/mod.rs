@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is, in stages that share their builds.
+//! `cargo xtask test`: every check there is, in stages that share their builds and run in two lanes.
 
 mod checks;
 mod commands;
@@ -6,6 +6,8 @@ mod counts;
 mod margins;
 mod stages;
 
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -13,7 +15,7 @@ use clap::Args;
 use crate::error::{Failure, Result};
 use crate::progress::duration;
 use counts::Counts;
-use stages::{STAGES, Stage};
+use stages::{Lane, Length, STAGES, Stage};
 
 #[derive(Args)]
 pub struct Test {
@@ -23,6 +25,9 @@ pub struct Test {
     /// All but these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     skip: Vec<String>,
+    /// With long runs of what has a short form in the suite (CONTRIBUTING.md lists them)
+    #[arg(long)]
+    long: bool,
 }
 
 struct Done {
@@ -46,36 +51,48 @@ impl Test {
             (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
         };
 
-        let mut done = Vec::new();
-        for stage in STAGES.iter().filter(asked) {
-            eprintln!("{}: {}", stage.name, stage.what);
-            let start = Instant::now();
-            let counts = (stage.run)().unwrap_or_else(|failure| {
-                eprintln!("error: {failure}");
-                Counts::check(false)
-            });
-            let elapsed = start.elapsed();
-            eprintln!(
-                "{}: {} passed, {} failed, {}\n",
-                stage.name,
-                counts.passed,
-                counts.failed,
-                duration(elapsed)
-            );
-            done.push(Done { name: stage.name, counts, elapsed });
-        }
-        summarise(&done)
+        let length = if self.long { Length::Long } else { Length::Short };
+        let start = Instant::now();
+        let done = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for lane in [Lane::Native, Lane::Browser] {
+                let (asked, done) = (&asked, &done);
+                scope.spawn(move || {
+                    for stage in STAGES.iter().filter(|stage| stage.lane == lane).filter(asked) {
+                        let ended = stage.carry_out(length);
+                        done.lock().expect("no stage panics").push(ended);
+                    }
+                });
+            }
+        });
+        summarise(&done.into_inner().expect("no stage panics"), start.elapsed())
     }
 }
 
-fn summarise(done: &[Done]) -> Result<()> {
+impl Stage {
+    fn carry_out(&self, length: Length) -> Done {
+        let Stage { name, what, .. } = self;
+        eprintln!("{name}: {what}");
+        let start = Instant::now();
+        let counts = (self.run)(length).unwrap_or_else(|failure| {
+            eprintln!("error: {failure}");
+            Counts::check(false)
+        });
+        let elapsed = start.elapsed();
+        let Counts { passed, failed } = counts;
+        eprintln!("{name}: {passed} passed, {failed} failed, {}\n", duration(elapsed));
+        Done { name, counts, elapsed }
+    }
+}
+
+/// `time` is that of all stages together, which is less than their sum.
+fn summarise(done: &[Done], time: Duration) -> Result<()> {
     println!("{:<12} {:>7} {:>7} {:>14}", "stage", "passed", "failed", "time");
     for stage in done {
         let Counts { passed, failed } = stage.counts;
         println!("{:<12} {passed:>7} {failed:>7} {:>14}", stage.name, duration(stage.elapsed));
     }
     let total: Counts = done.iter().map(|stage| stage.counts).sum();
-    let time: Duration = done.iter().map(|stage| stage.elapsed).sum();
     println!("{:<12} {:>7} {:>7} {:>14}", "all", total.passed, total.failed, duration(time));
     println!();
     println!("{} passed, {} failed", total.passed, total.failed);

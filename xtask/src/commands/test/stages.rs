@@ -19,49 +19,70 @@ use crate::{paths, provision, site};
 pub struct Stage {
     pub name: &'static str,
     pub what: &'static str,
-    pub run: fn() -> Result<Counts>,
+    pub lane: Lane,
+    pub run: fn(Length) -> Result<Counts>,
 }
 
+/// Stages of one lane follow one another; the lanes run side by side, since each waits for a single core now and then.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Native,
+    Browser,
+}
+
+/// `cargo xtask test`, or `cargo xtask test --long`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Short,
+    Long,
+}
+
+#[rustfmt::skip]
 pub const STAGES: &[Stage] = &[
-    Stage { name: "setup", what: "tools, browser and models", run: setup },
-    Stage { name: "format", what: "rustfmt", run: format },
-    Stage { name: "xtask", what: "tests of these commands", run: xtask },
-    Stage { name: "native", what: "native tests, with parity and real models", run: native },
-    Stage { name: "types", what: "committed TypeScript types are those of the Rust types", run: types },
-    Stage { name: "wasm", what: "the wasm package and its size", run: wasm },
-    Stage { name: "browser", what: "wasm tests in headless Chromium", run: browser },
-    Stage { name: "www", what: "the page: types, lint, build", run: www },
-    Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", run: e2e },
-    Stage {
-        name: "commands",
-        what: "train, generate and eval from the command line",
-        run: super::commands::run,
-    },
-    Stage { name: "memory", what: "a thousand steps that leave the memory as it was", run: memory },
-    Stage { name: "lint", what: "clippy for native and wasm, documentation", run: lint },
+    Stage { name: "format", what: "rustfmt", lane: Lane::Native, run: format },
+    Stage { name: "xtask", what: "tests of these commands", lane: Lane::Native, run: xtask },
+    Stage { name: "native", what: "native tests, with parity and real models", lane: Lane::Native, run: native },
+    Stage { name: "types", what: "committed TypeScript types are those of the Rust types", lane: Lane::Native, run: types },
+    Stage { name: "lint", what: "clippy for native and wasm, documentation", lane: Lane::Native, run: lint },
+    Stage { name: "setup", what: "tools, browser and models", lane: Lane::Browser, run: setup },
+    Stage { name: "wasm", what: "the wasm package and its size", lane: Lane::Browser, run: wasm },
+    Stage { name: "www", what: "the page: types, lint, build", lane: Lane::Browser, run: www },
+    Stage { name: "browser", what: "wasm tests in headless Chromium", lane: Lane::Browser, run: browser },
+    Stage { name: "commands", what: "train, generate and eval from the command line", lane: Lane::Browser, run: super::commands::run },
+    Stage { name: "memory", what: "many steps that leave the memory as it was", lane: Lane::Browser, run: memory },
+    Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", lane: Lane::Browser, run: e2e },
 ];
 
 /// The shipped wasm may be this large, gzipped.
 const WASM_LIMIT: u64 = 5_000_000;
 
-fn setup() -> Result<Counts> {
+/// What is downloaded; the next stage compiles its tool beside the crate.
+fn setup(_: Length) -> Result<Counts> {
     provision::wasm_toolchain()?;
-    provision::wasm_bindgen()?;
-    provision::wasm_pack()?;
-    provision::wasm_opt()?;
-    provision::node_modules()?;
-    provision::chromium()?;
-    provision::chromedriver()?;
-    provision::default_model()?;
-    provision::minilm()?;
+    process::side_by_side(vec![
+        Box::new(|| {
+            provision::wasm_opt()?;
+            provision::node_modules().map(drop)
+        }),
+        Box::new(|| {
+            provision::chromium()?;
+            provision::chromedriver().map(drop)
+        }),
+        Box::new(models),
+    ])?;
     Ok(Counts::check(true))
 }
 
-fn format() -> Result<Counts> {
+fn models() -> Result<()> {
+    provision::default_model()?;
+    provision::minilm().map(drop)
+}
+
+fn format(_: Length) -> Result<Counts> {
     check("cargo fmt", provision::cargo().args(["fmt", "--all", "--check"]))
 }
 
-fn xtask() -> Result<Counts> {
+fn xtask(_: Length) -> Result<Counts> {
     cargo_tests(
         "cargo test (xtask)",
         provision::cargo().args(["test", "--profile", "xtask", "--package", "xtask"]),
@@ -69,9 +90,8 @@ fn xtask() -> Result<Counts> {
 }
 
 /// The native tests also write the TypeScript types, which the next stage looks at.
-fn native() -> Result<Counts> {
-    provision::default_model()?;
-    provision::minilm()?;
+fn native(_: Length) -> Result<Counts> {
+    models()?;
     let before = generated_types();
     let mut test = provision::cargo();
     test.args(["test", "--package", "loralet", "--no-fail-fast"]).env("LORALET_REQUIRE_MODELS", "1");
@@ -84,7 +104,7 @@ fn native() -> Result<Counts> {
     Ok(counts)
 }
 
-fn types() -> Result<Counts> {
+fn types(_: Length) -> Result<Counts> {
     if generated_types().is_empty() {
         return Err(Failure::failed("www/src/generated is empty: the native tests write the types there"));
     }
@@ -99,8 +119,8 @@ fn types() -> Result<Counts> {
     Ok(Counts::check(true))
 }
 
-fn wasm() -> Result<Counts> {
-    site::build_wasm()?;
+fn wasm(_: Length) -> Result<Counts> {
+    site::build_shipped_wasm()?;
     let size = site::wasm_size()?;
     if !size.optimised {
         say("wasm", "not optimised, so its size is not checked");
@@ -114,7 +134,7 @@ fn wasm() -> Result<Counts> {
 }
 
 /// In the release profile, so that the dependencies are those of the wasm package.
-fn browser() -> Result<Counts> {
+fn browser(_: Length) -> Result<Counts> {
     let tests = wasm_tests()?;
     let toolchain = provision::wasm_toolchain()?;
     let bin = provision::wasm_bindgen()?;
@@ -137,7 +157,7 @@ fn browser() -> Result<Counts> {
     cargo_tests("cargo test (wasm, in Chromium)", &mut test)
 }
 
-fn www() -> Result<Counts> {
+fn www(_: Length) -> Result<Counts> {
     provision::node_modules()?;
     let npm = |script: &str| {
         check(
@@ -150,10 +170,9 @@ fn www() -> Result<Counts> {
     Ok(checked.into_iter().chain([Counts::check(built)]).sum())
 }
 
-fn e2e() -> Result<Counts> {
-    site::build()?;
-    provision::default_model()?;
-    provision::minilm()?;
+fn e2e(_: Length) -> Result<Counts> {
+    site::build_shipped()?;
+    models()?;
     let server = Server::start(0, JobFiles::default())?;
     let mut test = Command::new("npm");
     test.args(["run", "e2e"]).current_dir(paths::www());
@@ -165,12 +184,14 @@ fn e2e() -> Result<Counts> {
 }
 
 /// On WebGPU in software a thousand steps would take too long: `cargo xtask bench --flat 1000` does them.
-fn memory() -> Result<Counts> {
-    const CPU_STEPS: u64 = 1000;
-    const WEBGPU_STEPS: u64 = 200;
-    site::build()?;
+fn memory(length: Length) -> Result<Counts> {
+    let (cpu_steps, webgpu_steps) = match length {
+        Length::Short => (300, 100),
+        Length::Long => (1000, 200),
+    };
+    site::build_shipped()?;
     let out = paths::root().join("out/test-memory");
-    let measured = flat::measure(CPU_STEPS, WEBGPU_STEPS, &out)?;
+    let measured = flat::measure(cpu_steps, webgpu_steps, &out)?;
     let flat = |device: &str| {
         let is_flat = measured[device]["flat"] == true;
         say(device, format!("{}: {}", if is_flat { "flat" } else { "it grows" }, measured[device]));
@@ -188,7 +209,7 @@ fn memory() -> Result<Counts> {
     Ok([flat, near].into_iter().sum())
 }
 
-fn lint() -> Result<Counts> {
+fn lint(_: Length) -> Result<Counts> {
     const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets"];
     let native = check("clippy", provision::cargo().args(CLIPPY).args(["--", "-D", "warnings"]))?;
     let mut doc = provision::cargo();

@@ -1,6 +1,6 @@
 //! Truncated, damaged, incomplete and unsupported files: one clear sentence, never a panic.
 
-use crate::*;
+use super::*;
 
 #[test]
 fn a_truncated_file_is_an_error_at_every_length() {

@@ -1,6 +1,6 @@
 //! Configs read from GGUF against those of Hugging Face folders.
 
-use crate::*;
+use super::*;
 
 #[test]
 fn gguf_says_what_the_folder_says() {

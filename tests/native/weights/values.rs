@@ -1,6 +1,6 @@
 //! Tensor values, in every storage form.
 
-use crate::*;
+use super::*;
 
 #[test]
 fn every_type_expands_as_gguf_expands_it() {

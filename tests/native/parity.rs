@@ -2,8 +2,7 @@
 //! scripts that made them are in `tests/fixtures/llama`, `tests/fixtures/preference` and
 //! `tests/fixtures/score` and others beside them; `tests/browser.rs` runs the same checks in the browser.
 
-mod support;
-
+use crate::support;
 use burn::tensor::Device;
 use pollster::block_on;
 

@@ -1,6 +1,6 @@
 //! Token ids of tokenizers read from GGUF against those of the tokenizers that they were made from.
 
-use crate::*;
+use super::*;
 
 fn build(file: &str) -> Tokenizer {
     let source = FileSource::open(fixture(file)).unwrap();

@@ -1,0 +1,23 @@
+//! Everything that is tested without a browser, in one program, so that it is linked once.
+//!
+//! - `parity`: numbers of transformers, PEFT, TRL and sentence-transformers.
+//! - `data`: data files, chat templates, token ids, loss masks, findings.
+//! - `weights`: model files of other tools.
+//! - `recipe`: settings and their documentation.
+//! - `training`, `preference`, `judging`, `judging_bases`, `embedding`, `grpo`, `forgetting`: whole runs with small models.
+//! - `smollm2`: the default model.
+
+mod data;
+mod embedding;
+mod forgetting;
+mod grpo;
+mod judging;
+mod judging_bases;
+mod parity;
+mod preference;
+mod recipe;
+mod smollm2;
+#[path = "../support/mod.rs"]
+mod support;
+mod training;
+mod weights;
