@@ -5,13 +5,15 @@
 //! `tojson` that leaves non-ASCII text and HTML alone, `break` and `continue`, `namespace`.
 //! `{% generation %}` marks are read over: what to train on comes from `super::mask`.
 
-use super::dataset::Message;
+use super::dataset::{Message, Reasoning};
 use super::python;
+use super::turn::REASONING;
 use crate::error::{Error, Result};
 use minijinja::{Environment, ErrorKind, Value, context};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The format for models that have no chat template of their own:
 ///
@@ -37,6 +39,8 @@ pub struct ChatTemplate {
     env: Arc<Environment<'static>>,
     special_tokens: Vec<(String, String)>,
     has_system_role: bool,
+    /// Found when it is first asked for.
+    reasoning_field: OnceLock<Option<&'static str>>,
 }
 
 const NAME: &str = "chat_template";
@@ -56,7 +60,12 @@ impl ChatTemplate {
         env.add_function("strftime_now", strftime_now);
         env.add_template_owned(NAME, without_generation_tags(source))
             .map_err(|e| failed("cannot be read", &e))?;
-        let mut template = ChatTemplate { env: Arc::new(env), special_tokens, has_system_role: true };
+        let mut template = ChatTemplate {
+            env: Arc::new(env),
+            special_tokens,
+            has_system_role: true,
+            reasoning_field: OnceLock::new(),
+        };
         template.has_system_role = template.takes_system_role();
         Ok(template)
     }
@@ -67,11 +76,52 @@ impl ChatTemplate {
     /// # Errors
     /// What the template says with `raise_exception`, or what in it cannot be evaluated.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        self.render_with_tools(messages, &[], add_generation_prompt)
+    }
+
+    /// The conversation with the tools that may be called in it, each as `{"type": "function", "function": {…}}`.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`].
+    pub fn render_with_tools(
+        &self,
+        messages: &[Message],
+        tools: &[serde_json::Value],
+        add_generation_prompt: bool,
+    ) -> Result<String> {
+        let has_reasoning = messages.iter().any(|message| message.reasoning.is_some());
+        let field = if has_reasoning { self.reasoning_field() } else { None };
+        self.render_reasoning(messages, tools, add_generation_prompt, field)
+    }
+
+    /// What the template calls the assistant's reasoning, if it writes it: `reasoning_content`, as a rule.
+    pub fn reasoning_field(&self) -> Option<&'static str> {
+        const PROBE: &str = "a thought before the answer";
+        *self.reasoning_field.get_or_init(|| {
+            let thought = Reasoning { field: REASONING[0], text: PROBE.into() };
+            let answer = Message { reasoning: Some(thought), ..Message::new("assistant", "Yes.") };
+            let conversation = [Message::new("user", "Hello"), answer];
+            let writes = |field: &&'static str| {
+                let text = self.render_reasoning(&conversation, &[], false, Some(*field));
+                text.is_ok_and(|text| text.contains(PROBE))
+            };
+            REASONING.into_iter().find(writes)
+        })
+    }
+
+    fn render_reasoning(
+        &self,
+        messages: &[Message],
+        tools: &[serde_json::Value],
+        add_generation_prompt: bool,
+        reasoning_field: Option<&'static str>,
+    ) -> Result<String> {
+        let messages: Vec<Turn> = messages.iter().map(|message| Turn { message, reasoning_field }).collect();
         let special: std::collections::BTreeMap<&str, &str> =
             self.special_tokens.iter().map(|(name, token)| (name.as_str(), token.as_str())).collect();
         let context = context! {
             messages => Value::from_serialize(messages),
-            tools => Value::from(()),
+            tools => if tools.is_empty() { Value::from(()) } else { Value::from_serialize(tools) },
             documents => Value::from(()),
             add_generation_prompt,
             ..Value::from_serialize(special)
@@ -106,6 +156,33 @@ impl ChatTemplate {
         const PROBE: &str = "a system message";
         let conversation = [Message::new("system", PROBE), Message::new("user", "Hello")];
         self.render(&conversation, true).is_ok_and(|text| text.contains(PROBE))
+    }
+}
+
+/// A message as templates read it; what it does not have is not there.
+struct Turn<'a> {
+    message: &'a Message,
+    reasoning_field: Option<&'static str>,
+}
+
+impl Serialize for Turn<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Turn { message, reasoning_field } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("role", &message.role)?;
+        map.serialize_entry("content", &message.content)?;
+        if let (Some(field), Some(reasoning)) = (reasoning_field, &message.reasoning) {
+            map.serialize_entry(field, &reasoning.text)?;
+        }
+        if !message.tool_calls.is_empty() {
+            map.serialize_entry("tool_calls", &message.tool_calls)?;
+        }
+        for (key, value) in [("name", &message.name), ("tool_call_id", &message.tool_call_id)] {
+            if let Some(value) = value {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.end()
     }
 }
 

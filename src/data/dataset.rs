@@ -4,6 +4,7 @@ use super::task::Task;
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How the rows of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,9 +23,10 @@ pub enum DataShape {
     Alpaca,
     /// `{"prompt": "…", "chosen": "…", "rejected": "…"}`; each may be a list of messages, and `prompt`
     /// may be left out where the other two are whole conversations. OpenAI's `{"input": {"messages": […]},
-    /// "preferred_output": […], "non_preferred_output": […]}` is read too.
+    /// "preferred_output": […], "non_preferred_output": […]}` and LLaMA-Factory's `{"conversations": […], "chosen": {…},
+    /// "rejected": {…}}` are read too.
     Preference,
-    /// `{"prompt": "…", "completion": "…", "label": true}`.
+    /// `{"prompt": "…", "completion": "…", "label": true}`; the answer may be written in any other shape, too.
     UnpairedPreference,
     /// `{"text": "…", "label": "…"}`; a label is a word or a whole number.
     Classification,
@@ -101,28 +103,56 @@ impl DataShape {
 }
 
 /// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct Message {
     /// `system`, `user`, `assistant` or `tool`.
     pub role: String,
     pub content: String,
+    /// What an assistant's turn calls, as chat templates read it:
+    /// `{"type": "function", "function": {"name": "…", "arguments": {…}}}`, maybe with an `id`.
+    #[serde(skip)]
+    pub tool_calls: Vec<Value>,
+    /// Of a tool's turn: the tool's name.
+    #[serde(skip)]
+    pub name: Option<String>,
+    /// Of a tool's turn: the `id` of the call that it answers.
+    #[serde(skip)]
+    pub tool_call_id: Option<String>,
+    /// What the assistant thinks before it speaks.
+    #[serde(skip)]
+    pub reasoning: Option<Reasoning>,
+    /// Left out of the loss: the file marks this turn as context, with `"weight": 0`, say.
+    #[serde(skip)]
+    pub context_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reasoning {
+    /// The field of the file that it stands in, such as `reasoning_content`.
+    pub field: &'static str,
+    pub text: String,
 }
 
 impl Message {
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Message { role: role.into(), content: content.into() }
+        Message { role: role.into(), content: content.into(), ..Message::default() }
     }
 
     pub fn is_assistant(&self) -> bool {
         self.role == "assistant"
     }
+
+    /// Neither words nor a call nor a thought.
+    pub fn is_blank(&self) -> bool {
+        self.content.trim().is_empty() && self.tool_calls.is_empty() && self.reasoning.is_none()
+    }
 }
 
 /// Which column of the file plays which part, for files whose columns have other names.
 ///
-/// Name `text` (with `label` where texts have a class), or `prompt` (with `answer` where there is one), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
-/// or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
+/// Name `text` (with `label` where texts have a class), or `prompt` (with `answer` where there is one), or `prompt` and `completion`, or `messages`,
+/// or `instruction` and `output` (with `input` where there is one), each of these three with `label` where answers are rated, or `chosen` and `rejected`
 /// (with `prompt` where there is one), or `anchor` and `positive` (with `negative` where there is one), or `sentence1`,
 /// `sentence2` and `score`. `system` goes with conversations and answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +190,8 @@ pub struct Dataset {
     pub rows: Vec<Row>,
     /// What was decided while reading, in sentences for the user.
     pub notes: Vec<String>,
+    /// Why an objective does not suit this file although its user may think so, in half sentences.
+    pub advice: Vec<(Objective, String)>,
 }
 
 impl Dataset {
@@ -170,11 +202,13 @@ impl Dataset {
         if fitting.contains(&objective) {
             return Ok(());
         }
+        let advice = self.advice.iter().filter(|(about, _)| *about == objective);
+        let advice: String = advice.map(|(_, text)| format!("; {text}")).collect();
         Err(Error::InvalidSetting {
             key: "objective".into(),
             value: format!("\"{}\"", objective.name()),
             expected: format!(
-                "{} holds {}, for which it must be {}",
+                "{} holds {}, for which it must be {}{advice}",
                 self.file,
                 self.shape.label(),
                 fitting.iter().map(|fits| fits.name()).collect::<Vec<_>>().join(" or ")
@@ -197,9 +231,9 @@ pub enum RowContent {
     /// A prompt and its completion as strings. They become a user and an assistant turn when the
     /// model has a chat template, and are joined as they stand when it has none.
     Pair { system: Option<String>, prompt: String, completion: String },
-    /// A conversation. The first `prompt_messages` messages are prompt, so that an assistant's turn
-    /// among them is not a target.
-    Chat { messages: Vec<Message>, prompt_messages: usize },
+    /// A conversation, and the tools that may be called in it. The first `prompt_messages` messages are prompt,
+    /// so that an assistant's turn among them is not a target.
+    Chat { messages: Vec<Message>, prompt_messages: usize, tools: Vec<Value> },
     /// Two answers to one prompt, each a `Pair` or a `Chat` with that prompt.
     Preference { chosen: Box<RowContent>, rejected: Box<RowContent> },
     /// One answer, a `Pair` or a `Chat`, and whether it is liked.
@@ -228,14 +262,13 @@ impl RowContent {
         match self {
             RowContent::Text(text) | RowContent::Labelled { text, .. } => text.trim().is_empty(),
             RowContent::Sentences { texts, .. } => texts.iter().any(|text| text.trim().is_empty()),
-            RowContent::Prompt(task) => task.prompt.iter().all(|message| message.content.trim().is_empty()),
+            RowContent::Prompt(task) => task.prompt.iter().all(Message::is_blank),
             RowContent::Pair { completion, .. } => completion.trim().is_empty(),
-            RowContent::Chat { messages, prompt_messages } => {
+            RowContent::Chat { messages, prompt_messages, .. } => {
                 let mut answers =
                     messages.iter().skip(*prompt_messages).filter(|m| m.is_assistant()).peekable();
                 let has_answers = answers.peek().is_some();
-                messages.iter().all(|m| m.content.trim().is_empty())
-                    || (has_answers && answers.all(|m| m.content.trim().is_empty()))
+                messages.iter().all(Message::is_blank) || (has_answers && answers.all(Message::is_blank))
             }
             RowContent::Preference { .. } | RowContent::Unpaired { .. } => {
                 self.answers().into_iter().any(RowContent::is_blank)

@@ -1,35 +1,97 @@
 //! From named values to rows of one shape: detection by column names, or by an explicit mapping.
 
-use super::classes;
-use super::contrast;
-use super::dataset::{ColumnMapping, DataShape, Dataset, Message, Row, RowContent};
+use super::columns::{self, looks_like_answer, suggestion};
+use super::dataset::{ColumnMapping, DataShape, Dataset, Row, RowContent};
 use super::formats::{Record, Records, invalid, invalid_line};
-use super::mapping::{mapped_column, mapping_shape};
-use super::messages::{chat, is_blank, messages, prompt_completion, text};
+use super::mapping::mapping_shape;
+use super::messages::is_blank;
+use super::parts::{Parts, has_usual_columns};
 use super::preference;
-use super::task;
+use super::rating::{self, Found};
+use super::unused::say_unused;
 use crate::error::Result;
-use serde_json::{Map, Value};
+use crate::recipe::Objective;
+use serde_json::Value;
 
 pub(super) fn to_dataset(file: &str, records: Records, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
-    let mapped_shape = mapping.map(|m| mapping_shape(m, &records.columns)).transpose()?;
-    let parts = Parts { mapping, mapped_shape };
+    let mut notes = records.notes.clone();
+    let guess = match mapping {
+        Some(_) => None,
+        None if has_usual_columns(&records) => None,
+        None => columns::guess(&records).map_err(|reason| invalid(file, reason))?,
+    };
+    if let Some(guess) = &guess {
+        notes.push(format!("the columns are taken for {}", columns::shown(&guess.mapping)));
+    }
+    let parts = Parts {
+        mapping: mapping.or(guess.as_ref().map(|guess| &guess.mapping)),
+        mapped_shape: match mapping {
+            Some(mapping) => Some(mapping_shape(mapping, &records.columns)?),
+            None => guess.as_ref().map(|guess| guess.shape),
+        },
+        used: Default::default(),
+    };
     let shape = one_shape(file, &records, &parts)?;
+    let mut advice = Vec::new();
+    let rating = rating_column(&records, shape, mapping, &parts, &mut notes, &mut advice);
     let mut rows = Vec::with_capacity(records.records.len());
     for Record { line, fields } in &records.records {
+        let read = || {
+            let content = parts.read(shape, fields)?;
+            let Some(column) = &rating else { return Ok(content) };
+            preference::unpaired(content, column, fields.get(column).unwrap_or(&Value::Null))
+        };
         let content = match parts.shape_of(fields) {
-            Some(_) => parts.read(shape, fields).map_err(|reason| invalid_line(file, *line, reason))?,
+            Some(_) => read().map_err(|reason| invalid_line(file, *line, reason))?,
             None => RowContent::Text(String::new()),
         };
         rows.push(Row { line: *line, content });
     }
-    let mut notes = records.notes;
-    let unused: Vec<&str> =
-        records.columns.iter().map(String::as_str).filter(|c| !parts.uses(shape, c)).collect();
-    if !unused.is_empty() {
-        notes.push(format!("columns that are not used: {}", list_some(&unused)));
+    let mut used = parts.used.into_inner();
+    used.extend(rating.clone());
+    say_unused(&records, shape, &used, &mut notes, &mut advice);
+    let shape = if rating.is_some() { DataShape::UnpairedPreference } else { shape };
+    Ok(Dataset { file: file.into(), shape, columns: records.columns, rows, notes, advice })
+}
+
+/// The column that says which answers are liked, in a file of answers. What is not taken for one is said.
+fn rating_column(
+    records: &Records,
+    shape: DataShape,
+    mapping: Option<&ColumnMapping>,
+    parts: &Parts,
+    notes: &mut Vec<String>,
+    advice: &mut Vec<(Objective, String)>,
+) -> Option<String> {
+    let has_place = |column: &str| Parts::needed(shape).iter().any(|part| parts.is(column, part));
+    let found = rating::find(records, shape, has_place);
+    if let Some(mapping) = mapping {
+        let is_class = shape == DataShape::Classification;
+        let mapped = mapping.label.clone().filter(|_| !is_class);
+        if let (Found::Rating(column), None) = (&found, &mapped) {
+            notes.push(format!(
+                "the column \"{column}\" looks like a rating and is not used: all answers are learned alike; name it as label in \
+                 data.mapping to use it"
+            ));
+        }
+        return mapped;
     }
-    Ok(Dataset { file: file.into(), shape, columns: records.columns, rows, notes })
+    match found {
+        Found::Rating(column) => {
+            let said = format!(
+                "its column \"{column}\" says which answers are liked; to learn all alike, name the others alone in data.mapping"
+            );
+            advice.extend([Objective::Sft, Objective::Text].map(|objective| (objective, said.clone())));
+            Some(column)
+        }
+        Found::NoRating { column, value } => {
+            let said = rating::no_rating(&column, &value);
+            notes.push(format!("the {said}, so all answers are learned alike"));
+            advice.push((Objective::Kto, format!("its {said}")));
+            None
+        }
+        Found::Nothing => None,
+    }
 }
 
 /// The shape that every row with anything in it has.
@@ -91,148 +153,20 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
     }
 }
 
-/// OpenAI's names in its preference format, and those that data sets for sentence-transformers and for GRPO have beside the
-/// usual ones.
-const OTHER_NAMES: [(&str, &str); 13] = [
-    ("chosen", "preferred_output"),
-    ("rejected", "non_preferred_output"),
-    ("anchor", "query"),
-    ("positive", "passage"),
-    ("positive", "document"),
-    ("sentence1", "sentence_a"),
-    ("sentence2", "sentence_b"),
-    ("score", "similarity_score"),
-    ("score", "similarity"),
-    ("score", "label"),
-    ("negative", "hard_negative"),
-    ("answer", "solution"),
-    ("answer", "ground_truth"),
-];
-
-/// Finds the columns that make a row, by their usual names or by the user's mapping.
-struct Parts<'a> {
-    mapping: Option<&'a ColumnMapping>,
-    mapped_shape: Option<DataShape>,
-}
-
-impl Parts<'_> {
-    fn shape_of(&self, fields: &Map<String, Value>) -> Option<DataShape> {
-        let has = |part: &str| self.find(fields, part).is_some();
-        if let Some(shape) = self.mapped_shape {
-            return Self::needed(shape).iter().all(|part| has(part)).then_some(shape);
-        }
-        // Richer shapes first: preference files often carry "messages" too, chat files a "prompt",
-        // Alpaca files a "text". A label that is neither true nor false is some other column.
-        let is_rated = |shape| {
-            shape != DataShape::UnpairedPreference
-                || self.find(fields, "label").is_some_and(|label| preference::verdict(label).is_some())
-        };
-        let order = [
-            DataShape::Preference,
-            DataShape::Messages,
-            DataShape::ShareGpt,
-            DataShape::UnpairedPreference,
-            DataShape::PromptCompletion,
-            DataShape::Alpaca,
-            DataShape::TextPairs,
-            DataShape::ScoredPairs,
-            DataShape::Classification,
-            DataShape::Text,
-            DataShape::Prompts,
-        ];
-        order.into_iter().find(|shape| Self::needed(*shape).iter().all(|part| has(part)) && is_rated(*shape))
-    }
-
-    fn needed(shape: DataShape) -> &'static [&'static str] {
-        match shape {
-            DataShape::Text => &["text"],
-            DataShape::PromptCompletion => &["prompt", "completion"],
-            DataShape::Messages => &["messages"],
-            DataShape::ShareGpt => &["conversations"],
-            DataShape::Alpaca => &["instruction", "output"],
-            DataShape::Preference => &["chosen", "rejected"],
-            DataShape::UnpairedPreference => &["prompt", "completion", "label"],
-            DataShape::Classification => &["text", "label"],
-            DataShape::TextPairs => &["anchor", "positive"],
-            DataShape::ScoredPairs => &["sentence1", "sentence2", "score"],
-            DataShape::Prompts => &["prompt"],
-        }
-    }
-
-    fn uses(&self, shape: DataShape, column: &str) -> bool {
-        let optional: &[&str] = match shape {
-            DataShape::Text | DataShape::Classification | DataShape::ScoredPairs => &[],
-            DataShape::TextPairs => &["negative"],
-            DataShape::Prompts => &["answer", "system"],
-            DataShape::Alpaca => &["input", "system"],
-            DataShape::Preference => &["prompt", "input", "system"],
-            _ => &["system"],
-        };
-        Self::needed(shape).iter().chain(optional).any(|part| self.is(column, part))
-    }
-
-    fn is(&self, column: &str, part: &str) -> bool {
-        match self.mapping {
-            Some(mapping) => mapped_column(mapping, part) == Some(column),
-            None => {
-                let is = |name: &str| column.trim().eq_ignore_ascii_case(name);
-                is(part) || OTHER_NAMES.iter().any(|(usual, other)| *usual == part && is(other))
-            }
-        }
-    }
-
-    fn find<'v>(&self, fields: &'v Map<String, Value>, part: &str) -> Option<&'v Value> {
-        fields.iter().find(|(column, _)| self.is(column, part)).map(|(_, value)| value)
-    }
-
-    /// The row's content, or what is wrong with it.
-    fn read(&self, shape: DataShape, fields: &Map<String, Value>) -> Result<RowContent, String> {
-        let value = |part: &str| self.find(fields, part).unwrap_or(&Value::Null);
-        let system = text(value("system"), "system")?;
-        let system = (!system.trim().is_empty()).then_some(system);
-        match shape {
-            DataShape::Text => Ok(RowContent::Text(text(value("text"), "text")?)),
-            DataShape::Classification => classes::labelled(value("text"), value("label")),
-            DataShape::TextPairs => contrast::pair(value("anchor"), value("positive"), value("negative")),
-            DataShape::ScoredPairs => {
-                contrast::scored(value("sentence1"), value("sentence2"), value("score"))
-            }
-            DataShape::Prompts => task::task(system, value("prompt"), value("answer")),
-            DataShape::Messages => chat(system, Vec::new(), messages(value("messages"), "messages")?),
-            DataShape::ShareGpt => {
-                chat(system, Vec::new(), messages(value("conversations"), "conversations")?)
-            }
-            DataShape::PromptCompletion => {
-                prompt_completion(system, ("prompt", value("prompt")), ("completion", value("completion")))
-            }
-            DataShape::Preference => {
-                // OpenAI writes the prompt as {"input": {"messages": […]}}.
-                let input = value("input");
-                let prompt = self.find(fields, "prompt").unwrap_or(input.get("messages").unwrap_or(input));
-                preference::pair(system, prompt, value("chosen"), value("rejected"))
-            }
-            DataShape::UnpairedPreference => {
-                preference::unpaired(system, value("prompt"), value("completion"), value("label"))
-            }
-            DataShape::Alpaca => {
-                let mut prompt = text(value("instruction"), "instruction")?;
-                let input = text(value("input"), "input")?;
-                if !input.trim().is_empty() {
-                    prompt = format!("{prompt}\n\n{input}");
-                }
-                let output = text(value("output"), "output")?;
-                chat(system, vec![Message::new("user", prompt)], vec![Message::new("assistant", output)])
-            }
-        }
-    }
-}
-
 fn unknown_columns(columns: &[String]) -> String {
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     let known: Vec<String> =
         DataShape::ALL.iter().map(|shape| format!("{} ({})", shape.columns(), shape.label())).collect();
+    let example = match names.as_slice() {
+        [] => "{\"text\": \"…\"}".into(),
+        [text] => format!("{{\"text\": {}}}", Value::from(*text)),
+        [first, others @ ..] => {
+            let answer = others.iter().find(|column| looks_like_answer(column)).unwrap_or(&others[0]);
+            suggestion(first, answer)
+        }
+    };
     format!(
-        "has the columns {}, which are no known shape; known are {}; rename the columns or name them in data.mapping",
+        "has the columns {}, which are no known shape; known are {}; rename the columns or name them in data.mapping, such as {example}",
         if names.is_empty() { "none".into() } else { list_some(&names) },
         known.join(", ")
     )
@@ -256,7 +190,7 @@ fn shorten(name: &str) -> String {
     }
 }
 
-fn list_lines(lines: &[usize]) -> String {
+pub(super) fn list_lines(lines: &[usize]) -> String {
     const SHOWN: usize = 5;
     let shown: Vec<String> = lines.iter().take(SHOWN).map(usize::to_string).collect();
     let word = if lines.len() == 1 { "line" } else { "lines" };

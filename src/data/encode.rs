@@ -16,8 +16,9 @@
 //! text overlap by one token, so that each token but the first is predicted once.
 
 use super::dataset::{Dataset, Row, RowContent};
+use super::formats::invalid_line;
 use super::row::{EncodedText, Verdict, encode_row};
-use super::skipped::{self, SkippedRow};
+use super::skipped::{self, SkipReason, SkippedRow};
 use super::task::Task;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
@@ -153,7 +154,8 @@ pub struct Encoded {
 /// Encodes every row, in order. Rows with nothing to learn from are skipped, and said so.
 ///
 /// # Errors
-/// No row leaves a token to train on; the sentence says why. Or `max_seq_length` is below 2.
+/// No row leaves a token to train on; the sentence says why. A row uses tools, and the chat template does not write them.
+/// Or `max_seq_length` is below 2.
 pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<Encoded> {
     if options.max_seq_length < 2 {
         return Err(Error::InvalidSetting {
@@ -165,7 +167,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     let mut encoded =
         Encoded { examples: Vec::new(), full_lengths: Vec::new(), skipped: Vec::new(), notes: Vec::new() };
     let mut split_into_turns = false;
-    for (row, Row { content, .. }) in dataset.rows.iter().enumerate() {
+    for (row, Row { line, content }) in dataset.rows.iter().enumerate() {
         match encode_row(content, tokenizer, options)? {
             Ok(texts) if matches!(content, RowContent::Sentences { .. }) => {
                 append_compared(texts, content, row, options, &mut encoded);
@@ -180,6 +182,11 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
             Ok(texts) => {
                 split_into_turns |= texts.len() > 1 && texts[0].verdict.is_none();
                 append_examples(texts, row, options, &mut encoded);
+            }
+            // A call that is left out would be learned as an empty answer.
+            Err(SkipReason::Tools(reason)) => {
+                let cure = "remove this row, or take a model whose chat template writes tool calls";
+                return Err(invalid_line(&dataset.file, *line, format!("{reason}; {cure}")));
             }
             Err(reason) => encoded.skipped.push(SkippedRow { row, reason }),
         }

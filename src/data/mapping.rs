@@ -29,6 +29,7 @@ pub(super) fn mapped_column<'m>(mapping: &'m ColumnMapping, part: &str) -> Optio
     column.as_deref()
 }
 
+/// The shape of a row's answer, without the `label` that may rate it.
 pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Result<DataShape> {
     let setting = |value: String, expected: String| Error::InvalidSetting {
         key: "data.mapping".into(),
@@ -71,16 +72,15 @@ pub(super) fn mapping_shape(mapping: &ColumnMapping, columns: &[String]) -> Resu
         ["text"] => Ok(DataShape::Text),
         ["text", "label"] => Ok(DataShape::Classification),
         ["prompt"] | ["prompt", "answer"] => Ok(DataShape::Prompts),
-        ["prompt", "completion"] => Ok(DataShape::PromptCompletion),
-        ["messages"] => Ok(DataShape::Messages),
-        ["instruction", "output"] => Ok(DataShape::Alpaca),
+        ["prompt", "completion"] | ["prompt", "completion", "label"] => Ok(DataShape::PromptCompletion),
+        ["messages"] | ["label", "messages"] => Ok(DataShape::Messages),
+        ["instruction", "output"] | ["label", "instruction", "output"] => Ok(DataShape::Alpaca),
         ["chosen", "rejected"] | ["prompt", "chosen", "rejected"] => Ok(DataShape::Preference),
-        ["prompt", "completion", "label"] => Ok(DataShape::UnpairedPreference),
         ["anchor", "positive"] | ["anchor", "positive", "negative"] => Ok(DataShape::TextPairs),
         ["sentence1", "sentence2", "score"] => Ok(DataShape::ScoredPairs),
         _ => Err(setting(
             if given.is_empty() { "empty".into() } else { format!("a mapping of {}", given.join(", ")) },
-            "it must map text (and label), or prompt (and answer), or prompt and completion (and label), or messages, or instruction and output, or (prompt,) chosen and rejected, or anchor and positive (and negative), or sentence1, sentence2 and score".into(),
+            "it must map text (and label), or prompt (and answer), or prompt and completion, or messages, or instruction and output (each with label where answers are rated), or (prompt,) chosen and rejected, or anchor and positive (and negative), or sentence1, sentence2 and score".into(),
         )),
     }
 }

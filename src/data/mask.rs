@@ -8,6 +8,7 @@
 use super::chat_template::ChatTemplate;
 use super::dataset::Message;
 use crate::error::Result;
+use serde_json::Value;
 use std::ops::Range;
 
 /// A conversation rendered as far as one assistant's turn.
@@ -18,13 +19,19 @@ pub(super) struct Turn {
 }
 
 /// Renders `messages[..=index]`, whose last message is an assistant's.
-pub(super) fn turn(template: &ChatTemplate, messages: &[Message], index: usize) -> Result<Turn> {
-    let text = template.render(&messages[..=index], false)?;
+pub(super) fn turn(
+    template: &ChatTemplate,
+    messages: &[Message],
+    index: usize,
+    tools: &[Value],
+) -> Result<Turn> {
+    let text = template.render_with_tools(&messages[..=index], tools, false)?;
     // Before a first turn there is nothing to render; most templates would fail on it.
-    let prompt = if index == 0 { None } else { template.render(&messages[..index], true).ok() };
+    let prompt =
+        if index == 0 { None } else { template.render_with_tools(&messages[..index], tools, true).ok() };
     let start = match prompt {
         Some(prompt) if text.starts_with(&prompt) => prompt.len(),
-        _ => start_by_other_words(template, &messages[..=index], &text)?,
+        _ => start_by_other_words(template, &messages[..=index], &text, tools)?,
     };
     Ok(Turn { text, start })
 }
@@ -53,10 +60,17 @@ pub(super) fn mark(spans: &[Range<usize>], trained: &[Range<usize>], text_length
 
 /// For templates whose generation prompt is not how an assistant's turn begins: where the text
 /// changes if the assistant says something else.
-fn start_by_other_words(template: &ChatTemplate, messages: &[Message], text: &str) -> Result<usize> {
+fn start_by_other_words(
+    template: &ChatTemplate,
+    messages: &[Message],
+    text: &str,
+    tools: &[Value],
+) -> Result<usize> {
     let mut other = messages.to_vec();
     let Some(last) = other.last_mut() else { return Ok(0) };
-    last.content = if last.content.trim_start().starts_with('A') { "B" } else { "A" }.into();
-    let other = template.render(&other, false)?;
+    let word = if last.content.trim_start().starts_with('A') { "B" } else { "A" };
+    // A call may be written in place of words.
+    *last = Message::new(last.role.clone(), word);
+    let other = template.render_with_tools(&other, tools, false)?;
     Ok(text.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum())
 }

@@ -1,12 +1,19 @@
 //! Values of a row as text, as messages and as conversations; each error says what was found instead.
 
 use super::dataset::{Message, RowContent};
-use super::detect::list_some;
+use super::turn::message;
 use serde_json::Value;
+
+/// What a row says of a conversation beside its turns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Preamble {
+    pub system: Option<String>,
+    pub tools: Vec<Value>,
+}
 
 /// A conversation of `prompt` and `rest`, with the system message first unless it has one.
 pub(super) fn chat(
-    system: Option<String>,
+    Preamble { system, tools }: Preamble,
     prompt: Vec<Message>,
     rest: Vec<Message>,
 ) -> Result<RowContent, String> {
@@ -19,24 +26,24 @@ pub(super) fn chat(
         all.insert(0, Message::new("system", system));
         prompt_messages += 1;
     }
-    Ok(RowContent::Chat { messages: all, prompt_messages })
+    Ok(RowContent::Chat { messages: all, prompt_messages, tools })
 }
 
 /// A prompt and its completion, from the columns of those names.
 pub(super) fn prompt_completion(
-    system: Option<String>,
+    preamble: Preamble,
     (prompt_column, prompt): (&str, &Value),
     (completion_column, completion): (&str, &Value),
 ) -> Result<RowContent, String> {
-    if is_message_list(prompt) || is_message_list(completion) {
+    if is_message_list(prompt) || is_message_list(completion) || !preamble.tools.is_empty() {
         return chat(
-            system,
+            preamble,
             messages_or_turn(prompt, prompt_column, "user")?,
             messages_or_turn(completion, completion_column, "assistant")?,
         );
     }
     let (prompt, completion) = (text(prompt, prompt_column)?, text(completion, completion_column)?);
-    Ok(RowContent::Pair { system, prompt, completion })
+    Ok(RowContent::Pair { system: preamble.system, prompt, completion })
 }
 
 pub(super) fn is_message_list(value: &Value) -> bool {
@@ -74,59 +81,6 @@ pub(super) fn messages(value: &Value, column: &str) -> Result<Vec<Message>, Stri
         .enumerate()
         .map(|(i, m)| message(m).map_err(|reason| format!("\"{column}\", message {}: {reason}", i + 1)))
         .collect()
-}
-
-fn message(value: &Value) -> Result<Message, String> {
-    let Value::Object(fields) = value else {
-        return Err(format!(
-            "it is {} where {{\"role\": …, \"content\": …}} is expected{}",
-            kind(value),
-            if value.is_array() { "; the list is nested one level too deep" } else { "" }
-        ));
-    };
-    let names = || list_some(&fields.keys().map(String::as_str).collect::<Vec<_>>());
-    let role = fields.get("role").or_else(|| fields.get("from")).and_then(Value::as_str);
-    let Some(role) = role else {
-        return Err(format!("it has no role (\"role\" or \"from\"); its keys are {}", names()));
-    };
-    let known = match role.trim().to_ascii_lowercase().as_str() {
-        "system" | "developer" => "system",
-        "user" | "human" => "user",
-        "assistant" | "gpt" | "model" | "chatgpt" => "assistant",
-        "tool" | "function" | "observation" => "tool",
-        _ => {
-            return Err(format!(
-                "\"{role}\" is not a role; roles are system, user, assistant and tool (or human and gpt)"
-            ));
-        }
-    };
-    let Some(content) = fields.get("content").or_else(|| fields.get("value")) else {
-        return Err(format!("it has no content (\"content\" or \"value\"); its keys are {}", names()));
-    };
-    let content = match content {
-        Value::Null if fields.get("tool_calls").is_some_and(|calls| !calls.is_null()) => {
-            return Err("it calls a tool and says nothing; tool calls are not available yet".into());
-        }
-        Value::Array(parts) => text_parts(parts)?,
-        other => text(other, "content")?,
-    };
-    Ok(Message::new(known, content))
-}
-
-/// Content written as a list of parts, of which only text can be used.
-fn text_parts(parts: &[Value]) -> Result<String, String> {
-    let mut joined = String::new();
-    for part in parts {
-        match (part, part.get("type").and_then(Value::as_str), part.get("text").and_then(Value::as_str)) {
-            (Value::String(text), _, _) => joined.push_str(text),
-            (_, None | Some("text"), Some(text)) => joined.push_str(text),
-            (_, Some(kind), _) => {
-                return Err(format!("its content has a part of type \"{kind}\"; only text can be used"));
-            }
-            _ => return Err("its content has a part without text".into()),
-        }
-    }
-    Ok(joined)
 }
 
 pub(super) fn text(value: &Value, column: &str) -> Result<String, String> {

@@ -100,6 +100,8 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
                 r,
                 SkipReason::PromptTooLong { .. }
                     | SkipReason::NoAssistantTurn
+                    | SkipReason::NoAnswer(_)
+                    | SkipReason::ContextOnly
                     | SkipReason::SameAnswers
                     | SkipReason::AnswerTooLong { .. }
             )

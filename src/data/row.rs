@@ -6,9 +6,11 @@ use super::mask::{mark, turn};
 use super::skipped::SkipReason;
 use super::task::Task;
 use super::tokenizer::{Tokenizer, Tokens};
+use super::tools;
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
 use serde::Serialize;
+use serde_json::Value;
 use std::ops::Range;
 
 /// A row, or a part of one, as text and tokens. SFT rows are cut to `max_seq_length` already.
@@ -43,7 +45,7 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
     let all = options.objective == Objective::Text || options.train_on_prompt;
     let encoder = RowEncoder { tokenizer, options, all };
     if let Some(task) = Task::of(content, options.objective) {
-        return encoder.prompt(&task.prompt);
+        return encoder.prompt(&task);
     }
     match content {
         RowContent::Labelled { text, .. } if options.objective == Objective::Classify => {
@@ -65,7 +67,7 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
             messages.push(Message::new("user", prompt));
             let prompt_messages = messages.len();
             messages.push(Message::new("assistant", completion));
-            encoder.chat(&messages, prompt_messages)
+            encoder.chat(&messages, prompt_messages, &[])
         }
         RowContent::Pair { system, prompt, completion } => {
             let before = match system {
@@ -75,12 +77,14 @@ pub(super) fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &
             let start = before.len();
             encoder.pair(before + completion, start)
         }
-        RowContent::Chat { messages, prompt_messages } => encoder.chat(messages, *prompt_messages),
+        RowContent::Chat { messages, prompt_messages, tools } => {
+            encoder.chat(messages, *prompt_messages, tools)
+        }
         RowContent::Preference { chosen, rejected } if chosen == rejected => Ok(Err(SkipReason::SameAnswers)),
         RowContent::Preference { chosen, rejected } => {
             encode_answers(&[(chosen, Verdict::Chosen), (rejected, Verdict::Rejected)], tokenizer, options)
         }
-        RowContent::Prompt(Task { prompt, .. }) => encoder.prompt(prompt),
+        RowContent::Prompt(task) => encoder.prompt(task),
         RowContent::Unpaired { answer, label } => {
             let verdict = if *label { Verdict::Chosen } else { Verdict::Rejected };
             encode_answers(&[(answer, verdict)], tokenizer, options)
@@ -101,6 +105,9 @@ fn encode_answers(
             // The last text of a conversation that is split into turns is the one with the whole prompt.
             Ok(mut turns) => {
                 texts.extend(turns.pop().map(|text| EncodedText { verdict: Some(*verdict), ..text }))
+            }
+            Err(SkipReason::NoAssistantTurn) if answers.len() > 1 => {
+                return Ok(Err(SkipReason::NoAnswer(*verdict)));
             }
             Err(reason) => return Ok(Err(reason)),
         }
@@ -163,40 +170,47 @@ impl RowEncoder<'_> {
         Ok(some_trained(vec![self.cut(text, tokens, &[trained], length)]))
     }
 
-    fn chat(&self, messages: &[Message], prompt_messages: usize) -> RowResult {
+    fn chat(&self, messages: &[Message], prompt_messages: usize, tools: &[Value]) -> RowResult {
         let template = self.tokenizer.template();
         let folded = template.fold_system(messages);
         let prompt_messages = prompt_messages.saturating_sub(messages.len() - folded.len());
-        let answers: Vec<usize> =
+        let mut answers: Vec<usize> =
             (prompt_messages..folded.len()).filter(|&i| folded[i].is_assistant()).collect();
+        if answers.is_empty() && !self.all {
+            return Ok(Err(SkipReason::NoAssistantTurn));
+        }
+        answers.retain(|&i| !folded[i].context_only);
+        if answers.is_empty() && !self.all {
+            return Ok(Err(SkipReason::ContextOnly));
+        }
+        answers.retain(|&i| !self.is_left_blank(&folded[i]));
         // What comes after the last answer teaches nothing.
         let used = match answers.last() {
             _ if self.all => folded.len(),
             Some(last) => last + 1,
-            None => return Ok(Err(SkipReason::NoAssistantTurn)),
+            None => return Ok(Err(SkipReason::Empty)),
         };
-        let text = match template.render(&folded[..used], false) {
+        if let Some(reason) = tools::unwritten(template, &folded[..used], tools) {
+            return Ok(Err(SkipReason::Tools(reason)));
+        }
+        let text = match template.render_with_tools(&folded[..used], tools, false) {
             Ok(text) => text,
             Err(error) => return refused(error),
         };
-        if self.options.objective == Objective::Text {
-            return self.document(text, !self.tokenizer.has_chat_template());
+        if self.all {
+            return self.all_but_context(text, &folded, tools);
         }
         let (tokens, length) = self.chat_tokens(&text)?;
-        if self.all {
-            let everything = 0..text.len();
-            return Ok(some_trained(vec![self.cut(text, tokens, &[everything], length)]));
-        }
         // Answers beyond the cut need no rendering, which keeps a very long conversation cheap.
         let kept_bytes = tokens.spans.get(self.options.max_seq_length).map_or(text.len(), |span| span.start);
         let mut trained = Vec::new();
         for &index in &answers {
-            let turn = match turn(template, &folded, index) {
+            let turn = match turn(template, &folded, index, tools) {
                 Ok(turn) => turn,
                 Err(error) => return refused(error),
             };
             if !text.starts_with(&turn.text) {
-                return self.turn_by_turn(&folded, &answers);
+                return self.turn_by_turn(&folded, &answers, tools);
             }
             if turn.start >= kept_bytes {
                 break;
@@ -206,12 +220,58 @@ impl RowEncoder<'_> {
         Ok(some_trained(vec![self.cut(text, tokens, &trained, length)]))
     }
 
+    /// Whether nothing is left of a turn that only thinks, because the template does not write its thoughts.
+    fn is_left_blank(&self, message: &Message) -> bool {
+        message.reasoning.is_some()
+            && Message { reasoning: None, ..message.clone() }.is_blank()
+            && self.tokenizer.template().reasoning_field().is_none()
+    }
+
+    /// A whole conversation trained, but for the turns that the file marks as context.
+    fn all_but_context(&self, text: String, messages: &[Message], tools: &[Value]) -> RowResult {
+        let mut context: Vec<Range<usize>> = Vec::new();
+        for index in (0..messages.len()).filter(|&i| messages[i].context_only) {
+            let up_to = |end: usize| match end {
+                0 => Some(0),
+                _ => {
+                    let before = self.tokenizer.template().render_with_tools(&messages[..end], tools, false);
+                    before.ok().filter(|before| text.starts_with(before)).map(|before| before.len())
+                }
+            };
+            let (Some(start), Some(end)) = (up_to(index), up_to(index + 1)) else {
+                let reason = "writes a past turn otherwise than a last one, so that a turn which is marked to be left out of the \
+                              loss cannot be told from the others";
+                return Ok(Err(SkipReason::Template(reason.into())));
+            };
+            context.push(start..end);
+        }
+        let mut texts = if self.options.objective == Objective::Text {
+            match self.document(text, !self.tokenizer.has_chat_template())? {
+                Ok(texts) => texts,
+                Err(reason) => return Ok(Err(reason)),
+            }
+        } else {
+            let (tokens, length) = self.chat_tokens(&text)?;
+            let everything = 0..text.len();
+            vec![self.cut(text, tokens, &[everything], length)]
+        };
+        for text in &mut texts {
+            for (trained, span) in text.trained.iter_mut().zip(&text.tokens.spans) {
+                *trained &= !context.iter().any(|turn| span.start < turn.end && turn.start < span.end);
+            }
+        }
+        if !context.is_empty() && texts.iter().all(|text| !text.trained.contains(&true)) {
+            return Ok(Err(SkipReason::ContextOnly));
+        }
+        Ok(some_trained(texts))
+    }
+
     /// For templates that render a turn otherwise once it is past (reasoning that is taken out, say):
     /// a text for each answer, as the model sees it when it is to give that answer.
-    fn turn_by_turn(&self, messages: &[Message], answers: &[usize]) -> RowResult {
+    fn turn_by_turn(&self, messages: &[Message], answers: &[usize], tools: &[Value]) -> RowResult {
         let mut texts = Vec::new();
         for &index in answers {
-            let turn = match turn(self.tokenizer.template(), messages, index) {
+            let turn = match turn(self.tokenizer.template(), messages, index, tools) {
                 Ok(turn) => turn,
                 Err(error) => return refused(error),
             };
@@ -229,9 +289,13 @@ impl RowEncoder<'_> {
     }
 
     /// A conversation up to where the assistant's answer begins. It is not cut: a model that is to answer must see it all.
-    fn prompt(&self, messages: &[Message]) -> RowResult {
+    fn prompt(&self, Task { prompt, tools, .. }: &Task) -> RowResult {
         let template = self.tokenizer.template();
-        let text = match template.render(&template.fold_system(messages), true) {
+        let messages = template.fold_system(prompt);
+        if let Some(reason) = tools::unwritten(template, &messages, tools) {
+            return Ok(Err(SkipReason::Tools(reason)));
+        }
+        let text = match template.render_with_tools(&messages, tools, true) {
             Ok(text) => text,
             Err(error) => return refused(error),
         };

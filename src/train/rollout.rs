@@ -109,7 +109,7 @@ impl Rollouts {
         let completions = sample_group(model, prompt, &self.stop_ids, length, &mut samplers).await?;
         let texts = completions.iter().map(|completion| self.tokenizer.decode(&completion.ids, true));
         let texts = texts.collect::<Result<Vec<String>>>()?;
-        let no_task = Task { prompt: Vec::new(), answer: None };
+        let no_task = Task::default();
         let task = example.task.as_ref().unwrap_or(&no_task);
         let rewards = self.reward.of(task, &texts, &self.tokenizer).await?;
         if rewards.iter().any(|reward| !reward.is_finite()) {

@@ -231,7 +231,7 @@ fn a_saved_adapter_answers_and_scores_as_the_run_did() {
 fn a_cached_answer_is_what_the_whole_sequence_predicts() {
     let session = session();
     let request = GenerateRequest {
-        messages: Some(vec![Message { role: "user".into(), content: "How far is stop 3?".into() }]),
+        messages: Some(vec![Message::new("user", "How far is stop 3?")]),
         adapter: false,
         max_new_tokens: 12,
         ..GenerateRequest::default()

@@ -10,7 +10,7 @@ fn pair(prompt: &str, completion: &str) -> RowContent {
 
 fn chat(messages: &[(&str, &str)], prompt_messages: usize) -> RowContent {
     let messages = messages.iter().map(|(role, content)| Message::new(*role, *content)).collect();
-    RowContent::Chat { messages, prompt_messages }
+    RowContent::Chat { messages, prompt_messages, tools: Vec::new() }
 }
 
 fn contents(dataset: Dataset) -> Vec<RowContent> {
@@ -126,7 +126,7 @@ fn columns_are_mapped_by_hand() {
     let half = ColumnMapping { completion: Some("answer".into()), ..Default::default() };
     assert!(
         wrong(half)
-            .contains("a mapping of completion, but it must map text (and label), or prompt (and answer), or prompt and completion")
+            .contains("a mapping of completion, but it must map text (and label), or prompt (and answer), or prompt and completion, or")
     );
     assert!(wrong(ColumnMapping::default()).contains("data.mapping is empty"));
 }
@@ -161,8 +161,9 @@ fn empty_files_say_so() {
 
 #[test]
 fn unknown_columns_are_listed_with_the_known_shapes() {
-    let said = message("d.jsonl", b"{\"question\": \"a\", \"answer\": \"b\"}");
-    assert!(said.starts_with("d.jsonl: has the columns question, answer, which are no known shape; known are text (raw text), prompt + completion"), "{said}");
+    let said = message("d.jsonl", b"{\"title\": \"a\", \"author\": \"b\", \"Response\": \"c\"}");
+    assert!(said.starts_with("d.jsonl: has the columns title, author, Response, which are no known shape; known are text (raw text), prompt + completion"), "{said}");
+    assert!(said.ends_with("in data.mapping, such as {\"prompt\": \"title\", \"completion\": \"Response\"}"), "{said}");
     assert!(message("d.parquet", b"x").contains("the extension .parquet; known data files are"));
     assert!(message("data", b"x").contains("has no extension"));
 }
@@ -230,8 +231,8 @@ fn wrongly_nested_messages_are_explained() {
             "a part of type \"image_url\"; only text can be used",
         ),
         (
-            r#"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{}]}]}"#,
-            "tool calls are not available yet",
+            r#"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]}]}"#,
+            "message 1: its tool call is an object without a name where {\"name\": …, \"arguments\": {…}} is expected",
         ),
         (
             r#"{"prompt": "a", "completion": {"b": 1}}"#,

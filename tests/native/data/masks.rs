@@ -8,6 +8,7 @@ fn masks_equal_the_reference() {
         let content = RowContent::Chat {
             messages: serde_json::from_value(case["messages"].clone()).unwrap(),
             prompt_messages: case["prompt_messages"].as_u64().unwrap() as usize,
+            tools: Vec::new(),
         };
         let dataset = Dataset {
             file: "d.jsonl".into(),
@@ -15,6 +16,7 @@ fn masks_equal_the_reference() {
             columns: vec!["messages".into()],
             rows: vec![Row { line: 1, content }],
             notes: Vec::new(),
+            advice: Vec::new(),
         };
         let encoded = encode_dataset(&dataset, &tokenizer, &sft(4096)).unwrap();
         let example = &encoded.examples[0];

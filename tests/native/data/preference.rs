@@ -10,7 +10,7 @@ fn pair(prompt: &str, completion: &str) -> RowContent {
 
 fn chat(messages: &[(&str, &str)], prompt_messages: usize) -> RowContent {
     let messages = messages.iter().map(|(role, content)| Message::new(*role, *content)).collect();
-    RowContent::Chat { messages, prompt_messages }
+    RowContent::Chat { messages, prompt_messages, tools: Vec::new() }
 }
 
 fn preference(chosen: RowContent, rejected: RowContent) -> RowContent {
@@ -79,7 +79,8 @@ fn a_label_is_true_or_false() {
             .unwrap();
     let file = DataFile { name: "d.csv", bytes: table.as_bytes() };
     let said = read_dataset(file, Some(&mapping)).unwrap_err().to_string();
-    assert_eq!(said, "d.csv, line 2: \"label\" holds \"sports\" where true or false is expected");
+    let expected = "d.csv, line 2: \"label\" holds \"sports\" where true or false is expected (or 1 or 0, yes or no";
+    assert!(said.starts_with(expected), "{said}");
 }
 
 #[test]
@@ -145,7 +146,12 @@ fn the_objective_must_suit_the_rows() {
         "recipe: objective is \"sft\", but d.jsonl holds preference pairs, for which it must be dpo or orpo or \
          kto or reward"
     );
-    assert!(said(rated, Objective::Dpo).ends_with("for which it must be kto"));
+    assert!(said(rated, Objective::Dpo).ends_with("holds rated answers, for which it must be kto"));
+    assert_eq!(
+        said(rated, Objective::Sft),
+        "recipe: objective is \"sft\", but d.jsonl holds rated answers, for which it must be kto; its column \"label\" says \
+         which answers are liked; to learn all alike, name the others alone in data.mapping"
+    );
     assert!(said(chat, Objective::Dpo).ends_with("for which it must be text or sft or grpo"));
     for (line, objective) in
         [(pairs, Objective::Dpo), (pairs, Objective::Kto), (rated, Objective::Kto), (chat, Objective::Sft)]
@@ -171,7 +177,7 @@ fn the_report_and_the_preview_show_both_answers() {
     assert_eq!(report.duplicates.rows, [4]);
     let tokens = |example: &Example| example.input_ids.len() + example.rejected().unwrap().input_ids.len();
     assert_eq!(report.tokens, encoded.examples.iter().map(tokens).sum::<usize>());
-    let same = "1 rows are left out because their chosen and rejected answers are the same (first on line 2)";
+    let same = "1 row is left out because their chosen and rejected answers are the same (line 2)";
     assert!(report.notes.iter().any(|note| note == same), "{:?}", report.notes);
 
     let shown = preview(&dataset, &tokenizer, &options(Objective::Dpo), 2).unwrap();

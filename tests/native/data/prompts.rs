@@ -6,7 +6,7 @@ fn options(objective: Objective, max_seq_length: usize) -> EncodeOptions {
 
 fn task(messages: &[(&str, &str)], answer: Option<&str>) -> Task {
     let prompt = messages.iter().map(|(role, content)| Message::new(*role, *content)).collect();
-    Task { prompt, answer: answer.map(String::from) }
+    Task { prompt, answer: answer.map(String::from), ..Task::default() }
 }
 
 #[test]
