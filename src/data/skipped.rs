@@ -28,6 +28,17 @@ pub enum SkipReason {
     Template(String),
 }
 
+/// Lines of a file, each once: "line 3", "lines 1, 2, 5 and 12 more".
+pub(super) fn lines(lines: &[usize]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<String> = lines.iter().take(SHOWN).map(usize::to_string).collect();
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    match lines.len().saturating_sub(SHOWN) {
+        0 => format!("{word} {}", shown.join(", ")),
+        more => format!("{word} {} and {more} more", shown.join(", ")),
+    }
+}
+
 /// The error for a data set of which every row was skipped.
 pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], options: &EncodeOptions) -> Error {
     let count = |wanted: fn(&SkipReason) -> bool| skipped.iter().filter(|s| wanted(&s.reason)).count();
