@@ -153,7 +153,8 @@ pub struct Encoded {
 /// Encodes every row, in order. Rows with nothing to learn from are skipped, and said so.
 ///
 /// # Errors
-/// No row leaves a token to train on; the sentence says why. Or `max_seq_length` is below 2.
+/// No row leaves a token to train on; the sentence says why. Or `max_seq_length` is below 2, or none of the model's chat templates
+/// is the default.
 pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<Encoded> {
     if options.max_seq_length < 2 {
         return Err(Error::InvalidSetting {
@@ -161,6 +162,15 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
             value: options.max_seq_length.to_string(),
             expected: "it must be at least 2: one token to read and one to predict".into(),
         });
+    }
+    let is_written_by_template = |row: &Row| {
+        !matches!(
+            row.content,
+            RowContent::Text(_) | RowContent::Labelled { .. } | RowContent::Sentences { .. }
+        )
+    };
+    if dataset.rows.iter().any(is_written_by_template) {
+        tokenizer.check_template()?;
     }
     let mut encoded =
         Encoded { examples: Vec::new(), full_lengths: Vec::new(), skipped: Vec::new(), notes: Vec::new() };
@@ -187,7 +197,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     if encoded.examples.is_empty() {
         return Err(skipped::nothing_to_train(dataset, &encoded.skipped, options));
     }
-    encoded.notes = skipped::notes(dataset, tokenizer, &encoded, split_into_turns);
+    encoded.notes = skipped::notes(dataset, tokenizer, &encoded, options, split_into_turns);
     Ok(encoded)
 }
 

@@ -126,6 +126,9 @@ impl RowEncoder<'_> {
         let mut tokens = self.tokenizer.tokens(&text)?;
         if with_ends {
             self.add_ends(&mut tokens, text.len());
+        } else if let Some(end) = self.tokenizer.answer_end() {
+            tokens.ids.push(end);
+            tokens.spans.push(text.len()..text.len() + 1);
         }
         let full_length = tokens.ids.len();
         // One token alone has nothing before it and nothing after it.
@@ -160,7 +163,7 @@ impl RowEncoder<'_> {
         let (mut tokens, mut length) = self.kept_tokens(&text)?;
         length += self.add_ends(&mut tokens, text.len());
         let trained = if self.all { 0 } else { start }..text.len();
-        Ok(some_trained(vec![self.cut(text, tokens, &[trained], length)]))
+        Ok(self.some_trained(vec![self.cut(text, tokens, &[trained], length)]))
     }
 
     fn chat(&self, messages: &[Message], prompt_messages: usize) -> RowResult {
@@ -182,10 +185,13 @@ impl RowEncoder<'_> {
         if self.options.objective == Objective::Text {
             return self.document(text, !self.tokenizer.has_chat_template());
         }
-        let (tokens, length) = self.chat_tokens(&text)?;
+        let (tokens, length) = match folded[used - 1].is_assistant() {
+            true => self.conversation_tokens(&text)?,
+            false => self.chat_tokens(&text)?,
+        };
         if self.all {
             let everything = 0..text.len();
-            return Ok(some_trained(vec![self.cut(text, tokens, &[everything], length)]));
+            return Ok(self.some_trained(vec![self.cut(text, tokens, &[everything], length)]));
         }
         // Answers beyond the cut need no rendering, which keeps a very long conversation cheap.
         let kept_bytes = tokens.spans.get(self.options.max_seq_length).map_or(text.len(), |span| span.start);
@@ -203,7 +209,7 @@ impl RowEncoder<'_> {
             }
             trained.push(turn.start..turn.text.len());
         }
-        Ok(some_trained(vec![self.cut(text, tokens, &trained, length)]))
+        Ok(self.some_trained(vec![self.cut(text, tokens, &trained, length)]))
     }
 
     /// For templates that render a turn otherwise once it is past (reasoning that is taken out, say):
@@ -215,7 +221,7 @@ impl RowEncoder<'_> {
                 Ok(turn) => turn,
                 Err(error) => return refused(error),
             };
-            let (tokens, length) = self.chat_tokens(&turn.text)?;
+            let (tokens, length) = self.conversation_tokens(&turn.text)?;
             let trained = turn.start..turn.text.len();
             let text = self.cut(turn.text, tokens, &[trained], length);
             let is_last = !text.trained.contains(&true);
@@ -225,7 +231,7 @@ impl RowEncoder<'_> {
                 break;
             }
         }
-        Ok(some_trained(texts))
+        Ok(self.some_trained(texts))
     }
 
     /// A conversation up to where the assistant's answer begins. It is not cut: a model that is to answer must see it all.
@@ -242,6 +248,16 @@ impl RowEncoder<'_> {
         }
         let trained = vec![false; tokens.ids.len()];
         Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: false, verdict: None }]))
+    }
+
+    /// The tokens of a conversation that ends with an answer, and with the end token where its template ends no answer.
+    fn conversation_tokens(&self, text: &str) -> Result<(Tokens, usize)> {
+        let (mut tokens, length) = self.chat_tokens(text)?;
+        let Some(end) = self.tokenizer.answer_end() else { return Ok((tokens, length)) };
+        tokens.ids.push(end);
+        // Beyond the text: it belongs to what is trained last.
+        tokens.spans.push(text.len()..text.len() + 1);
+        Ok((tokens, length + 1))
     }
 
     fn chat_tokens(&self, text: &str) -> Result<(Tokens, usize)> {
@@ -294,6 +310,17 @@ impl RowEncoder<'_> {
         }
     }
 
+    /// The texts in which something is left to train on; where none is left, why: the cut, or a template without the answers.
+    fn some_trained(&self, texts: Vec<EncodedText>) -> Result<Vec<EncodedText>, SkipReason> {
+        let tokens = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
+        let kept: Vec<EncodedText> = texts.into_iter().filter(|text| text.trained.contains(&true)).collect();
+        match kept.is_empty() {
+            true if tokens >= self.options.max_seq_length => Err(SkipReason::PromptTooLong { tokens }),
+            true => Err(SkipReason::Template("writes nothing of what the assistant says".into())),
+            false => Ok(kept),
+        }
+    }
+
     /// The beginning, as long as `max_seq_length`, of a text that has `full_length` tokens.
     fn cut(
         &self,
@@ -307,12 +334,6 @@ impl RowEncoder<'_> {
         let trained = mark(&tokens.spans, trained, text.len());
         EncodedText { text, tokens, trained, full_length, in_windows: false, verdict: None }
     }
-}
-
-fn some_trained(texts: Vec<EncodedText>) -> Result<Vec<EncodedText>, SkipReason> {
-    let tokens = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
-    let kept: Vec<EncodedText> = texts.into_iter().filter(|text| text.trained.contains(&true)).collect();
-    if kept.is_empty() { Err(SkipReason::PromptTooLong { tokens }) } else { Ok(kept) }
 }
 
 /// A conversation that the template cannot render is skipped; any other error is one.

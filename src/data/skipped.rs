@@ -2,8 +2,10 @@
 
 use super::dataset::{Dataset, RowContent};
 use super::encode::{EncodeOptions, Encoded};
+use super::report::RowList;
 use super::tokenizer::Tokenizer;
 use crate::error::Error;
+use crate::recipe::Objective;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedRow {
@@ -30,10 +32,15 @@ pub enum SkipReason {
 
 /// Lines of a file, each once: "line 3", "lines 1, 2, 5 and 12 more".
 pub(super) fn lines(lines: &[usize]) -> String {
+    lines_of(&RowList::new(lines.iter().copied()))
+}
+
+/// The same of rows of which only the first are listed.
+pub(super) fn lines_of(list: &RowList) -> String {
     const SHOWN: usize = 10;
-    let shown: Vec<String> = lines.iter().take(SHOWN).map(usize::to_string).collect();
-    let word = if lines.len() == 1 { "line" } else { "lines" };
-    match lines.len().saturating_sub(SHOWN) {
+    let shown: Vec<String> = list.rows.iter().take(SHOWN).map(usize::to_string).collect();
+    let word = if list.count == 1 { "line" } else { "lines" };
+    match list.count - shown.len() {
         0 => format!("{word} {}", shown.join(", ")),
         more => format!("{word} {} and {more} more", shown.join(", ")),
     }
@@ -82,7 +89,8 @@ pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], option
         _ => None,
     });
     if let Some((line, reason)) = refused.clone().next() {
-        reasons.push(format!("{} that the chat template {reason} (first on line {line})", refused.count()));
+        reasons
+            .push(format!("{} because the chat template {reason} (first on line {line})", refused.count()));
     }
     Error::InvalidData {
         file: dataset.file.clone(),
@@ -99,6 +107,7 @@ pub(super) fn notes(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     encoded: &Encoded,
+    options: &EncodeOptions,
     split_into_turns: bool,
 ) -> Vec<String> {
     let mut notes = Vec::new();
@@ -130,35 +139,68 @@ pub(super) fn notes(
             }
         }
     }
+    notes.extend(answers_without_end(tokenizer).filter(|_| has_chats || has_pairs));
     if split_into_turns {
         notes.push("the chat template writes past turns otherwise than the last one: each answer of a conversation is an example of its own".into());
     }
-    let refused = encoded.skipped.iter().find_map(|skipped| match &skipped.reason {
-        SkipReason::Template(reason) => Some((dataset.rows[skipped.row].line, reason)),
-        _ => None,
-    });
-    if let Some((line, reason)) = refused {
-        let count = encoded.skipped.iter().filter(|s| matches!(s.reason, SkipReason::Template(_))).count();
-        notes.push(format!(
-            "{count} rows are left out because the chat template {reason} (first on line {line})"
-        ));
-    }
-    type Is = fn(&SkipReason) -> bool;
-    let reasons: [(Is, &str); 3] = [
-        (|r| *r == SkipReason::NoAssistantTurn, "the assistant says nothing"),
-        (|r| *r == SkipReason::SameAnswers, "their chosen and rejected answers are the same"),
-        (
-            |r| matches!(r, SkipReason::AnswerTooLong { .. }),
-            "an answer is longer than max_seq_length, and its end is what a reward is read off",
+    notes.extend(left_out(dataset, &encoded.skipped, options));
+    notes
+}
+
+/// What follows where the chat template writes nothing that ends an answer.
+fn answers_without_end(tokenizer: &Tokenizer) -> Option<String> {
+    match tokenizer.answer_end().and_then(|id| tokenizer.id_to_token(id)) {
+        Some(end) => Some(format!(
+            "the model's chat template ends no answer: {end} is put after the last answer of a conversation and trained, so \
+             that the model learns to stop"
+        )),
+        None if tokenizer.eos_token_id().is_none() && tokenizer.ends_no_answer() => Some(
+            "nothing ends an answer, since the chat template writes no end token and the tokenizer names none: the model will \
+             not learn to stop; name its eos_token in tokenizer_config.json"
+                .into(),
         ),
-    ];
-    for (is_reason, why) in reasons {
-        let left_out = || encoded.skipped.iter().filter(|s| is_reason(&s.reason));
-        if let Some(first) = left_out().next() {
-            let line = dataset.rows[first.row].line;
-            let count = left_out().count();
-            notes.push(format!("{count} rows are left out because {why} (first on line {line})"));
+        None => None,
+    }
+}
+
+/// The rows that are left out, a sentence for each reason, with their lines.
+fn left_out(dataset: &Dataset, skipped: &[SkippedRow], options: &EncodeOptions) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<usize>)> = Vec::new();
+    for SkippedRow { row, reason } in skipped {
+        let reason = reason.because(options);
+        let line = dataset.rows[*row].line;
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, lines)) => lines.push(line),
+            None => reasons.push((reason, vec![line])),
         }
     }
-    notes
+    let sentence = |(reason, found): (String, Vec<usize>)| match found.len() {
+        1 => format!("1 row is left out because {reason} ({})", lines(&found)),
+        count => format!("{count} rows are left out because {reason} ({})", lines(&found)),
+    };
+    reasons.into_iter().map(sentence).collect()
+}
+
+impl SkipReason {
+    /// Completes "left out because …".
+    fn because(&self, options: &EncodeOptions) -> String {
+        let most = options.max_seq_length;
+        match self {
+            SkipReason::Empty => {
+                "there is nothing to learn: no text, no completion or no assistant's words".into()
+            }
+            SkipReason::NoAssistantTurn => "the assistant says nothing".into(),
+            SkipReason::PromptTooLong { .. } if options.objective == Objective::Grpo => {
+                format!("the prompt leaves no room for an answer within {most} tokens (train.max_seq_length)")
+            }
+            SkipReason::PromptTooLong { .. } => {
+                format!("no answer begins within {most} tokens (train.max_seq_length)")
+            }
+            SkipReason::SameAnswers => "the chosen and the rejected answer are the same".into(),
+            SkipReason::AnswerTooLong { .. } => format!(
+                "an answer is longer than max_seq_length ({most} tokens), and its end is what a reward is read off"
+            ),
+            SkipReason::Template(reason) => format!("the chat template {reason}"),
+        }
+    }
 }

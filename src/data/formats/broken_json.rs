@@ -43,9 +43,8 @@ fn cause(json: &str, at: usize, error: &serde_json::Error) -> (usize, Option<Str
         );
     }
     if said.starts_with("invalid escape") {
-        return here(
-            "a backslash begins an escape that JSON does not have; write the backslash twice (\\\\)",
-        );
+        let what = "a backslash begins an escape that JSON does not have; write the backslash twice (\\\\)";
+        return (json[..at].rfind('\\').unwrap_or(at), Some(what.into()));
     }
     if said.starts_with("control character") {
         return here(

@@ -2,6 +2,7 @@
 
 use super::broken_json::broken;
 use super::orientation;
+use super::plain::COLUMNS;
 use super::{Record, Records, invalid, invalid_line};
 use crate::data::skipped::lines as listed;
 use crate::error::Result;
@@ -168,11 +169,12 @@ fn object(file: &str, text: &str, entries: Entries, notes: &mut Vec<String>) -> 
         notes.push(note);
         return Ok(records);
     }
+    let is_column = |key: &str| COLUMNS.iter().any(|column| key.eq_ignore_ascii_case(column));
     let is_list = |raw: &RawValue| raw.get().starts_with('[');
     let usual =
         CONTAINERS.iter().find_map(|name| entries.0.iter().find(|(key, raw)| key == name && is_list(raw)));
     let rows = || {
-        let mut lists = entries.0.iter().filter(|(_, raw)| orientation::holds_rows(raw));
+        let mut lists = entries.0.iter().filter(|(key, raw)| !is_column(key) && orientation::holds_rows(raw));
         lists.next().filter(|_| lists.next().is_none())
     };
     if let Some((key, raw)) = usual.or_else(rows) {

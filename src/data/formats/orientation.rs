@@ -61,7 +61,9 @@ pub(super) fn table(
     let has_rows = lists.iter().flatten().any(|item| item.get().starts_with('{'));
     let is_container =
         entries.iter().any(|(key, _)| key == "train") || (entries.len() == 1 && find("data").is_some());
-    if has_rows || is_container || lists.iter().all(Vec::is_empty) {
+    // A list alone in a list may as well be a conversation that is nested too deep.
+    let is_one = lists.len() == 1 && lists[0].len() < 2;
+    if has_rows || is_container || is_one || lists.iter().all(Vec::is_empty) {
         return Ok(None);
     }
     if let Some(place) = lists.iter().position(|list| list.len() != lists[0].len()) {

@@ -59,7 +59,7 @@ pub(super) fn content(text: &str) -> Content {
 }
 
 /// Names of columns, of which alone a line of prose does not consist.
-const COLUMNS: [&str; 22] = [
+pub(super) const COLUMNS: [&str; 22] = [
     "text",
     "label",
     "prompt",
