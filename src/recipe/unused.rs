@@ -61,38 +61,26 @@ fn changed<T: Serialize>(section: &str, given: &T, used: &T) -> impl Iterator<It
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn settings_of_another_objective_are_named() {
-        let unused = |set: &[(&str, &str)]| {
-            let set: Vec<(String, String)> =
-                set.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-            Recipe::from_json("{}", &set).unwrap().unused_settings()
-        };
-        assert!(unused(&[]).is_empty());
-        assert!(
-            unused(&[("objective", "dpo"), ("preference.beta", "0.5"), ("preference.loss_type", "ipo")])
-                .is_empty()
-        );
+        let unused = |recipe: Value| Recipe::from_json(&recipe).unwrap().unused_settings();
+        assert!(unused(json!({})).is_empty());
+        let dpo = json!({ "objective": "dpo", "preference": { "beta": 0.5, "loss_type": "ipo" } });
+        assert!(unused(dpo).is_empty());
+        let full = json!({
+            "method": "full", "preference": { "beta": 0.5 }, "grpo": { "num_generations": 4 }, "lora": { "rank": 8 }
+        });
         assert_eq!(
-            unused(&[
-                ("preference.beta", "0.5"),
-                ("grpo.num_generations", "4"),
-                ("method", "full"),
-                ("lora.rank", "8")
-            ]),
+            unused(full),
             [
                 "settings that are not used with the objective \"sft\": preference.beta, grpo.num_generations",
                 "settings that are used only with the method \"lora\": lora.rank"
             ]
         );
-        assert_eq!(
-            unused(&[
-                ("objective", "orpo"),
-                ("preference.beta", "0.5"),
-                ("preference.desirable_weight", "2")
-            ]),
-            ["settings that are not used with the objective \"orpo\": preference.desirable_weight"]
-        );
+        let orpo = json!({ "objective": "orpo", "preference": { "beta": 0.5, "desirable_weight": 2 } });
+        let said = "settings that are not used with the objective \"orpo\": preference.desirable_weight";
+        assert_eq!(unused(orpo), [said]);
     }
 }

@@ -120,7 +120,7 @@ fn an_answer_that_would_be_cut_has_no_reward() {
     assert_eq!((of(Objective::Dpo).examples.len(), of(Objective::Reward).examples.len()), (2, 1));
     let notes = of(Objective::Reward).notes;
     assert!(
-        notes.iter().any(|note| note.contains("1 rows are left out because an answer is longer")),
+        notes.iter().any(|note| note.contains("1 row is left out because an answer is longer")),
         "{notes:?}"
     );
 }

@@ -171,7 +171,7 @@ fn the_report_and_the_preview_show_both_answers() {
     assert_eq!(report.duplicates.rows, [4]);
     let tokens = |example: &Example| example.input_ids.len() + example.rejected().unwrap().input_ids.len();
     assert_eq!(report.tokens, encoded.examples.iter().map(tokens).sum::<usize>());
-    let same = "1 rows are left out because their chosen and rejected answers are the same (first on line 2)";
+    let same = "1 row is left out because the chosen and the rejected answer are the same (line 2)";
     assert!(report.notes.iter().any(|note| note == same), "{:?}", report.notes);
 
     let shown = preview(&dataset, &tokenizer, &options(Objective::Dpo), 2).unwrap();

@@ -47,6 +47,7 @@ pub(super) fn table(
         return match (outer, inner) {
             (true, false) => read(table.by_number(entries, &objects), "of rows by number (orient=\"index\")"),
             (false, true) => read(table.beside(entries, objects), "of columns beside each other"),
+            _ if entries.len() == 1 => Ok(None),
             _ => Err(invalid(
                 file,
                 format!(
