@@ -83,6 +83,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         "{}: {} rows, {} tokens",
         summary.report.shape_label, summary.report.rows, summary.report.tokens
     );
+    summary.report.account.iter().for_each(|said| eprintln!("note: {}", said.sentence));
     if let Some(probe) = &arguments.probe {
         session.open_probe(&probe.to_string_lossy(), &read(probe)?)?;
     }

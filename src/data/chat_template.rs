@@ -9,6 +9,7 @@ use super::dataset::{Message, Reasoning};
 use super::python;
 use super::turn::REASONING;
 use crate::error::{Error, Result};
+use chrono::NaiveDateTime;
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
@@ -41,13 +42,20 @@ pub struct ChatTemplate {
     has_system_role: bool,
     /// Found when it is first asked for.
     reasoning_field: OnceLock<Option<&'static str>>,
+    prints_date: bool,
 }
+
+/// Instructions that one rendering may take: a thousand times what a long conversation takes, and a second or so.
+const FUEL: u64 = 20_000_000;
 
 const NAME: &str = "chat_template";
 
 impl ChatTemplate {
     /// Compiles `source`. `special_tokens` are the names a template may use, such as
     /// `("bos_token", "<s>")`; a name that is missing prints as nothing.
+    ///
+    /// # Errors
+    /// A template that cannot be read, or that does not come to an end.
     pub fn new(source: &str, special_tokens: Vec<(String, String)>) -> Result<Self> {
         let mut env = Environment::new();
         env.set_trim_blocks(true);
@@ -57,7 +65,8 @@ impl ChatTemplate {
         env.add_filter("tojson", python::tojson);
         env.add_filter("trim", python::trim);
         env.add_function("raise_exception", raise_exception);
-        env.add_function("strftime_now", strftime_now);
+        env.add_function("strftime_now", |format: &str| strftime(chrono::Local::now().naive_local(), format));
+        env.set_fuel(Some(FUEL));
         env.add_template_owned(NAME, without_generation_tags(source))
             .map_err(|e| failed("cannot be read", &e))?;
         let mut template = ChatTemplate {
@@ -65,8 +74,9 @@ impl ChatTemplate {
             special_tokens,
             has_system_role: true,
             reasoning_field: OnceLock::new(),
+            prints_date: source.contains("strftime_now"),
         };
-        template.has_system_role = template.takes_system_role();
+        template.has_system_role = template.takes_system_role()?;
         Ok(template)
     }
 
@@ -127,7 +137,26 @@ impl ChatTemplate {
             ..Value::from_serialize(special)
         };
         let template = self.env.get_template(NAME).map_err(|e| failed("cannot be read", &e))?;
-        template.render(context).map_err(|e| failed("cannot render this conversation", &e))
+        let text = template.render(context).map_err(|e| failed("cannot render this conversation", &e))?;
+        if text.trim().is_empty() {
+            return Err(Error::ChatTemplate {
+                reason: "writes nothing for this conversation; take the template that came with the model"
+                    .into(),
+            });
+        }
+        Ok(text)
+    }
+
+    /// The same template, for which it is always `date`: a run that goes on tomorrow must see the texts of today.
+    pub fn on(&self, date: NaiveDateTime) -> ChatTemplate {
+        let mut env = Environment::clone(&self.env);
+        env.add_function("strftime_now", move |format: &str| strftime(date, format));
+        ChatTemplate { env: Arc::new(env), ..self.clone() }
+    }
+
+    /// Whether it may write the date into a conversation.
+    pub fn prints_date(&self) -> bool {
+        self.prints_date
     }
 
     /// Whether a system message reaches the text. Some templates refuse it, some drop it.
@@ -152,10 +181,16 @@ impl ChatTemplate {
         Cow::Owned(folded)
     }
 
-    fn takes_system_role(&self) -> bool {
+    fn takes_system_role(&self) -> Result<bool> {
         const PROBE: &str = "a system message";
         let conversation = [Message::new("system", PROBE), Message::new("user", "Hello")];
-        self.render(&conversation, true).is_ok_and(|text| text.contains(PROBE))
+        match self.render(&conversation, true) {
+            Ok(text) => Ok(text.contains(PROBE)),
+            Err(Error::ChatTemplate { reason }) if reason.starts_with(ENDLESS) => {
+                Err(Error::ChatTemplate { reason })
+            }
+            Err(_) => Ok(false),
+        }
     }
 }
 
@@ -216,10 +251,10 @@ fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
 }
 
-/// Local time in the given `strftime` format; Llama 3.2's template prints the date with it.
-fn strftime_now(format: &str) -> Result<String, minijinja::Error> {
+/// Llama 3.2's template prints the date with `strftime_now`.
+fn strftime(date: NaiveDateTime, format: &str) -> Result<String, minijinja::Error> {
     let mut text = String::new();
-    write!(text, "{}", chrono::Local::now().format(format)).map_err(|_| {
+    write!(text, "{}", date.format(format)).map_err(|_| {
         minijinja::Error::new(
             ErrorKind::InvalidOperation,
             format!("strftime_now: unknown format \"{format}\""),
@@ -228,7 +263,14 @@ fn strftime_now(format: &str) -> Result<String, minijinja::Error> {
     Ok(text)
 }
 
+const ENDLESS: &str = "does not come to an end";
+
 fn failed(what: &str, error: &minijinja::Error) -> Error {
+    if error.kind() == ErrorKind::OutOfFuel {
+        let reason =
+            format!("{ENDLESS}: its loops take too long; take the template that came with the model");
+        return Error::ChatTemplate { reason };
+    }
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
     let place = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
     Error::ChatTemplate { reason: format!("{what}: {detail}{place}") }
@@ -284,6 +326,29 @@ mod tests {
         let year = render("{{ strftime_now('%Y') }}").unwrap();
         assert!(year.parse::<i32>().is_ok_and(|year| year > 2020), "{year}");
         assert!(render("{{ strftime_now('%!') }}").is_err());
+    }
+
+    #[test]
+    fn the_date_can_be_held() {
+        let template = ChatTemplate::new("{{ strftime_now('%d %b %Y %H:%M') }}", Vec::new()).unwrap();
+        let date = "2024-02-29T23:59:58".parse().unwrap();
+        let held = template.on(date).render(&[Message::new("user", "a")], true).unwrap();
+        assert_eq!(held, "29 Feb 2024 23:59");
+        assert!(template.prints_date());
+    }
+
+    #[test]
+    fn a_template_that_writes_nothing_says_so() {
+        let message = render("{% if false %}x{% endif %}\n").unwrap_err().to_string();
+        assert!(message.starts_with("chat template: writes nothing for this conversation"), "{message}");
+    }
+
+    #[test]
+    fn a_template_that_does_not_end_is_refused_when_it_is_read() {
+        let nested = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}\
+            {% endfor %}{% endfor %}{% endfor %}x";
+        let message = ChatTemplate::new(nested, Vec::new()).unwrap_err().to_string();
+        assert!(message.starts_with("chat template: does not come to an end"), "{message}");
     }
 
     #[test]

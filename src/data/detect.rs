@@ -8,6 +8,7 @@ use super::messages::is_blank;
 use super::parts::{Parts, has_usual_columns};
 use super::preference;
 use super::rating::{self, Found};
+use super::skipped::lines as list;
 use super::unused::say_unused;
 use crate::error::Result;
 use crate::recipe::Objective;
@@ -146,7 +147,7 @@ fn one_shape(file: &str, records: &Records, parts: &Parts) -> Result<DataShape> 
         (several, _) => {
             let each: Vec<String> = several
                 .iter()
-                .map(|(shape, lines)| format!("{} on {}", shape.label(), list_lines(lines)))
+                .map(|(shape, lines)| format!("{} on {}", shape.label(), list(lines)))
                 .collect();
             Err(invalid(file, format!("mixes shapes: {}; give each shape its own file", each.join("; "))))
         }
@@ -178,24 +179,5 @@ pub(super) fn list_some(names: &[&str]) -> String {
     match names.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// A file without a header has whole sentences for column names.
-fn shorten(name: &str) -> String {
-    const LONGEST: usize = 40;
-    match name.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", &name[..cut]),
-        None => name.to_string(),
-    }
-}
-
-pub(super) fn list_lines(lines: &[usize]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<String> = lines.iter().take(SHOWN).map(usize::to_string).collect();
-    let word = if lines.len() == 1 { "line" } else { "lines" };
-    match lines.len().saturating_sub(SHOWN) {
-        0 => format!("{word} {}", shown.join(", ")),
-        more => format!("{word} {} and {more} more", shown.join(", ")),
     }
 }

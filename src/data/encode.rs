@@ -155,7 +155,7 @@ pub struct Encoded {
 ///
 /// # Errors
 /// No row leaves a token to train on; the sentence says why. A row uses tools, and the chat template does not write them.
-/// Or `max_seq_length` is below 2.
+/// Or `max_seq_length` is below 2, or none of the model's chat templates is the default.
 pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<Encoded> {
     if options.max_seq_length < 2 {
         return Err(Error::InvalidSetting {
@@ -163,6 +163,15 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
             value: options.max_seq_length.to_string(),
             expected: "it must be at least 2: one token to read and one to predict".into(),
         });
+    }
+    let is_written_by_template = |row: &Row| {
+        !matches!(
+            row.content,
+            RowContent::Text(_) | RowContent::Labelled { .. } | RowContent::Sentences { .. }
+        )
+    };
+    if dataset.rows.iter().any(is_written_by_template) {
+        tokenizer.check_template()?;
     }
     let mut encoded =
         Encoded { examples: Vec::new(), full_lengths: Vec::new(), skipped: Vec::new(), notes: Vec::new() };
@@ -194,7 +203,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     if encoded.examples.is_empty() {
         return Err(skipped::nothing_to_train(dataset, &encoded.skipped, options));
     }
-    encoded.notes = skipped::notes(dataset, tokenizer, &encoded, split_into_turns);
+    encoded.notes = skipped::notes(dataset, tokenizer, &encoded, options, split_into_turns);
     Ok(encoded)
 }
 

@@ -7,14 +7,21 @@
 //! | `.csv`, `.tsv` | a header line, then one row a record |
 //! | `.txt`, `.md` | documents, see `plain` |
 //!
-//! JSON lines in a `.json` file and a JSON list in a `.jsonl` file are taken for what they are.
+//! JSON lines in a `.json` file and a JSON list in a `.jsonl` file are taken for what they are, and so are rows in JSON under a
+//! table's or a text's name: what a file is called decides only where its content does not.
 
+mod broken_json;
+mod encoding;
 mod json;
+mod orientation;
 mod plain;
+mod python_list;
+mod quotes;
 mod table;
 
 use super::dataset::{ColumnMapping, Dataset};
 use super::detect;
+use super::skipped::lines;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -32,17 +39,16 @@ pub struct DataFile<'a> {
 /// extension, columns of no known shape, rows of several shapes, messages nested or named wrongly,
 /// or no rows at all.
 pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
-    let text = decode(file)?;
+    let (text, decoded) = encoding::decode(file)?;
     if text.trim().is_empty() {
         return Err(invalid(file.name, "is empty; it needs at least one example"));
     }
-    let records = match extension(file.name).as_str() {
-        "jsonl" | "ndjson" => json::read(file.name, text, json::Layout::Lines)?,
-        "json" => json::read(file.name, text, json::Layout::Whole)?,
-        "csv" => table::read(file.name, text, table::Kind::Csv)?,
-        "tsv" => table::read(file.name, text, table::Kind::Tsv)?,
-        "txt" => plain::read(text),
-        "md" | "markdown" => plain::read(text),
+    let mut records = match extension(file.name).as_str() {
+        "jsonl" | "ndjson" => json::read(file.name, &text, json::Layout::Lines)?,
+        "json" => json::read(file.name, &text, json::Layout::Whole)?,
+        "csv" => read_table(file.name, &text, table::Kind::Csv)?,
+        "tsv" => read_table(file.name, &text, table::Kind::Tsv)?,
+        "txt" | "md" | "markdown" => read_text(file.name, &text)?,
         other => {
             let kind =
                 if other.is_empty() { "no extension".into() } else { format!("the extension .{other}") };
@@ -52,6 +58,8 @@ pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<D
             ));
         }
     };
+    records.notes.splice(0..0, decoded);
+    read_printed_lists(file.name, &mut records)?;
     if records.records.is_empty() {
         return Err(invalid(file.name, "has no rows; it needs at least one example"));
     }
@@ -85,64 +93,81 @@ fn extension(name: &str) -> String {
     base.rsplit_once('.').map(|(_, ext)| ext.to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// The bytes as text, without a byte order mark.
-fn decode<'a>(file: DataFile<'a>) -> Result<&'a str> {
-    if file.bytes.starts_with(b"\xFF\xFE") || file.bytes.starts_with(b"\xFE\xFF") {
-        return Err(invalid(file.name, "is UTF-16 text; save it as UTF-8"));
+/// A table, or rows in JSON under a table's name.
+fn read_table(file: &str, text: &str, kind: table::Kind) -> Result<Records> {
+    match plain::content(text) {
+        plain::Content::Json if text.trim_start().starts_with(['{', '[']) => read_json(file, text),
+        _ => table::read(file, text, kind),
     }
-    if let Some(kind) = known_binary(file.bytes) {
-        return Err(invalid(
-            file.name,
-            format!("is {kind}, not text; export it as .jsonl or .csv in UTF-8 first"),
+}
+
+/// Documents, or rows under a text's name.
+fn read_text(file: &str, text: &str) -> Result<Records> {
+    match plain::content(text) {
+        plain::Content::Prose => Ok(plain::read(text)),
+        plain::Content::Json => read_json(file, text),
+        plain::Content::Table(separator) => {
+            let kind = if separator == b'\t' { table::Kind::Tsv } else { table::Kind::Csv };
+            let mut records = table::read(file, text, kind)?;
+            records
+                .notes
+                .insert(0, "the file looks like a table, whatever its name, and is read as one".into());
+            Ok(records)
+        }
+    }
+}
+
+fn read_json(file: &str, text: &str) -> Result<Records> {
+    let layout = match serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        true => json::Layout::Whole,
+        false => json::Layout::Lines,
+    };
+    let mut records = json::read(file, text, layout).map_err(|error| match error {
+        Error::InvalidDataLine { file, line, reason } => {
+            let reason = format!("looks like rows in JSON, but {reason} (then name the file .jsonl)");
+            Error::InvalidDataLine { file, line, reason }
+        }
+        other => other,
+    })?;
+    let name = if matches!(layout, json::Layout::Whole) { ".json" } else { ".jsonl" };
+    let note = format!(
+        "the file looks like rows in JSON, whatever its name, and is read as such (better name it {name})"
+    );
+    records.notes.insert(0, note);
+    Ok(records)
+}
+
+/// Reads conversations that Python printed into a cell.
+fn read_printed_lists(file: &str, records: &mut Records) -> Result<()> {
+    let mut found = Vec::new();
+    for record in &mut records.records {
+        for (column, value) in &mut record.fields {
+            let Some(printed) = value.as_str().filter(|text| python_list::is_printed(text)) else { continue };
+            let Some(list) = python_list::parse(printed) else {
+                return Err(invalid_line(
+                    file,
+                    record.line,
+                    format!(
+                        "\"{column}\" holds a Python list, as print writes it, that cannot be read; write the column with \
+                         json.dumps before saving the table"
+                    ),
+                ));
+            };
+            *value = list;
+            found.push(record.line);
+        }
+    }
+    found.dedup();
+    if !found.is_empty() {
+        records.notes.push(format!(
+            "conversations are written as Python lists, not as JSON (json.dumps), and are read as such ({})",
+            lines(&found)
         ));
     }
-    let bytes = file.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file.bytes);
-    let skipped = file.bytes.len() - bytes.len();
-    if let Some(at) = bytes.iter().position(|&b| b == 0) {
-        let what = if looks_like_utf16(bytes) {
-            "it looks like UTF-16 text; save it as UTF-8"
-        } else {
-            "it is a binary file; export it as .jsonl or .csv in UTF-8 first"
-        };
-        let reason = format!("holds a zero byte at offset {}: {what}", at + skipped);
-        return Err(invalid_line(file.name, line_at(bytes, at), reason));
-    }
-    std::str::from_utf8(bytes).map_err(|e| {
-        let at = e.valid_up_to();
-        invalid_line(
-            file.name,
-            line_at(bytes, at),
-            format!(
-                "is not UTF-8: byte 0x{:02X} at offset {}; save the file as UTF-8",
-                bytes[at],
-                at + skipped
-            ),
-        )
-    })
+    Ok(())
 }
 
 /// Line number, from 1, of the byte at `offset`.
 pub(super) fn line_at(bytes: &[u8], offset: usize) -> usize {
     1 + bytes[..offset].iter().filter(|&&b| b == b'\n').count()
-}
-
-fn known_binary(bytes: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(&[u8], &str); 7] = [
-        (b"PAR1", "a Parquet file"),
-        (b"PK\x03\x04", "a zip archive (perhaps a spreadsheet)"),
-        (b"\x1F\x8B", "a gzip archive"),
-        (b"\x28\xB5\x2F\xFD", "a zstd archive"),
-        (b"%PDF", "a PDF"),
-        (b"GGUF", "a GGUF model"),
-        (b"ARROW1", "an Arrow file"),
-    ];
-    MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, kind)| *kind)
-}
-
-/// ASCII written as UTF-16 has a zero in every second byte.
-fn looks_like_utf16(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(512)];
-    let zeros = |phase: usize| head.iter().skip(phase).step_by(2).filter(|&&b| b == 0).count();
-    let half = head.len() / 2;
-    half > 0 && (zeros(0) * 10 > half * 7 || zeros(1) * 10 > half * 7)
 }

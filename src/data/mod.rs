@@ -9,6 +9,7 @@
 //! Nothing here reads a disk or knows a device: bytes come in, numbers go out. What a user's file
 //! can get wrong is answered with one sentence that names the file and the line.
 
+pub mod account;
 pub mod batch;
 pub mod chat_template;
 pub mod classes;
@@ -38,6 +39,7 @@ mod tools;
 mod turn;
 mod unused;
 
+pub use account::{Statement, Subject, account};
 pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 pub use chat_template::ChatTemplate;
 pub use classes::ClassCount;

@@ -1,13 +1,14 @@
 //! What a user should know of a data set before training on it.
 
+use super::account::Statement;
 use super::classes::{ClassCount, class_counts};
 use super::curate::{Change, Finding};
 use super::dataset::{DataShape, Dataset, RowContent};
 use super::encode::Encoded;
-use super::skipped::SkipReason;
+use super::skipped::{SkipReason, SkippedRow};
 use crate::recipe::Objective;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
@@ -44,6 +45,8 @@ pub struct DataReport {
     pub findings: Vec<Finding>,
     /// What `data.fix` has changed.
     pub changes: Vec<Change>,
+    /// All of that in sentences, and whether rows are held out: what the terminal, the page and the run's record say.
+    pub account: Vec<Statement>,
 }
 
 /// Examples of `from` up to, but not including, `to` tokens.
@@ -92,7 +95,7 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
         length_p95: quantile(0.95),
         length_max: lengths.last().copied().unwrap_or(0),
         length_histogram: histogram(&lengths),
-        duplicates: RowList::new(duplicate_lines(dataset)),
+        duplicates: RowList::new(duplicate_lines(dataset, &encoded.skipped)),
         empty: RowList::new(skipped(|r| matches!(r, SkipReason::Empty))),
         truncated: RowList::new(truncated.into_iter().map(line)),
         fully_masked: RowList::new(skipped(|r| {
@@ -111,11 +114,12 @@ pub fn report(dataset: &Dataset, encoded: &Encoded) -> DataReport {
         notes: dataset.notes.iter().chain(&encoded.notes).cloned().collect(),
         findings: Vec::new(),
         changes: Vec::new(),
+        account: Vec::new(),
     }
 }
 
 impl RowList {
-    fn new(lines: impl IntoIterator<Item = usize>) -> Self {
+    pub(super) fn new(lines: impl IntoIterator<Item = usize>) -> Self {
         let mut list = RowList::default();
         for line in lines {
             list.count += 1;
@@ -127,13 +131,13 @@ impl RowList {
     }
 }
 
-fn duplicate_lines(dataset: &Dataset) -> Vec<usize> {
-    let mut seen: HashMap<&RowContent, ()> = HashMap::with_capacity(dataset.rows.len());
-    dataset
-        .rows
-        .iter()
-        .filter(|row| !row.content.is_blank() && seen.insert(&row.content, ()).is_some())
-        .map(|row| row.line)
+/// Rows that say what an earlier one says, among those that are used.
+fn duplicate_lines(dataset: &Dataset, skipped: &[SkippedRow]) -> Vec<usize> {
+    let skipped: HashSet<usize> = skipped.iter().map(|skipped| skipped.row).collect();
+    let mut seen: HashSet<&RowContent> = HashSet::with_capacity(dataset.rows.len());
+    let rows = dataset.rows.iter().enumerate();
+    rows.filter(|(place, row)| !skipped.contains(place) && !seen.insert(&row.content))
+        .map(|(_, row)| row.line)
         .collect()
 }
 

@@ -133,6 +133,9 @@ impl RowEncoder<'_> {
         let mut tokens = self.tokenizer.tokens(&text)?;
         if with_ends {
             self.add_ends(&mut tokens, text.len());
+        } else if let Some(end) = self.tokenizer.answer_end() {
+            tokens.ids.push(end);
+            tokens.spans.push(text.len()..text.len() + 1);
         }
         let full_length = tokens.ids.len();
         // One token alone has nothing before it and nothing after it.
@@ -167,7 +170,7 @@ impl RowEncoder<'_> {
         let (mut tokens, mut length) = self.kept_tokens(&text)?;
         length += self.add_ends(&mut tokens, text.len());
         let trained = if self.all { 0 } else { start }..text.len();
-        Ok(some_trained(vec![self.cut(text, tokens, &[trained], length)]))
+        Ok(self.some_trained(vec![self.cut(text, tokens, &[trained], length)]))
     }
 
     fn chat(&self, messages: &[Message], prompt_messages: usize, tools: &[Value]) -> RowResult {
@@ -200,7 +203,7 @@ impl RowEncoder<'_> {
         if self.all {
             return self.all_but_context(text, &folded, tools);
         }
-        let (tokens, length) = self.chat_tokens(&text)?;
+        let (tokens, length) = self.conversation_tokens(&text)?;
         // Answers beyond the cut need no rendering, which keeps a very long conversation cheap.
         let kept_bytes = tokens.spans.get(self.options.max_seq_length).map_or(text.len(), |span| span.start);
         let mut trained = Vec::new();
@@ -217,7 +220,7 @@ impl RowEncoder<'_> {
             }
             trained.push(turn.start..turn.text.len());
         }
-        Ok(some_trained(vec![self.cut(text, tokens, &trained, length)]))
+        Ok(self.some_trained(vec![self.cut(text, tokens, &trained, length)]))
     }
 
     /// Whether nothing is left of a turn that only thinks, because the template does not write its thoughts.
@@ -251,7 +254,10 @@ impl RowEncoder<'_> {
                 Err(reason) => return Ok(Err(reason)),
             }
         } else {
-            let (tokens, length) = self.chat_tokens(&text)?;
+            let (tokens, length) = match messages.last().is_some_and(Message::is_assistant) {
+                true => self.conversation_tokens(&text)?,
+                false => self.chat_tokens(&text)?,
+            };
             let everything = 0..text.len();
             vec![self.cut(text, tokens, &[everything], length)]
         };
@@ -263,7 +269,7 @@ impl RowEncoder<'_> {
         if !context.is_empty() && texts.iter().all(|text| !text.trained.contains(&true)) {
             return Ok(Err(SkipReason::ContextOnly));
         }
-        Ok(some_trained(texts))
+        Ok(self.some_trained(texts))
     }
 
     /// For templates that render a turn otherwise once it is past (reasoning that is taken out, say):
@@ -275,7 +281,7 @@ impl RowEncoder<'_> {
                 Ok(turn) => turn,
                 Err(error) => return refused(error),
             };
-            let (tokens, length) = self.chat_tokens(&turn.text)?;
+            let (tokens, length) = self.conversation_tokens(&turn.text)?;
             let trained = turn.start..turn.text.len();
             let text = self.cut(turn.text, tokens, &[trained], length);
             let is_last = !text.trained.contains(&true);
@@ -285,7 +291,7 @@ impl RowEncoder<'_> {
                 break;
             }
         }
-        Ok(some_trained(texts))
+        Ok(self.some_trained(texts))
     }
 
     /// A conversation up to where the assistant's answer begins. It is not cut: a model that is to answer must see it all.
@@ -306,6 +312,16 @@ impl RowEncoder<'_> {
         }
         let trained = vec![false; tokens.ids.len()];
         Ok(Ok(vec![EncodedText { text, tokens, trained, full_length, in_windows: false, verdict: None }]))
+    }
+
+    /// The tokens of a conversation that ends with an answer, and with the end token where its template ends no answer.
+    fn conversation_tokens(&self, text: &str) -> Result<(Tokens, usize)> {
+        let (mut tokens, length) = self.chat_tokens(text)?;
+        let Some(end) = self.tokenizer.answer_end() else { return Ok((tokens, length)) };
+        tokens.ids.push(end);
+        // Beyond the text: it belongs to what is trained last.
+        tokens.spans.push(text.len()..text.len() + 1);
+        Ok((tokens, length + 1))
     }
 
     fn chat_tokens(&self, text: &str) -> Result<(Tokens, usize)> {
@@ -358,6 +374,17 @@ impl RowEncoder<'_> {
         }
     }
 
+    /// The texts in which something is left to train on; where none is left, why: the cut, or a template without the answers.
+    fn some_trained(&self, texts: Vec<EncodedText>) -> Result<Vec<EncodedText>, SkipReason> {
+        let tokens = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
+        let kept: Vec<EncodedText> = texts.into_iter().filter(|text| text.trained.contains(&true)).collect();
+        match kept.is_empty() {
+            true if tokens >= self.options.max_seq_length => Err(SkipReason::PromptTooLong { tokens }),
+            true => Err(SkipReason::Template("writes nothing of what the assistant says".into())),
+            false => Ok(kept),
+        }
+    }
+
     /// The beginning, as long as `max_seq_length`, of a text that has `full_length` tokens.
     fn cut(
         &self,
@@ -371,12 +398,6 @@ impl RowEncoder<'_> {
         let trained = mark(&tokens.spans, trained, text.len());
         EncodedText { text, tokens, trained, full_length, in_windows: false, verdict: None }
     }
-}
-
-fn some_trained(texts: Vec<EncodedText>) -> Result<Vec<EncodedText>, SkipReason> {
-    let tokens = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
-    let kept: Vec<EncodedText> = texts.into_iter().filter(|text| text.trained.contains(&true)).collect();
-    if kept.is_empty() { Err(SkipReason::PromptTooLong { tokens }) } else { Ok(kept) }
 }
 
 /// A conversation that the template cannot render is skipped; any other error is one.

@@ -1,11 +1,12 @@
 //! Rows that cannot be trained on, and what the user is told.
 
 use super::dataset::{Dataset, Message, RowContent};
-use super::detect::list_lines;
 use super::encode::{EncodeOptions, Encoded};
+use super::report::RowList;
 use super::row::Verdict;
 use super::tokenizer::Tokenizer;
 use crate::error::Error;
+use crate::recipe::Objective;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedRow {
@@ -38,20 +39,35 @@ pub enum SkipReason {
 
 /// So many refusals of the chat template are told in its own words.
 const REFUSALS: usize = 5;
+const REFUSAL: &str = "the chat template";
 
 const SIDES: [(SkipReason, &str); 2] = [
     (SkipReason::NoAnswer(Verdict::Chosen), "chosen"),
     (SkipReason::NoAnswer(Verdict::Rejected), "rejected"),
 ];
 
-fn lines(dataset: &Dataset, skipped: &[SkippedRow], is_reason: impl Fn(&SkipReason) -> bool) -> Vec<usize> {
+fn lines_with(
+    dataset: &Dataset,
+    skipped: &[SkippedRow],
+    is_reason: impl Fn(&SkipReason) -> bool,
+) -> Vec<usize> {
     skipped.iter().filter(|s| is_reason(&s.reason)).map(|s| dataset.rows[s.row].line).collect()
 }
 
-/// "1 row is left out because …", "3 rows are left out because …", with their lines.
-fn left_out(lines: &[usize], why: &str) -> String {
-    let rows = if lines.len() == 1 { "1 row is".into() } else { format!("{} rows are", lines.len()) };
-    format!("{rows} left out because {why} ({})", list_lines(lines))
+/// Lines of a file, each once: "line 3", "lines 1, 2, 5 and 12 more".
+pub(super) fn lines(lines: &[usize]) -> String {
+    lines_of(&RowList::new(lines.iter().copied()))
+}
+
+/// The same of rows of which only the first are listed.
+pub(super) fn lines_of(list: &RowList) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<String> = list.rows.iter().take(SHOWN).map(usize::to_string).collect();
+    let word = if list.count == 1 { "line" } else { "lines" };
+    match list.count - shown.len() {
+        0 => format!("{word} {}", shown.join(", ")),
+        more => format!("{word} {} and {more} more", shown.join(", ")),
+    }
 }
 
 /// The error for a data set of which every row was skipped.
@@ -67,12 +83,12 @@ pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], option
         reasons.push(format!("{silent} without an assistant message"));
     }
     for (reason, side) in SIDES {
-        let lines = lines(dataset, skipped, |r| *r == reason);
+        let lines = lines_with(dataset, skipped, |r| *r == reason);
         if !lines.is_empty() {
             reasons.push(format!(
                 "{} whose \"{side}\" has no message of the assistant ({}); give its answer the role assistant",
                 lines.len(),
-                list_lines(&lines)
+                self::lines(&lines)
             ));
         }
     }
@@ -111,7 +127,8 @@ pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], option
         _ => None,
     });
     if let Some((line, reason)) = refused.clone().next() {
-        reasons.push(format!("{} that the chat template {reason} (first on line {line})", refused.count()));
+        reasons
+            .push(format!("{} because the chat template {reason} (first on line {line})", refused.count()));
     }
     Error::InvalidData {
         file: dataset.file.clone(),
@@ -128,6 +145,7 @@ pub(super) fn notes(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     encoded: &Encoded,
+    options: &EncodeOptions,
     split_into_turns: bool,
 ) -> Vec<String> {
     let mut notes = Vec::new();
@@ -159,44 +177,11 @@ pub(super) fn notes(
             }
         }
     }
+    notes.extend(answers_without_end(tokenizer).filter(|_| has_chats || has_pairs));
     if split_into_turns {
         notes.push("the chat template writes past turns otherwise than the last one: each answer of a conversation is an example of its own".into());
     }
-    let refusals = encoded.skipped.iter().filter_map(|skipped| match &skipped.reason {
-        SkipReason::Template(reason) => Some(reason),
-        _ => None,
-    });
-    let mut reasons: Vec<&String> = Vec::new();
-    for reason in refusals {
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    for (place, reason) in reasons.iter().take(REFUSALS).enumerate() {
-        // A template may say something else of each row; the last sentence is for all that are left.
-        let is_last = place + 1 == REFUSALS;
-        let is_told = |other: &String| other == *reason || is_last && !reasons[..place].contains(&other);
-        let lines = lines(dataset, &encoded.skipped, |r| matches!(r, SkipReason::Template(r) if is_told(r)));
-        notes.push(left_out(&lines, &format!("the chat template {reason}")));
-    }
-    type Is = fn(&SkipReason) -> bool;
-    let reasons: [(Is, &str); 6] = [
-        (|r| *r == SkipReason::NoAssistantTurn, "the assistant says nothing"),
-        (|r| *r == SIDES[0].0, "the assistant says nothing in \"chosen\""),
-        (|r| *r == SIDES[1].0, "the assistant says nothing in \"rejected\""),
-        (|r| *r == SkipReason::ContextOnly, "all answers are marked to be left out of the loss"),
-        (|r| *r == SkipReason::SameAnswers, "their chosen and rejected answers are the same"),
-        (
-            |r| matches!(r, SkipReason::AnswerTooLong { .. }),
-            "an answer is longer than max_seq_length, and its end is what a reward is read off",
-        ),
-    ];
-    for (is_reason, why) in reasons {
-        let lines = lines(dataset, &encoded.skipped, is_reason);
-        if !lines.is_empty() {
-            notes.push(left_out(&lines, why));
-        }
-    }
+    notes.extend(left_out(dataset, &encoded.skipped, options));
     notes.extend(marks(dataset));
     notes.extend(unused_reasoning(dataset, tokenizer));
     notes
@@ -244,8 +229,80 @@ fn unused_reasoning(dataset: &Dataset, tokenizer: &Tokenizer) -> Vec<String> {
             if tokenizer.has_chat_template() { "the model's chat template" } else { "the plain format" };
         format!(
             "the field \"{field}\" of {rows} is not used: {whose} does not write reasoning ({})",
-            list_lines(&lines)
+            self::lines(&lines)
         )
     };
     found.into_iter().map(sentence).collect()
+}
+
+/// What follows where the chat template writes nothing that ends an answer.
+fn answers_without_end(tokenizer: &Tokenizer) -> Option<String> {
+    match tokenizer.answer_end().and_then(|id| tokenizer.id_to_token(id)) {
+        Some(end) => Some(format!(
+            "the model's chat template ends no answer: {end} is put after the last answer of a conversation and trained, so \
+             that the model learns to stop"
+        )),
+        None if tokenizer.eos_token_id().is_none() && tokenizer.ends_no_answer() => Some(
+            "nothing ends an answer, since the chat template writes no end token and the tokenizer names none: the model will \
+             not learn to stop; name its eos_token in tokenizer_config.json"
+                .into(),
+        ),
+        None => None,
+    }
+}
+
+/// The rows that are left out, a sentence for each reason, with their lines.
+fn left_out(dataset: &Dataset, skipped: &[SkippedRow], options: &EncodeOptions) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<usize>)> = Vec::new();
+    for SkippedRow { row, reason } in skipped {
+        let mut because = reason.because(options);
+        // A template may say something else of each row; the last sentence is for all that are left.
+        let is_refusal = |reason: &str| reason.starts_with(REFUSAL);
+        if is_refusal(&because) && !reasons.iter().any(|(known, _)| *known == because) {
+            let mut refusals = reasons.iter().filter(|(known, _)| is_refusal(known));
+            if let Some((last, _)) = refusals.nth(REFUSALS - 1) {
+                because.clone_from(last);
+            }
+        }
+        let line = dataset.rows[*row].line;
+        match reasons.iter_mut().find(|(known, _)| *known == because) {
+            Some((_, lines)) => lines.push(line),
+            None => reasons.push((because, vec![line])),
+        }
+    }
+    let sentence = |(reason, found): (String, Vec<usize>)| match found.len() {
+        1 => format!("1 row is left out because {reason} ({})", lines(&found)),
+        count => format!("{count} rows are left out because {reason} ({})", lines(&found)),
+    };
+    reasons.into_iter().map(sentence).collect()
+}
+
+impl SkipReason {
+    /// Completes "left out because …".
+    fn because(&self, options: &EncodeOptions) -> String {
+        let most = options.max_seq_length;
+        match self {
+            SkipReason::Empty => {
+                "there is nothing to learn: no text, no completion or no assistant's words".into()
+            }
+            SkipReason::NoAssistantTurn => "the assistant says nothing".into(),
+            SkipReason::PromptTooLong { .. } if options.objective == Objective::Grpo => {
+                format!("the prompt leaves no room for an answer within {most} tokens (train.max_seq_length)")
+            }
+            SkipReason::PromptTooLong { .. } => {
+                format!("no answer begins within {most} tokens (train.max_seq_length)")
+            }
+            SkipReason::NoAnswer(verdict) => {
+                let side = SIDES.iter().find(|(reason, _)| *reason == SkipReason::NoAnswer(*verdict));
+                format!("the assistant says nothing in \"{}\"", side.map_or("completion", |(_, name)| name))
+            }
+            SkipReason::ContextOnly => "all answers are marked to be left out of the loss".into(),
+            SkipReason::SameAnswers => "the chosen and the rejected answer are the same".into(),
+            SkipReason::AnswerTooLong { .. } => format!(
+                "an answer is longer than max_seq_length ({most} tokens), and its end is what a reward is read off"
+            ),
+            SkipReason::Template(reason) => format!("{REFUSAL} {reason}"),
+            SkipReason::Tools(reason) => reason.clone(),
+        }
+    }
 }

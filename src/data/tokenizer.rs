@@ -4,6 +4,7 @@ use super::chat_template::{ChatTemplate, PLAIN_TEMPLATE};
 use super::dataset::Message;
 use crate::error::{Error, Result};
 use crate::weights::checkpoint::TokenizerFiles;
+use chrono::NaiveDateTime;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
@@ -13,15 +14,23 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Tokenizer {
     shared: Arc<Shared>,
+    chat_template: Option<ChatTemplate>,
+    /// What the template takes for now, where that is held.
+    date: Option<NaiveDateTime>,
+    /// The end token, where the chat template ends no answer.
+    answer_end: Option<u32>,
 }
 
 struct Shared {
     tokenizer: tokenizers::Tokenizer,
     /// Ids that text reaches only as a whole: special tokens and others added to the vocabulary.
     added_ids: HashSet<u32>,
+    /// Special tokens as text.
+    control_tokens: Vec<String>,
     special_tokens: Vec<(String, String)>,
-    chat_template: Option<ChatTemplate>,
     plain_template: ChatTemplate,
+    /// Templates of which none is the default, by name.
+    template_names: Vec<String>,
     /// The id with which the tokenizer begins every text, for models trained that way.
     prefix_id: Option<u32>,
     /// Whether a text cut where [`cut_at_word`] cuts it gives the same ids as the whole.
@@ -51,13 +60,20 @@ impl Tokenizer {
             None => None,
         };
         let plain_template = ChatTemplate::new(PLAIN_TEMPLATE, special_tokens.clone())?;
-        let added_ids = tokenizer.get_added_tokens_decoder().into_keys().collect();
+        let added = tokenizer.get_added_tokens_decoder();
+        let control_tokens = added.values().filter(|token| token.special).map(|token| token.content.clone());
+        let control_tokens = control_tokens.filter(|token| !token.is_empty()).collect();
+        let added_ids = added.into_keys().collect();
         let mut shared = Shared {
             tokenizer,
             added_ids,
+            control_tokens,
             special_tokens,
-            chat_template,
             plain_template,
+            template_names: match chat_template {
+                Some(_) => Vec::new(),
+                None => template_names(files),
+            },
             prefix_id: None,
             can_cut: false,
         };
@@ -66,7 +82,20 @@ impl Tokenizer {
         let first = [shared.special_id("bos_token"), shared.special_id("cls_token")];
         let begins = shared.encode("", true)?.first().copied();
         shared.prefix_id = begins.filter(|id| first.contains(&Some(*id)));
-        Ok(Tokenizer { shared: Arc::new(shared) })
+        let tokenizer = Tokenizer { shared: Arc::new(shared), chat_template, date: None, answer_end: None };
+        let answer_end = tokenizer.eos_token_id().filter(|_| tokenizer.ends_no_answer());
+        Ok(Tokenizer { answer_end, ..tokenizer })
+    }
+
+    /// The same tokenizer, for whose chat template it is always `date`.
+    pub fn on(&self, date: NaiveDateTime) -> Tokenizer {
+        let chat_template = self.chat_template.as_ref().map(|template| template.on(date));
+        Tokenizer { chat_template, date: Some(date), ..self.clone() }
+    }
+
+    /// The date that is held, where the chat template prints one.
+    pub fn date(&self) -> Option<NaiveDateTime> {
+        self.date.filter(|_| self.chat_template().is_some_and(ChatTemplate::prints_date))
     }
 
     /// Token ids of `text`. Special tokens written in the text are read as such.
@@ -85,11 +114,17 @@ impl Tokenizer {
     /// Renders and encodes a conversation the way generation wants it. Models without a chat
     /// template get [`PLAIN_TEMPLATE`]; a system message the template cannot take joins the first
     /// user message.
+    ///
+    /// # Errors
+    /// What [`ChatTemplate::render`] refuses; several templates of which none is the default.
     pub fn encode_chat(&self, messages: &[Message], add_generation_prompt: bool) -> Result<Vec<u32>> {
+        self.check_template()?;
         let template = self.template();
         let text = template.render(&template.fold_system(messages), add_generation_prompt)?;
         let prefix = if self.has_chat_template() { None } else { self.prefix_id() };
-        Ok(prefix.into_iter().chain(self.encode(&text, false)?).collect())
+        let ends_with_answer = !add_generation_prompt && messages.last().is_some_and(Message::is_assistant);
+        let end = self.answer_end.filter(|_| ends_with_answer);
+        Ok(prefix.into_iter().chain(self.encode(&text, false)?).chain(end).collect())
     }
 
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
@@ -120,11 +155,11 @@ impl Tokenizer {
     }
 
     pub fn chat_template(&self) -> Option<&ChatTemplate> {
-        self.shared.chat_template.as_ref()
+        self.chat_template.as_ref()
     }
 
     pub fn has_chat_template(&self) -> bool {
-        self.shared.chat_template.is_some()
+        self.chat_template.is_some()
     }
 
     /// The ids after which a turn is over: the end token, and the token with which the template ends
@@ -141,7 +176,45 @@ impl Tokenizer {
 
     /// The model's own template, or the plain one.
     pub(super) fn template(&self) -> &ChatTemplate {
-        self.shared.chat_template.as_ref().unwrap_or(&self.shared.plain_template)
+        self.chat_template.as_ref().unwrap_or(&self.shared.plain_template)
+    }
+
+    /// # Errors
+    /// The model has several chat templates, and none of them is the default: which one is meant cannot be told.
+    pub(super) fn check_template(&self) -> Result<()> {
+        match self.shared.template_names.as_slice() {
+            [] => Ok(()),
+            names => Err(Error::ChatTemplate {
+                reason: format!(
+                    "tokenizer_config.json holds templates by name ({}) and none called default; write the one to use into \
+                     a file chat_template.jinja in the model's folder",
+                    names.join(", ")
+                ),
+            }),
+        }
+    }
+
+    /// The end token, where the chat template leaves an answer without any end: what is trained gets it, so that the model
+    /// learns to stop.
+    pub(super) fn answer_end(&self) -> Option<u32> {
+        self.answer_end
+    }
+
+    /// Whether a rendered answer is followed by no token that could end it. Where that cannot be seen it is taken to be.
+    pub(super) fn ends_no_answer(&self) -> bool {
+        self.after_answer() == Some(None)
+    }
+
+    /// The special tokens, as text, that `text` holds: its tokenizer reads them as such.
+    pub fn control_tokens_in(&self, text: &str) -> Vec<String> {
+        let mut found: Vec<(usize, &String)> = self
+            .shared
+            .control_tokens
+            .iter()
+            .filter_map(|token| text.find(token.as_str()).map(|place| (place, token)))
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, token)| token.clone()).collect()
     }
 
     /// The id that begins every text which is not rendered by a chat template.
@@ -172,12 +245,17 @@ impl Tokenizer {
     }
 
     fn template_end_of_turn(&self) -> Option<u32> {
+        self.after_answer()?
+    }
+
+    /// The first token after a conversation's last answer that is no text, if there is one; `None` where that cannot be seen.
+    fn after_answer(&self) -> Option<Option<u32>> {
         const ANSWER: &str = "An answer";
         let conversation = [Message::new("user", "Hello"), Message::new("assistant", ANSWER)];
         let text = self.template().render(&conversation, false).ok()?;
         let after = &text[text.rfind(ANSWER)? + ANSWER.len()..];
         let ids = self.encode(after, false).ok()?;
-        ids.into_iter().find(|id| self.shared.added_ids.contains(id))
+        Some(ids.into_iter().find(|id| self.shared.added_ids.contains(id)))
     }
 }
 
@@ -261,6 +339,12 @@ fn cut_at_word(text: &str, wanted: usize) -> usize {
         before = [between, c];
     }
     text.len()
+}
+
+/// Names of the templates that `tokenizer_config.json` lists.
+fn template_names(files: &TokenizerFiles) -> Vec<String> {
+    let named = files.additional["chat_template"].as_array();
+    named.into_iter().flatten().filter_map(|template| Some(template["name"].as_str()?.to_string())).collect()
 }
 
 /// `bos_token` and its kin by name, as chat templates see them.

@@ -12,6 +12,7 @@ mod json;
 mod lora;
 mod preference;
 mod train;
+mod unused;
 mod validate;
 
 pub use contrastive::ContrastiveRecipe;

@@ -18,8 +18,8 @@ pub use search::Neighbour;
 use crate::adapters::Trainable;
 use crate::data::classes::classes;
 use crate::data::{
-    DataFile, DataReport, DataShape, Dataset, EncodeOptions, Fix, GeneralText, PreviewRow, curate,
-    encode_dataset, preview, read_dataset, report, split,
+    DataFile, DataReport, DataShape, Dataset, EncodeOptions, Fix, GeneralText, PreviewRow, RowContent,
+    SkippedRow, account, curate, encode_dataset, preview, read_dataset, report, split,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
@@ -27,8 +27,10 @@ use crate::recipe::{Method, Objective, Recipe};
 use crate::rewards::person::Person;
 use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
 use burn::tensor::Device;
+use chrono::{NaiveDateTime, Timelike};
 use model::OpenModel;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// Rows shown of a data file.
 const PREVIEW_ROWS: usize = 8;
@@ -112,9 +114,12 @@ impl Session {
         let options = encode_options(recipe);
         let encoded = encode_dataset(&dataset, tokenizer, &options)?;
         let mut report = report(&dataset, &encoded);
-        let (_, held_out) = split(encoded.examples, recipe.eval.validation_fraction, recipe.train.seed);
-        report.findings = curate::findings(&dataset, &held_out);
+        let (train, held_out) = split(encoded.examples, recipe.eval.validation_fraction, recipe.train.seed);
+        let used = without_skipped(&dataset, &encoded.skipped);
+        report.findings = curate::findings(&used, &held_out);
+        report.findings.extend(curate::control_tokens::finding(&used, tokenizer));
         report.changes = changes;
+        report.account = account(&report, recipe, &train, &held_out);
         let summary = DataSummary { report, preview: preview(&dataset, tokenizer, &options, PREVIEW_ROWS)? };
         self.file = Some(file);
         self.dataset = Some(Curated::new(dataset, recipe));
@@ -127,6 +132,15 @@ impl Session {
     /// No model or data yet; data that the objective cannot learn from; nothing to train on; a run too
     /// large for the device.
     pub fn begin(&mut self, recipe: &Recipe) -> Result<Plan> {
+        self.begin_on(recipe, now())
+    }
+
+    /// The same, with the date that the chat template is to print, for templates that print one.
+    ///
+    /// # Errors
+    /// As those of [`Session::begin`].
+    pub fn begin_on(&mut self, recipe: &Recipe, date: NaiveDateTime) -> Result<Plan> {
+        self.hold_date(date)?;
         self.curate(recipe)?;
         let trainer = self.new_trainer(recipe)?;
         let plan = trainer.plan.clone();
@@ -186,6 +200,13 @@ impl Session {
     /// A file that is not a checkpoint, or one of another model or data set.
     pub fn resume(&mut self, bytes: &[u8]) -> Result<Plan> {
         let header = checkpoint::header(bytes)?;
+        // A checkpoint without a date is of a run whose texts have none.
+        let date = header.date.as_deref().map(|date| {
+            date.parse().map_err(|_| Error::InvalidCheckpoint {
+                reason: format!("its date \"{date}\" cannot be read; it was changed or is damaged"),
+            })
+        });
+        self.hold_date(date.transpose()?.unwrap_or_else(now))?;
         self.curate(&header.recipe)?;
         let mut trainer = self.new_trainer(&header.recipe)?;
         checkpoint::restore(&mut trainer, bytes)?;
@@ -261,6 +282,13 @@ impl Session {
         Ok(&curated.dataset)
     }
 
+    /// From now on the chat template takes this for the present day: in what is trained, and in what is asked of the model.
+    fn hold_date(&mut self, date: NaiveDateTime) -> Result<()> {
+        let model = self.model.as_mut().ok_or_else(|| no("open model; open one first"))?;
+        model.tokenizer = model.tokenizer.on(date);
+        Ok(())
+    }
+
     /// Applies the recipe's fixes to the open file's rows, unless they are those of another recipe that asks for the same.
     fn curate(&mut self, recipe: &Recipe) -> Result<()> {
         let same =
@@ -292,6 +320,14 @@ impl Session {
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
         let mut trainer =
             Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)?;
+        if let Some(date) = model.tokenizer.date() {
+            trainer.plan.date = Some(date.format("%Y-%m-%dT%H:%M:%S").to_string());
+            let day = date.format("%Y-%m-%d");
+            let note = format!(
+                "the chat template prints the date: {day} for the whole run, also when it is resumed later"
+            );
+            trainer.plan.notes.push(note);
+        }
         if recipe.train.fp16 && self.limits.lacks_fp16 {
             let note = "train.fp16 asks for 16-bit arithmetic, which this device does not offer; all is computed in 32 bits";
             trainer.plan.notes.push(note.into());
@@ -310,12 +346,27 @@ impl Curated {
     }
 }
 
+/// The data set with nothing in the rows that are not used, each in its place, so that nothing is found in them.
+fn without_skipped<'a>(dataset: &'a Dataset, skipped: &[SkippedRow]) -> Cow<'a, Dataset> {
+    let mut used = Cow::Borrowed(dataset);
+    for skipped in skipped {
+        used.to_mut().rows[skipped.row].content = RowContent::Text(String::new());
+    }
+    used
+}
+
 fn encode_options(recipe: &Recipe) -> EncodeOptions {
     EncodeOptions {
         objective: recipe.objective,
         max_seq_length: recipe.train.max_seq_length,
         train_on_prompt: recipe.data.train_on_prompt,
     }
+}
+
+/// Local time, to the second.
+fn now() -> NaiveDateTime {
+    let now = chrono::Local::now().naive_local();
+    now.with_nanosecond(0).unwrap_or(now)
 }
 
 fn no(what: &str) -> Error {

@@ -20,6 +20,9 @@ pub struct Header {
     pub optimizer_updates: usize,
     /// Digest of the encoded rows: resuming on other data would not be the same run.
     pub data_digest: String,
+    /// The date that the chat template prints, from the plan.
+    #[serde(default)]
+    pub date: Option<String>,
     /// With early stopping, once there was an evaluation.
     #[serde(default)]
     pub best: Option<BestEvaluation>,
@@ -38,6 +41,7 @@ pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         done: trainer.done,
         optimizer_updates: trainer.optimizer.updates,
         data_digest: digest(trainer),
+        date: trainer.plan.date.clone(),
         best: trainer.best.as_ref().map(|best| best.record.clone()),
         groups: trainer.groups.clone().filter(|_| trainer.plan.recipe.iterations() > 1),
     };

@@ -26,6 +26,10 @@ pub struct Plan {
     /// What forgetting is measured by; null where it is not.
     #[serde(default)]
     pub probe: Option<ProbeSummary>,
+    /// What the chat template takes for now, where it prints a date: the texts of the whole run have it, also when it is resumed on
+    /// another day.
+    #[serde(default)]
+    pub date: Option<String>,
 }
 
 /// What the data and the model contribute to a plan.
@@ -65,6 +69,7 @@ impl Plan {
             notes: sizes.notes,
             memory: sizes.memory,
             probe: sizes.probe,
+            date: None,
         })
     }
 

@@ -28,7 +28,7 @@ export type { PreviewPiece } from './generated/PreviewPiece.js';
 export type { PreviewRow } from './generated/PreviewRow.js';
 export type { ProbeSummary } from './generated/ProbeSummary.js';
 export type { Recipe } from './generated/Recipe.js';
-export type { RowList } from './generated/RowList.js';
+export type { Statement } from './generated/Statement.js';
 export type { StepReport } from './generated/StepReport.js';
 export type { Strategy } from './generated/Strategy.js';
 export type { Sweep } from './generated/Sweep.js';

@@ -79,13 +79,7 @@ impl Recorder {
                         text(&data["shape_label"])
                     ),
                 );
-                for finding in data["findings"].as_array().into_iter().flatten() {
-                    let fix = text(&finding["fix"]);
-                    say("finding", format!("{} (data.fix={fix})", text(&finding["sentence"])));
-                }
-                for change in data["changes"].as_array().into_iter().flatten() {
-                    say("changed", text(&change["sentence"]));
-                }
+                say_account(data, |_| true);
                 self.keep("data", &without_texts(data));
             }
             "plan" => self.planned(&event["plan"]),
@@ -219,6 +213,21 @@ impl Recorder {
 
     fn keep(&mut self, name: &str, value: &Value) {
         self.kept.insert(name.into(), value.clone());
+    }
+}
+
+/// What the trainer says of the data, as the page shows it; `is_said` chooses by what a statement is about.
+pub fn say_account(data: &Value, is_said: impl Fn(&str) -> bool) {
+    for statement in data["account"].as_array().into_iter().flatten() {
+        let about = text(&statement["about"]);
+        let label = match about {
+            "finding" => "finding",
+            "change" => "changed",
+            _ => "note",
+        };
+        if is_said(about) {
+            say(label, text(&statement["sentence"]));
+        }
     }
 }
 

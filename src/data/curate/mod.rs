@@ -3,6 +3,7 @@
 //! A [`Finding`] names rows before training; a [`Fix`] of `data.fix` changes them, and each [`Change`] is logged with the run. The
 //! user's file itself is never written to.
 
+pub mod control_tokens;
 mod label_balance;
 mod language;
 mod leakage;
@@ -42,6 +43,7 @@ pub enum FindingKind {
     LabelBalance,
     Language,
     PersonalData,
+    ControlTokens,
 }
 
 /// A row that a finding is about.

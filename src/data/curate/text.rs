@@ -36,7 +36,8 @@ pub fn excerpt(text: &str, at: usize) -> String {
     format!("{}{line}{}", if start > 0 { "… " } else { "" }, if cut { " …" } else { "" })
 }
 
-fn each(content: &RowContent, on_text: &mut impl FnMut(&str)) {
+/// Each text of a row, whole.
+pub fn each(content: &RowContent, on_text: &mut impl FnMut(&str)) {
     match content {
         RowContent::Text(text) | RowContent::Labelled { text, .. } => on_text(text),
         RowContent::Pair { system, prompt, completion } => {

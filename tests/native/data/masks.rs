@@ -47,11 +47,12 @@ fn every_template_trains_what_the_assistant_says() {
     let dataset = read("d.jsonl", line);
     let expected = [
         ("smollm2", "A1<|im_end|>\nA2<|im_end|>\n"),
-        ("llama3", "A1<|eot_id|>A2<|eot_id|>"),
-        ("llama3.1", "A1<|eot_id|>A2<|eot_id|>"),
+        // To this tokenizer these ends of a turn are words, so the end token ends the last answer.
+        ("llama3", "A1<|eot_id|>A2<|eot_id|><|im_end|>"),
+        ("llama3.1", "A1<|eot_id|>A2<|eot_id|><|im_end|>"),
         ("tinyllama", "A1<|im_end|>\nA2<|im_end|>\n"),
         ("mistral", "A1<|im_end|>A2<|im_end|>"),
-        ("gemma", "A1<end_of_turn>\nA2<end_of_turn>\n"),
+        ("gemma", "A1<end_of_turn>\nA2<end_of_turn>\n<|im_end|>"),
         ("qwen2.5", "A1<|im_end|>\nA2<|im_end|>\n"),
     ];
     for (name, trained) in expected {

@@ -2,6 +2,7 @@
 //! `tests/fixtures/data/make.py`. Run the script again when a reference changes.
 //!
 //! - `files`: what a user's file may look like, and what is said about bad ones.
+//! - `formats`: files that are nearly what their name says.
 //! - `templates`, `tokens`, `masks`: parity with transformers and tokenizers.
 //! - `encoding`: truncation, windows, previews and reports.
 //! - `classification`: texts with labels.
@@ -18,6 +19,7 @@ mod classification;
 mod curation;
 mod encoding;
 mod files;
+mod formats;
 mod masks;
 mod preference;
 mod prompts;

@@ -79,7 +79,8 @@ fn a_label_is_true_or_false() {
             .unwrap();
     let file = DataFile { name: "d.csv", bytes: table.as_bytes() };
     let said = read_dataset(file, Some(&mapping)).unwrap_err().to_string();
-    let expected = "d.csv, line 2: \"label\" holds \"sports\" where true or false is expected (or 1 or 0, yes or no";
+    let expected =
+        "d.csv, line 2: \"label\" holds \"sports\" where true or false is expected (or 1 or 0, yes or no";
     assert!(said.starts_with(expected), "{said}");
 }
 
@@ -177,7 +178,7 @@ fn the_report_and_the_preview_show_both_answers() {
     assert_eq!(report.duplicates.rows, [4]);
     let tokens = |example: &Example| example.input_ids.len() + example.rejected().unwrap().input_ids.len();
     assert_eq!(report.tokens, encoded.examples.iter().map(tokens).sum::<usize>());
-    let same = "1 row is left out because their chosen and rejected answers are the same (line 2)";
+    let same = "1 row is left out because the chosen and the rejected answer are the same (line 2)";
     assert!(report.notes.iter().any(|note| note == same), "{:?}", report.notes);
 
     let shown = preview(&dataset, &tokenizer, &options(Objective::Dpo), 2).unwrap();

@@ -6,6 +6,7 @@ import type { Finding } from "./Finding";
 import type { LengthBin } from "./LengthBin";
 import type { Objective } from "./Objective";
 import type { RowList } from "./RowList";
+import type { Statement } from "./Statement";
 
 export type DataReport = { file: string, shape: DataShape, 
 /**
@@ -51,4 +52,8 @@ findings: Array<Finding>,
 /**
  * What `data.fix` has changed.
  */
-changes: Array<Change>, };
+changes: Array<Change>, 
+/**
+ * All of that in sentences, and whether rows are held out: what the terminal, the page and the run's record say.
+ */
+account: Array<Statement>, };

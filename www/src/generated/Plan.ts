@@ -18,4 +18,9 @@ memory: MemoryEstimate,
 /**
  * What forgetting is measured by; null where it is not.
  */
-probe: ProbeSummary | null, };
+probe: ProbeSummary | null, 
+/**
+ * What the chat template takes for now, where it prints a date: the texts of the whole run have it, also when it is resumed on
+ * another day.
+ */
+date: string | null, };

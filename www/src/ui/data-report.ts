@@ -4,7 +4,7 @@ import { histogram } from '../charts/histogram.js';
 import { FIXES, fixes, withFix, withoutFix } from '../app/curation.js';
 import { count, plural } from '../app/format.js';
 import { sentence } from '../app/store.js';
-import type { Change, DataReport as Report, Finding, Fix, RowList } from '../types.js';
+import type { Change, DataReport as Report, Finding, Fix, Statement } from '../types.js';
 import { shared } from './styles.js';
 
 /** What was found in the data, in plain words. */
@@ -104,23 +104,13 @@ export class DataReport extends LitElement {
         </p>
         ${report.classes.length > 0 ? html`<p data-test="classes">${classes(report)}</p>` : nothing}
         <ul>
-          ${finding(report.empty, 'No empty rows', (n) => `${plural(n, 'empty row')} left out`)}
-          ${finding(
-            report.duplicates,
-            'No duplicates',
-            (n) => `${plural(n, 'row')} said twice`,
-            this.fixButton('drop_duplicates'),
-          )}
-          ${finding(report.truncated, 'No row is cut', (n) => `${plural(n, 'row is', 'rows are')} longer than the maximum and cut`)}
-          ${finding(
-            report.fully_masked,
-            'Every row has something to learn',
-            (n) =>
-              `${plural(n, 'row has', 'rows have')} nothing to learn and ${n === 1 ? 'is' : 'are'} left out`,
-          )}
+          ${report.empty.count === 0 ? good('No empty rows') : nothing}
+          ${report.duplicates.count === 0 ? good('No duplicates') : nothing}
+          ${report.truncated.count === 0 ? good('No row is cut') : nothing}
+          ${report.fully_masked.count === 0 ? good('Every row has something to learn') : nothing}
           ${report.findings.map((found) => this.finding(found))}
           ${report.changes.map((change) => this.change(change))}
-          ${report.notes.map((note) => html`<li><span class="look" aria-hidden="true">!</span>${note}</li>`)}
+          ${report.account.map((statement) => this.statement(statement))}
         </ul>
       </div>
       <div>
@@ -128,6 +118,15 @@ export class DataReport extends LitElement {
         ${histogram(report.length_histogram, 'tokens', 'rows')}
       </div>
     </div>`;
+  }
+
+  /** A sentence as the terminal says it; findings and changes are shown with their rows instead. */
+  private statement({ about, sentence: said }: Statement) {
+    if (about === 'finding' || about === 'change') return nothing;
+    return html`<li data-test=${`said-${about}`}>
+      <span class="look" aria-hidden="true">!</span><span>${sentence(said)}</span>
+      ${about === 'duplicates' ? this.fixButton('drop_duplicates') : nothing}
+    </li>`;
   }
 
   /** What was found, the rows on a click, and what mends it. */
@@ -183,15 +182,6 @@ function classes(report: Report): string {
   return `Labels: ${names}${more > 0 ? ` and ${count(more)} more` : ''}.`;
 }
 
-function finding(list: RowList, good: string, found: (rows: number) => string, fix: unknown = nothing) {
-  if (list.count === 0) return html`<li><span class="ok" aria-hidden="true">✓</span>${good}</li>`;
-  const lines = list.rows.slice(0, 5).join(', ');
-  const more = list.count > 5 ? ' …' : '';
-  return html`<li>
-    <span class="look" aria-hidden="true">!</span>
-    <span
-      >${found(list.count)}${lines ? html` <span class="muted">(line ${lines}${more})</span>` : nothing}</span
-    >
-    ${fix}
-  </li>`;
+function good(what: string) {
+  return html`<li><span class="ok" aria-hidden="true">✓</span>${what}</li>`;
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ModelArguments, RecipeArguments, device_name};
 use crate::browser::Job;
 use crate::error::Result;
+use crate::recorder::say_account;
 use crate::{inputs, progress, site};
 
 #[derive(Args)]
@@ -70,6 +71,11 @@ impl Eval {
                 }
                 Some("model") => drop(result.insert("model".into(), event["model"]["name"].clone())),
                 Some("data") => {
+                    // All rows are scored, or those that are held out: that none is would be an error.
+                    progress::be_loud();
+                    say_account(&event["data"], |about| about != "held_out");
+                    progress::be_quiet();
+                    result.insert("account".into(), event["data"]["account"].clone());
                     for name in ["file", "shape", "rows", "examples"] {
                         result.insert(name.into(), event["data"][name].clone());
                     }
