@@ -13,6 +13,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Tokenizer {
     shared: Arc<Shared>,
+    /// How many tokens the model has embeddings for.
+    rows: usize,
 }
 
 struct Shared {
@@ -66,13 +68,20 @@ impl Tokenizer {
         let first = [shared.special_id("bos_token"), shared.special_id("cls_token")];
         let begins = shared.encode("", true)?.first().copied();
         shared.prefix_id = begins.filter(|id| first.contains(&Some(*id)));
-        Ok(Tokenizer { shared: Arc::new(shared) })
+        Ok(Tokenizer { shared: Arc::new(shared), rows: usize::MAX })
+    }
+
+    /// The same for a model that has embeddings for so many tokens: a text with a token beyond them is an error.
+    pub fn for_rows(self, rows: usize) -> Self {
+        Tokenizer { rows, ..self }
     }
 
     /// Token ids of `text`. Special tokens written in the text are read as such.
     /// With `add_special_tokens` the tokenizer also adds those that it begins or ends a text with.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
-        self.shared.encode(text, add_special_tokens)
+        let ids = self.shared.encode(text, add_special_tokens)?;
+        self.check_rows(&ids)?;
+        Ok(ids)
     }
 
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
@@ -114,9 +123,10 @@ impl Tokenizer {
     }
 
     /// The model's padding token, or its end token where it has none. Padding is masked by
-    /// position, so which id it is does not matter to the loss.
+    /// position, so which id it is does not matter to the loss, as long as the model has it.
     pub fn pad_token_id(&self) -> u32 {
-        self.shared.special_id("pad_token").or(self.eos_token_id()).unwrap_or(0)
+        let known = |id: &u32| (*id as usize) < self.rows;
+        self.shared.special_id("pad_token").filter(known).or(self.eos_token_id().filter(known)).unwrap_or(0)
     }
 
     pub fn chat_template(&self) -> Option<&ChatTemplate> {
@@ -168,7 +178,21 @@ impl Tokenizer {
             self.shared.append_tokens(&rest[..length], from, &mut tokens)?;
             from += length;
         }
+        self.check_rows(&tokens.ids)?;
         Ok(tokens)
+    }
+
+    fn check_rows(&self, ids: &[u32]) -> Result<()> {
+        let rows = self.rows;
+        let Some(&id) = ids.iter().find(|&&id| id as usize >= rows) else { return Ok(()) };
+        Err(Error::Tokenizer {
+            reason: format!(
+                "a text has the token \"{}\", number {id}, and the model has embeddings for {rows} tokens, 0 to {}; take the tokenizer \
+                 that came with the model, or leave the token out of the text",
+                self.id_to_token(id).unwrap_or_default(),
+                rows.saturating_sub(1)
+            ),
+        })
     }
 
     fn template_end_of_turn(&self) -> Option<u32> {

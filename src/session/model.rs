@@ -73,16 +73,7 @@ impl Session {
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let in_blocks = self.keeps_blocks(base_dtype, config.parameters());
         self.check_fits(&checkpoint, bytes_on_device(&checkpoint, &config, in_blocks), in_blocks)?;
-        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?;
-        if tokenizer.vocab_size() > config.vocab_size() {
-            return Err(Error::Tokenizer {
-                reason: format!(
-                    "it has {} tokens where the model has rows for {}; take the tokenizer that came with the model",
-                    tokenizer.vocab_size(),
-                    config.vocab_size()
-                ),
-            });
-        }
+        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?.for_rows(config.vocab_size());
         let read = Weights {
             checkpoint: &checkpoint,
             model: name,

@@ -107,7 +107,8 @@ impl Checkpoint {
             None => Err(Error::InvalidTensor {
                 file: self.main_file().into(),
                 tensor: name.into(),
-                reason: "is missing; the model is not complete, download it again".into(),
+                reason: "is missing; the model is not complete: download it again, or save it again whole"
+                    .into(),
             }),
         }
     }
@@ -198,7 +199,13 @@ impl Checkpoint {
             return Ok(());
         };
         for tensor in &self.tensors {
-            let Some((module, "weight")) = tensor.name.rsplit_once('.') else { continue };
+            let Some((module, "weight")) = tensor.name.rsplit_once('.') else {
+                // Whether a model may have biases, its architecture says.
+                match config["attention_bias"] == true || config["mlp_bias"] == true {
+                    true => continue,
+                    false => return Err(self.unread(tensor)),
+                }
+            };
             let shape: &[usize] = match module.rsplit('.').next().unwrap_or_default() {
                 "q_proj" => &[heads.saturating_mul(head_dim), hidden],
                 "k_proj" | "v_proj" => &[kv_heads.saturating_mul(head_dim), hidden],
@@ -208,11 +215,23 @@ impl Checkpoint {
                 "lm_head" => &[vocab, hidden],
                 "score" if tensor.shape.len() == 2 => &[tensor.shape[0], hidden],
                 "norm" | "input_layernorm" | "post_attention_layernorm" => &[hidden],
-                _ => continue,
+                "embed_tokens" | "score" => continue,
+                _ => return Err(self.unread(tensor)),
             };
             self.check_shape(tensor, shape)?;
         }
         Ok(())
+    }
+
+    /// A tensor that changes what the model computes, and has no place in a model of the plain llama architecture.
+    fn unread(&self, tensor: &TensorInfo) -> Error {
+        Error::InvalidTensor {
+            file: self.sources[tensor.file].name().into(),
+            tensor: tensor.name.clone(),
+            reason: "has no place in a llama model, so the model would compute something else without it; take a model of the plain \
+                     llama architecture, or save this one again without it"
+                .into(),
+        }
     }
 
     fn check_shape(&self, tensor: &TensorInfo, expected: &[usize]) -> Result<()> {
