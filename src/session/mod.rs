@@ -50,7 +50,8 @@ pub struct Session {
     trainer: Option<Trainer>,
     /// An adapter that was loaded rather than trained.
     loaded: Option<Trainable>,
-    last_evaluation: Option<Evaluation>,
+    /// Of the present run, with the step whose values were scored.
+    last_evaluation: Option<(usize, Evaluation)>,
 }
 
 /// What the device can hold, in bytes; `None` where it is not known.
@@ -155,11 +156,11 @@ impl Session {
         }
         let reports = trainer.steps(most).await?;
         for report in &reports {
-            if report.evaluation.is_some() {
-                self.last_evaluation = report.evaluation.clone();
+            if let Some(evaluation) = &report.evaluation {
+                self.last_evaluation = Some((report.step, evaluation.clone()));
             }
             if let (Some(_), Some(best)) = (report.restored_step, &trainer.best) {
-                self.last_evaluation = Some(best.record.evaluation.clone());
+                self.last_evaluation = Some((best.record.step, best.record.evaluation.clone()));
             }
         }
         Ok(reports)
@@ -190,6 +191,8 @@ impl Session {
         let mut trainer = self.new_trainer(&header.recipe)?;
         checkpoint::restore(&mut trainer, bytes)?;
         let plan = trainer.plan.clone();
+        let best = trainer.best.as_ref().filter(|_| trainer.finished());
+        self.last_evaluation = best.map(|best| (best.record.step, best.record.evaluation.clone()));
         self.trainer = Some(trainer);
         self.loaded = None;
         Ok(plan)
@@ -216,7 +219,7 @@ impl Session {
             files.extend(export::card::files(
                 &trainer.plan,
                 &model.name,
-                trainer.done,
+                trainer.step_of_values(),
                 self.last_evaluation.as_ref(),
                 model.base.is_encoder(),
                 &model.tokenizer_files,
@@ -232,6 +235,7 @@ impl Session {
     pub fn load_adapter(&mut self, files: &[OutputFile]) -> Result<()> {
         let loaded = export::peft::load(files, &self.model()?.base)?;
         self.trainer = None;
+        self.last_evaluation = None;
         self.loaded = Some(loaded);
         Ok(())
     }
@@ -292,6 +296,7 @@ impl Session {
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
         let mut trainer =
             Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)?;
+        trainer.base_digest = model.digest.clone();
         if recipe.train.fp16 && self.limits.lacks_fp16 {
             let note = "train.fp16 asks for 16-bit arithmetic, which this device does not offer; all is computed in 32 bits";
             trainer.plan.notes.push(note.into());

@@ -54,6 +54,8 @@ pub(super) struct OpenModel {
     pub tokenizer_files: TokenizerFiles,
     pub end_ids: Vec<u32>,
     pub general: GeneralFiles,
+    /// Of its weights, as the file has them.
+    pub digest: String,
 }
 
 impl Session {
@@ -90,6 +92,7 @@ impl Session {
             }
         }
         let report = report(&base, &checkpoint, name, &tokenizer, &end_ids);
+        let digest = checkpoint.digest()?;
         self.reset_training();
         self.reward_model = None;
         self.model = Some(OpenModel {
@@ -100,6 +103,7 @@ impl Session {
             tokenizer_files: checkpoint.tokenizer,
             end_ids,
             general,
+            digest,
         });
         Ok(report)
     }
