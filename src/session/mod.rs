@@ -290,7 +290,10 @@ impl Session {
         self.number_classes(recipe, &mut encoded.examples, &base)?;
         if recipe.method == Method::Full {
             // Weights, two moments, gradient and the copy under way: six times the model with its base.
-            self.check_total(model.base.parameters() as u64 * 4 * 6, "full fine-tuning of this model")?;
+            self.check_total(
+                model.base.parameters().saturating_mul(4 * 6),
+                "full fine-tuning of this model",
+            )?;
         }
         let general = self.general_for(recipe)?;
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
@@ -302,9 +305,9 @@ impl Session {
             trainer.plan.notes.push(note.into());
         }
         let memory = &mut trainer.plan.memory;
-        self.check_run(memory.total as u64)?;
-        memory.helper = self.limits.helper as usize;
-        memory.total += memory.helper;
+        self.check_run(memory)?;
+        memory.helper = self.limits.helper;
+        memory.total = memory.total.saturating_add(memory.helper);
         Ok(trainer)
     }
 }

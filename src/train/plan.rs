@@ -14,7 +14,8 @@ pub struct Plan {
     pub steps_per_epoch: usize,
     pub warmup_steps: usize,
     pub trainable_parameters: usize,
-    pub total_parameters: usize,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub total_parameters: u64,
     pub train_examples: usize,
     pub validation_examples: usize,
     /// What the split into training and held-out rows means, in sentences for the user.
@@ -34,7 +35,7 @@ pub struct Sizes {
     pub train_examples: usize,
     pub validation_examples: usize,
     pub trainable_parameters: usize,
-    pub total_parameters: usize,
+    pub total_parameters: u64,
     pub notes: Vec<String>,
     pub memory: MemoryEstimate,
     pub probe: Option<ProbeSummary>,

@@ -16,7 +16,7 @@ use crate::memory::{self, Largest};
 use crate::models::{Model, Tape};
 use crate::objectives::Loss;
 use crate::recipe::{Method, Objective, Recipe};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 pub struct Trainer {
     pub base: Model,
@@ -103,7 +103,7 @@ impl Trainer {
         let order = epoch_batches(&train, &options, recipe.train.seed, 0);
         let labels = trainable.labels.as_deref().unwrap_or_default();
         notes.extend(only_held_out(&train, &validation, labels));
-        let largest = largest(&order, &train, recipe, &base);
+        let largest = Largest::of(&order, &train, recipe, &base);
         let plan = Plan::new(
             recipe,
             Sizes {
@@ -124,7 +124,7 @@ impl Trainer {
         };
         Ok(Trainer {
             loss: Loss::new(recipe, &base),
-            tape: Tape::new(largest.batch * largest.seq),
+            tape: Tape::new(largest.tokens() as usize),
             order: (0, order),
             done: 0,
             best: None,
@@ -270,20 +270,6 @@ impl Trainer {
         let last = (first + train.gradient_accumulation_steps).min(order.len());
         let rows = order[first.min(last)..last].to_vec();
         (rows, epoch * self.train.len() + first * train.batch_size)
-    }
-}
-
-/// The largest micro-batch of an epoch.
-fn largest(order: &[Vec<BatchRow>], train: &[Example], recipe: &Recipe, base: &Model) -> Largest {
-    let rows = order.iter().map(Vec::len).max().unwrap_or(0);
-    // Of a pair both answers are in the batch; of a prompt as many as are learned from at a time.
-    let of_row = if recipe.objective.is_preference() && recipe.objective != Objective::Kto { 2 } else { 1 };
-    let length = |row: &BatchRow| row.examples.iter().map(|&index| train[index].longest()).sum::<usize>();
-    let seq = order.iter().flatten().map(length).max().unwrap_or(0);
-    Largest {
-        batch: rows * of_row,
-        seq: seq.min(recipe.train.max_seq_length),
-        keeps_probabilities: base.device() == Device::flex(),
     }
 }
 
