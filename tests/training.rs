@@ -290,7 +290,7 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
 fn a_run_that_does_not_fit_is_refused_and_what_would_fit_is_named() {
     let weights = {
         let mut session = session();
-        session.begin(&recipe(json!({}))).unwrap().memory.weights as u64
+        session.begin(&recipe(json!({}))).unwrap().memory.weights
     };
     // Room for the model and little else.
     let mut session =

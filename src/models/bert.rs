@@ -104,7 +104,7 @@ impl Bert {
             )?,
             layer_norm: norm("embeddings.LayerNorm")?,
         };
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        let mut layers = Vec::new();
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("encoder.layer.{i}.{part}");
             let linear = |part: &str, out, input| -> Result<Linear> {

@@ -101,7 +101,7 @@ impl Llama {
         let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
         let q_width = config.num_attention_heads * config.head_dim;
         let kv_width = config.num_key_value_heads * config.head_dim;
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        let mut layers = Vec::new();
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("model.layers.{i}.{part}.weight");
             let linear = |part: &str, out, input| matrix(&at(part), out, input).map(Linear::new);
