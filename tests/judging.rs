@@ -286,7 +286,8 @@ fn a_class_that_is_only_held_out_is_named() {
         let rows = rows(rare);
         let mut session = tiny();
         session.open_data("rows.jsonl", rows.as_bytes(), &recipe).unwrap();
-        let notes = session.begin(&recipe).unwrap().notes;
+        let mut notes = session.begin(&recipe).unwrap().notes;
+        notes.retain(|note| !note.contains("warm-up"));
         if let [note] = &notes[..] {
             assert!(note.starts_with("the label \"rare\" occurs only among the held-out rows"), "{note}");
             noted += 1;

@@ -134,9 +134,13 @@ fn rows(objective: &str) -> Vec<u8> {
         "dpo" | "orpo" | "reward" => {
             json!({ "prompt": text(i, 40), "chosen": text(i + 1, 20), "rejected": text(i + 2, 20) })
         }
-        "kto" => json!({ "prompt": text(i, 40), "completion": text(i + 1, 20), "label": i % 2 == 0 }),
+        "kto" => {
+            json!({ "prompt": text(i, 40), "completion": text(i + 1, 20), "label": i.is_multiple_of(2) })
+        }
         "grpo" => json!({ "prompt": text(i, 20), "answer": "w1" }),
-        "classify" => json!({ "text": text(i, 60), "label": if i % 2 == 0 { "even" } else { "odd" } }),
+        "classify" => {
+            json!({ "text": text(i, 60), "label": if i.is_multiple_of(2) { "even" } else { "odd" } })
+        }
         "contrastive" => {
             json!({ "anchor": text(i, 60), "positive": text(i + 1, 60), "negative": text(i + 2, 60) })
         }

@@ -72,8 +72,13 @@ impl Tokenizer {
     }
 
     /// The same for a model that has embeddings for so many tokens: a text with a token beyond them is an error.
-    pub fn for_rows(self, rows: usize) -> Self {
-        Tokenizer { rows, ..self }
+    ///
+    /// # Errors
+    /// Every text begins with such a token.
+    pub fn for_rows(self, rows: usize) -> Result<Self> {
+        let tokenizer = Tokenizer { rows, ..self };
+        tokenizer.check_rows(tokenizer.prefix_id().as_slice())?;
+        Ok(tokenizer)
     }
 
     /// Token ids of `text`. Special tokens written in the text are read as such.
@@ -115,18 +120,17 @@ impl Tokenizer {
     }
 
     pub fn bos_token_id(&self) -> Option<u32> {
-        self.shared.special_id("bos_token")
+        self.special_id("bos_token")
     }
 
     pub fn eos_token_id(&self) -> Option<u32> {
-        self.shared.special_id("eos_token")
+        self.special_id("eos_token")
     }
 
     /// The model's padding token, or its end token where it has none. Padding is masked by
     /// position, so which id it is does not matter to the loss, as long as the model has it.
     pub fn pad_token_id(&self) -> u32 {
-        let known = |id: &u32| (*id as usize) < self.rows;
-        self.shared.special_id("pad_token").filter(known).or(self.eos_token_id().filter(known)).unwrap_or(0)
+        self.special_id("pad_token").or(self.eos_token_id()).unwrap_or(0)
     }
 
     pub fn chat_template(&self) -> Option<&ChatTemplate> {
@@ -180,6 +184,11 @@ impl Tokenizer {
         }
         self.check_rows(&tokens.ids)?;
         Ok(tokens)
+    }
+
+    /// A special token that the model has an embedding for.
+    fn special_id(&self, name: &str) -> Option<u32> {
+        self.shared.special_id(name).filter(|&id| (id as usize) < self.rows)
     }
 
     fn check_rows(&self, ids: &[u32]) -> Result<()> {

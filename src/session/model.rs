@@ -77,7 +77,7 @@ impl Session {
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let in_blocks = self.keeps_blocks(base_dtype, config.parameters());
         self.check_fits(&checkpoint, bytes_on_device(&checkpoint, &config, in_blocks), in_blocks)?;
-        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?.for_rows(config.vocab_size());
+        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?.for_rows(config.vocab_size())?;
         let read = Weights {
             checkpoint: &checkpoint,
             model: name,

@@ -178,3 +178,20 @@ fn sampling_out_of_range_is_refused_by_name() {
     }
     assert_eq!(ask(json!({ "max_new_tokens": 0 })).unwrap(), "");
 }
+
+#[test]
+fn a_run_whose_largest_tensor_the_device_cannot_take_is_refused_before_it_begins() {
+    let limited = |tensor: u64| {
+        let limits = Limits { tensor: Some(tensor), ..Limits::default() };
+        let mut session = Session::new(Device::flex(), limits);
+        session.open_model(model_files(), "random", BaseDtype::F32, &|_, _| {}).unwrap();
+        session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
+        session.begin(&recipe(json!({ "train": { "batch_size": 16 } })))
+    };
+    let needed = limited(1 << 30).unwrap().memory.tensor;
+    // Of 16 rows the gate beside what it multiplies, 2 × 48 numbers a token.
+    assert_eq!(needed % (16 * 2 * 48 * 4 * 8), 0);
+    let text = refusal(limited(needed - 1));
+    assert!(text.contains("in one piece") && text.contains("train.batch_size"), "{text}");
+    limited(needed).unwrap();
+}

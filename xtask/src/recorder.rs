@@ -104,7 +104,7 @@ impl Recorder {
                     );
                 }
                 if let Some(note) = self.steps.last().and_then(|step| step["note"].as_str()) {
-                    say("note", note.to_string());
+                    say("note", note);
                 }
                 self.keep("outcome", &event["outcome"]);
             }
