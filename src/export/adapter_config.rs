@@ -78,6 +78,13 @@ pub(super) fn read(config: &Value, base: &Model, stored: &[NamedTensor]) -> Resu
              line out if it changes nothing"
         )));
     }
+    if config["task_type"] == "SEQ_CLS" && !base.is_encoder() && base.score().is_none() {
+        return Err(invalid(
+            "task_type is \"SEQ_CLS\", but the adapter has no tensor score.weight, which tells the classes apart; save it again \
+             with modules_to_save=[\"score\"]"
+                .into(),
+        ));
+    }
     let saved = names(config, "modules_to_save")?;
     check_saved(&saved, stored)?;
     if flag(config, "ensure_weight_tying")? && !saved.is_empty() {

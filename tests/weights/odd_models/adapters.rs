@@ -171,6 +171,7 @@ fn settings_that_change_the_result_are_refused_by_name() {
         ("target_parameters", json!(["mlp.experts.gate_up_proj"])),
         ("megatron_config", json!({ "tensor_model_parallel_size": 2 })),
         ("a_setting_of_tomorrow", json!(0.5)),
+        ("task_type", json!("SEQ_CLS")),
         ("target_modules", json!(null)),
         ("target_modules", json!(["c_attn"])),
         ("target_modules", json!([3])),
