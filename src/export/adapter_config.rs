@@ -383,7 +383,7 @@ fn rank(key: &str, value: Option<&Value>) -> Result<u64> {
 
 fn alpha(key: &str, value: Option<&Value>) -> Result<f64> {
     let Some(value) = value else { return Ok(DEFAULT_ALPHA) };
-    let alpha = value.as_f64().filter(|alpha| alpha.is_finite() && *alpha > 0.0);
+    let alpha = value.as_f64().filter(|alpha| (*alpha as f32).is_finite() && *alpha > 0.0);
     alpha.ok_or_else(|| invalid(format!("\"{key}\" must be a number above 0, and is {value}")))
 }
 
