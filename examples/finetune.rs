@@ -104,8 +104,10 @@ async fn run(arguments: Arguments) -> Result<()> {
     std::fs::create_dir_all(out.join("adapter")).map_err(|error| unreadable(out, error))?;
     let metrics = out.join("metrics.jsonl");
     let mut metrics = std::fs::File::create(&metrics).map_err(|error| unreadable(&metrics, error))?;
-    while session.steps_done() < plan.total_steps {
+    let mut finished = session.steps_done() >= plan.total_steps;
+    while !finished {
         for step in session.steps(most).await? {
+            finished = step.finished;
             let line = serde_json::to_string(&step).expect("plain JSON");
             writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
             let probe = step.probe_loss.map(|loss| format!("  probe {loss:.4}")).unwrap_or_default();
@@ -144,6 +146,7 @@ async fn run(arguments: Arguments) -> Result<()> {
                 step.grad_norm,
                 step.tokens_per_second
             );
+            step.note.iter().for_each(|note| eprintln!("note: {note}"));
         }
     }
     for file in session.adapter_files().await? {

@@ -27,6 +27,11 @@ async fn cpu_full_fine_tuning_steps_follow_pytorch() {
     support::full_steps(&Device::flex(), 1e-4).await;
 }
 
+#[wasm_bindgen_test]
+fn numbers_of_more_than_32_bits_are_counted_whole() {
+    support::memory::large_numbers(&Device::flex());
+}
+
 /// In one test, since the faster kernel stays once it is loaded.
 #[wasm_bindgen_test]
 async fn both_matrix_kernels_compute_products() {

@@ -1,9 +1,9 @@
 //! DoRA's magnitudes, one a row of each targeted weight (<https://arxiv.org/abs/2402.09353>).
 
-use super::lora::targets;
+use super::target::{Target, layers};
 use super::trainable::{Leaf, Parameter};
 use crate::models::Model;
-use crate::models::layers::linear::weight_norm;
+use crate::models::layers::linear::{Linear, weight_norm};
 use crate::recipe::LoraRecipe;
 use burn::tensor::Tensor;
 
@@ -14,16 +14,18 @@ const NAME: &str = "lora_magnitude_vector";
 pub(super) fn parameters(
     base: &Model,
     recipe: &LoraRecipe,
+    targets: &[Target],
     mut offset: usize,
 ) -> (Vec<Parameter>, Vec<Tensor<1>>) {
     let mut base = base.clone();
-    let targets = if recipe.use_dora { targets(&mut base, recipe) } else { Vec::new() };
-    let of_module = |(path, linear): (String, &mut crate::models::layers::linear::Linear)| {
-        let parameter = Parameter { name: format!("{path}.{NAME}"), shape: vec![linear.dims()[0]], offset };
+    let layers = if recipe.use_dora { layers(&mut base, targets) } else { Vec::new() };
+    let of_module = |(target, linear): (&Target, &mut Linear)| {
+        let parameter =
+            Parameter { name: format!("{}.{NAME}", target.path), shape: vec![linear.dims()[0]], offset };
         offset += parameter.len();
         (parameter, weight_norm(&linear.weight.dense(), None))
     };
-    targets.into_iter().map(of_module).unzip()
+    layers.into_iter().map(of_module).unzip()
 }
 
 /// Whether a parameter of this name is a magnitude.
@@ -32,8 +34,8 @@ pub(super) fn is_part(name: &str) -> bool {
 }
 
 /// Gives the low-rank paths, which are in place, their magnitudes.
-pub(super) fn attach(model: &mut Model, recipe: &LoraRecipe, leaves: &[Leaf]) {
-    for ((_, linear), leaf) in targets(model, recipe).into_iter().zip(leaves) {
+pub(super) fn attach(model: &mut Model, targets: &[Target], leaves: &[Leaf]) {
+    for ((_, linear), leaf) in layers(model, targets).into_iter().zip(leaves) {
         if let (Some(path), Leaf::Vector(magnitude)) = (&mut linear.lora, leaf) {
             path.magnitude = Some(magnitude.clone());
         }

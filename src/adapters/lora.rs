@@ -1,8 +1,9 @@
 //! LoRA's parameters and their first values (<https://arxiv.org/abs/2106.09685>).
 
+use super::target::{Target, layers};
 use super::trainable::{Leaf, Parameter};
 use crate::models::Model;
-use crate::models::layers::linear::{Dropout, Linear, LoraPath};
+use crate::models::layers::linear::{Dropout, LoraPath};
 use crate::recipe::LoraRecipe;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,13 +11,13 @@ use std::ops::Range;
 
 /// The parameters of an adapter, two a targeted module in checkpoint order:
 /// `<path>.lora_A.weight` `[rank, in]` and `<path>.lora_B.weight` `[out, rank]`.
-pub fn parameters(base: &Model, recipe: &LoraRecipe) -> Vec<Parameter> {
+pub fn parameters(base: &Model, targets: &[Target]) -> Vec<Parameter> {
     let mut base = base.clone();
     let mut parameters = Vec::new();
     let mut offset = 0;
-    for (path, linear) in targets(&mut base, recipe) {
+    for (Target { path, rank, .. }, linear) in layers(&mut base, targets) {
         let [out, input] = linear.dims();
-        for (part, shape) in [("lora_A", vec![recipe.rank, input]), ("lora_B", vec![out, recipe.rank])] {
+        for (part, shape) in [("lora_A", vec![*rank, input]), ("lora_B", vec![out, *rank])] {
             let parameter = Parameter { name: format!("{path}.{part}.weight"), shape, offset };
             offset += parameter.len();
             parameters.push(parameter);
@@ -84,20 +85,21 @@ pub fn initial_values(parameters: &[Parameter], seed: u64) -> Vec<f32> {
 pub fn attach(
     model: &mut Model,
     recipe: &LoraRecipe,
+    targets: &[Target],
     parameters: &[Parameter],
     leaves: &[Leaf],
     dropout_seed: Option<u64>,
 ) {
-    let mut targets = targets(model, recipe).into_iter().enumerate();
+    let mut layers = layers(model, targets).into_iter().enumerate();
     for (group, leaf) in groups(parameters).into_iter().zip(leaves) {
         let Leaf::Vector(values) = leaf else { unreachable!("the values of a group are a vector") };
         for pair in parameters[group.clone()].chunks_exact(2) {
-            let (i, (_, linear)) = targets.next().expect("a target for each pair");
+            let (i, (target, linear)) = layers.next().expect("a layer for each pair");
             linear.lora = Some(LoraPath {
                 values: values.clone(),
                 start: pair[0].offset - parameters[group.start].offset,
-                rank: pair[0].shape[0],
-                scale: recipe.scale(),
+                rank: target.rank,
+                scale: recipe.scale(target.rank, target.alpha),
                 magnitude: None,
                 dropout: dropout_seed
                     .filter(|_| recipe.dropout > 0.0)
@@ -105,13 +107,4 @@ pub fn attach(
             });
         }
     }
-}
-
-pub(super) fn targets<'a>(model: &'a mut Model, recipe: &LoraRecipe) -> Vec<(String, &'a mut Linear)> {
-    let mut linears = model.linears_mut();
-    // As in PEFT, whole parts of the path: "output.dense" is not the end of "my_output.dense".
-    let is_named =
-        |path: &str, module: &str| path.strip_suffix(module).is_some_and(|rest| rest.ends_with('.'));
-    linears.retain(|(path, _)| recipe.target_modules.iter().any(|module| is_named(path, module)));
-    linears
 }

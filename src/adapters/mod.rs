@@ -3,7 +3,9 @@
 
 mod dora;
 pub mod lora;
+pub mod target;
 pub mod trainable;
 mod whole;
 
+pub use target::Target;
 pub use trainable::{Leaf, Parameter, Trainable};

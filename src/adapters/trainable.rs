@@ -1,6 +1,7 @@
 //! All trainable parameters as one flat buffer, so that the optimizer, the gradient norm
 //! and a checkpoint each deal with a single tensor.
 
+use super::target::{Target, targets};
 use super::{dora, lora, whole};
 use crate::kernels::concat::concat;
 use crate::models::{Model, float_tensor};
@@ -27,6 +28,8 @@ pub enum Leaf {
 pub struct Trainable {
     pub method: Method,
     pub lora: LoraRecipe,
+    /// The layers with a low-rank path, in the model's order; none without an adapter.
+    pub targets: Vec<Target>,
     /// The low-rank pairs of an adapter, then DoRA's magnitudes, then the weights that are trained whole.
     pub parameters: Vec<Parameter>,
     /// Names of the rows of the `score` head, where one is trained.
@@ -40,14 +43,20 @@ pub struct Trainable {
 impl Trainable {
     /// Fresh parameters: a zero-effect adapter, and copies of the weights that are trained whole.
     pub fn new(base: &Model, recipe: &Recipe) -> Trainable {
-        let low_rank = match recipe.method {
-            Method::Lora => lora::parameters(base, &recipe.lora),
+        let targets = match recipe.method {
+            Method::Lora => targets(base, &recipe.lora),
             Method::Full | Method::LastLayer => Vec::new(),
         };
+        Trainable::with_targets(base, recipe, targets)
+    }
+
+    /// The same with low-rank paths that need not be the recipe's; `targets` are in the model's order.
+    pub fn with_targets(base: &Model, recipe: &Recipe, targets: Vec<Target>) -> Trainable {
+        let low_rank = lora::parameters(base, &targets);
         let low_rank_values = lora::initial_values(&low_rank, recipe.train.seed);
         let total = low_rank_values.len();
         let (magnitudes, magnitude_values) = match recipe.method {
-            Method::Lora => dora::parameters(base, &recipe.lora, total),
+            Method::Lora => dora::parameters(base, &recipe.lora, &targets, total),
             Method::Full | Method::LastLayer => Default::default(),
         };
         let offset = total + magnitudes.iter().map(Parameter::len).sum::<usize>();
@@ -59,6 +68,7 @@ impl Trainable {
         Trainable {
             method: recipe.method,
             lora: recipe.lora.clone(),
+            targets,
             parameters: [low_rank, magnitudes, whole].concat(),
             labels: base.labels().cloned(),
             is_encoder: base.is_encoder(),
@@ -118,8 +128,8 @@ impl Trainable {
         let (of_low_rank, leaves) = leaves.split_at(lora::groups(low_rank).len());
         let (of_magnitudes, of_whole) = leaves.split_at(magnitudes);
         let mut model = whole::replace(base, self.method, &rest[magnitudes..], of_whole, &self.labels);
-        lora::attach(&mut model, &self.lora, low_rank, of_low_rank, dropout_seed);
-        dora::attach(&mut model, &self.lora, of_magnitudes);
+        lora::attach(&mut model, &self.lora, &self.targets, low_rank, of_low_rank, dropout_seed);
+        dora::attach(&mut model, &self.targets, of_magnitudes);
         model
     }
 

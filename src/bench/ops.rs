@@ -105,7 +105,7 @@ impl Ops {
         let mut linears = |name: &str, input: usize, outs: &[usize], form, residual: bool, a_step| {
             let weights: Vec<Matrix> = outs.iter().map(|&out| weight(form, out, input)).collect();
             let out: usize = outs.iter().sum();
-            let bytes = weights.iter().map(Matrix::bytes).sum();
+            let bytes = weights.iter().map(Matrix::bytes).sum::<u64>() as usize;
             let shape = format!("{tokens} × {input} · {input} × {out}");
             let passes = work::linears(tokens, input, outs, rank, bytes, residual);
             add(name, shape, a_step, passes, adapted(tokens, weights, rank, residual, device));
@@ -179,7 +179,7 @@ impl Ops {
                 continue;
             }
             let weight = form.map_or_else(|| output.clone(), |form| weight(Some(form), vocab, hidden));
-            let passes = work::one_token(hidden, vocab, weight.bytes());
+            let passes = work::one_token(hidden, vocab, weight.bytes() as usize);
             let x = random(1, hidden);
             let launch = move |_| Output::Numbers(times(x.clone(), &weight, false));
             add(name, format!("1 × {hidden} · {hidden} × {vocab}"), 0, passes, Box::new(launch));

@@ -181,3 +181,12 @@ pub(super) fn list_some(names: &[&str]) -> String {
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
+
+/// A file without a header has whole sentences for column names.
+fn shorten(name: &str) -> String {
+    const LONGEST: usize = 40;
+    match name.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &name[..cut]),
+        None => name.to_string(),
+    }
+}

@@ -19,6 +19,8 @@ pub struct Tokenizer {
     date: Option<NaiveDateTime>,
     /// The end token, where the chat template ends no answer.
     answer_end: Option<u32>,
+    /// How many tokens the model has embeddings for.
+    rows: usize,
 }
 
 struct Shared {
@@ -82,7 +84,13 @@ impl Tokenizer {
         let first = [shared.special_id("bos_token"), shared.special_id("cls_token")];
         let begins = shared.encode("", true)?.first().copied();
         shared.prefix_id = begins.filter(|id| first.contains(&Some(*id)));
-        let tokenizer = Tokenizer { shared: Arc::new(shared), chat_template, date: None, answer_end: None };
+        let tokenizer = Tokenizer {
+            shared: Arc::new(shared),
+            chat_template,
+            date: None,
+            answer_end: None,
+            rows: usize::MAX,
+        };
         let answer_end = tokenizer.eos_token_id().filter(|_| tokenizer.ends_no_answer());
         Ok(Tokenizer { answer_end, ..tokenizer })
     }
@@ -98,10 +106,23 @@ impl Tokenizer {
         self.date.filter(|_| self.chat_template().is_some_and(ChatTemplate::prints_date))
     }
 
+    /// The same for a model that has embeddings for so many tokens: a text with a token beyond them is an error.
+    ///
+    /// # Errors
+    /// Every text begins with such a token.
+    pub fn for_rows(self, rows: usize) -> Result<Self> {
+        let answer_end = self.answer_end.filter(|&id| (id as usize) < rows);
+        let tokenizer = Tokenizer { rows, answer_end, ..self };
+        tokenizer.check_rows(tokenizer.prefix_id().as_slice())?;
+        Ok(tokenizer)
+    }
+
     /// Token ids of `text`. Special tokens written in the text are read as such.
     /// With `add_special_tokens` the tokenizer also adds those that it begins or ends a text with.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
-        self.shared.encode(text, add_special_tokens)
+        let ids = self.shared.encode(text, add_special_tokens)?;
+        self.check_rows(&ids)?;
+        Ok(ids)
     }
 
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
@@ -141,17 +162,17 @@ impl Tokenizer {
     }
 
     pub fn bos_token_id(&self) -> Option<u32> {
-        self.shared.special_id("bos_token")
+        self.special_id("bos_token")
     }
 
     pub fn eos_token_id(&self) -> Option<u32> {
-        self.shared.special_id("eos_token")
+        self.special_id("eos_token")
     }
 
     /// The model's padding token, or its end token where it has none. Padding is masked by
-    /// position, so which id it is does not matter to the loss.
+    /// position, so which id it is does not matter to the loss, as long as the model has it.
     pub fn pad_token_id(&self) -> u32 {
-        self.shared.special_id("pad_token").or(self.eos_token_id()).unwrap_or(0)
+        self.special_id("pad_token").or(self.eos_token_id()).unwrap_or(0)
     }
 
     pub fn chat_template(&self) -> Option<&ChatTemplate> {
@@ -241,7 +262,26 @@ impl Tokenizer {
             self.shared.append_tokens(&rest[..length], from, &mut tokens)?;
             from += length;
         }
+        self.check_rows(&tokens.ids)?;
         Ok(tokens)
+    }
+
+    /// A special token that the model has an embedding for.
+    fn special_id(&self, name: &str) -> Option<u32> {
+        self.shared.special_id(name).filter(|&id| (id as usize) < self.rows)
+    }
+
+    fn check_rows(&self, ids: &[u32]) -> Result<()> {
+        let rows = self.rows;
+        let Some(&id) = ids.iter().find(|&&id| id as usize >= rows) else { return Ok(()) };
+        Err(Error::Tokenizer {
+            reason: format!(
+                "a text has the token \"{}\", number {id}, and the model has embeddings for {rows} tokens, 0 to {}; take the tokenizer \
+                 that came with the model, or leave the token out of the text",
+                self.id_to_token(id).unwrap_or_default(),
+                rows.saturating_sub(1)
+            ),
+        })
     }
 
     fn template_end_of_turn(&self) -> Option<u32> {

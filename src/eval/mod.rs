@@ -42,6 +42,13 @@ pub async fn loss(
         sums.iter_mut().zip(&figures[1..]).for_each(|(sum, &figure)| *sum += figure as f64);
         tokens += if model.score().is_some() { batch.tokens } else { batch.supervised_tokens };
     }
+    if !mean.is_finite() {
+        return Err(Error::Training {
+            reason: "the loss over the rows is not a number; if it was one before training, lower train.learning_rate, else take \
+                     another copy of the model"
+                .into(),
+        });
+    }
     let Metrics { preference, classification, reward, .. } = loss.metrics(&sums, &whole);
     let perplexity = loss.has_perplexity().then(|| mean.exp());
     Ok(Evaluation {

@@ -5,12 +5,13 @@ use crate::recipe::{Method, Objective};
 use crate::train::{ClassificationMetrics, Evaluation, Plan};
 use crate::weights::checkpoint::TokenizerFiles;
 
-/// README.md, tokenizer.json, tokenizer_config.json and chat_template.jinja.
+/// README.md, tokenizer.json, tokenizer_config.json and chat_template.jinja. `steps` is the step whose values are given out,
+/// `last` the latest evaluation with its step.
 pub fn files(
     plan: &Plan,
     base_model_name: &str,
     steps: usize,
-    last: Option<&Evaluation>,
+    last: Option<&(usize, Evaluation)>,
     is_encoder: bool,
     tokenizer: &TokenizerFiles,
 ) -> Vec<OutputFile> {
@@ -29,13 +30,25 @@ pub fn files(
     files
 }
 
-fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>, is_encoder: bool) -> String {
+fn card(
+    plan: &Plan,
+    base_model_name: &str,
+    steps: usize,
+    last: Option<&(usize, Evaluation)>,
+    is_encoder: bool,
+) -> String {
+    let base = &one_line(base_model_name);
     let recipe = serde_json::to_string_pretty(&plan.recipe).expect("plain JSON");
     let judges = plan.recipe.objective.has_score_head();
     let whole_texts = !plan.recipe.objective.writes_text();
     let scored = match last {
-        Some(evaluation) => format!(
-            "Validation loss after {steps} steps: {:.4}{} over {} of {} held-out rows.",
+        Some((step, evaluation)) => format!(
+            "{}Validation loss after {step} steps: {:.4}{} over {} of {} held-out rows.",
+            if *step == steps {
+                String::new()
+            } else {
+                format!("These are the values after {steps} steps. ")
+            },
             evaluation.loss,
             also(evaluation),
             if whole_texts {
@@ -45,6 +58,9 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>, is_enc
             },
             evaluation.examples
         ),
+        None if plan.validation_examples > 0 => {
+            format!("Trained for {steps} steps; they were not scored on the held-out rows yet.")
+        }
         None => format!("Trained for {steps} steps; no rows were held out."),
     };
     let class = if judges { "AutoModelForSequenceClassification" } else { "AutoModelForCausalLM" };
@@ -102,12 +118,42 @@ fn card(plan: &Plan, base: &str, steps: usize, last: Option<&Evaluation>, is_enc
         _ if judges => "text-classification",
         _ => "text-generation",
     };
+    // The Hub takes the id of a repository only.
+    let base_model = match is_repository(base_model_name) {
+        true => format!("base_model: \"{base_model_name}\"\n"),
+        false => String::new(),
+    };
     format!(
-        "---\nbase_model: {base}\nlibrary_name: {library}\npipeline_tag: {task}\ntags:\n- loralet\n---\n\n# {kind} \
+        "---\n{base_model}library_name: {library}\npipeline_tag: {task}\ntags:\n- loralet\n---\n\n# {kind} \
          for {base}\n\nTrained in a browser tab with Loralet on {} rows ({} held out); {} of {} parameters were \
          trained.\n\n{scored}\n\n## Use\n\n```python\n{usage}```\n\n## Recipe\n\n```json\n{recipe}\n```\n",
         plan.train_examples, plan.validation_examples, plan.trainable_parameters, plan.total_parameters,
     )
+}
+
+/// Whether a name can be that of a repository on the Hub, as huggingface_hub's `validate_repo_id` has it, with its owner: a name
+/// alone is more often that of a file or folder.
+fn is_repository(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part.chars().all(is_allowed)
+            && !part.starts_with(['-', '.'])
+            && !part.ends_with(['-', '.'])
+    };
+    let parts: Vec<&str> = name.split('/').collect();
+    parts.len() == 2
+        && parts.into_iter().all(is_part)
+        && name.len() <= 96
+        && !name.contains("--")
+        && !name.contains("..")
+        && !name.ends_with(".git")
+}
+
+/// A name as it can stand in a line of text and between quotes of a program.
+fn one_line(name: &str) -> String {
+    let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    name.replace('\\', "/").replace('"', "'")
 }
 
 /// transformers' BERT classifies by its first token and a pooler, so a head on the mean of the tokens is put on by hand.
@@ -174,4 +220,37 @@ fn also(evaluation: &Evaluation) -> String {
         return format!(" ({})", shown.collect::<Vec<_>>().join(", "));
     }
     evaluation.perplexity.map_or(String::new(), |perplexity| format!(" (perplexity {perplexity:.2})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_is_named_where_the_hub_can_have_it() {
+        for name in ["HuggingFaceTB/SmolLM2-135M-Instruct", "a/b", "some_one/v1.5"] {
+            assert!(is_repository(name), "{name}");
+        }
+        let local = [
+            "my model: v2 #test",
+            "tiny",
+            "",
+            "a/b/c",
+            "/b",
+            "a/",
+            "a/b--c",
+            "a/..b",
+            "a/b.git",
+            "-a/b",
+            "a/b.",
+            "ä/b",
+            "a b/c",
+        ];
+        for name in
+            local.map(String::from).into_iter().chain([format!("a/{}", "b".repeat(95)), "a/b\nc: d".into()])
+        {
+            assert!(!is_repository(&name), "{name}");
+        }
+        assert_eq!(one_line("a \"b\"\n\\c"), "a 'b' /c");
+    }
 }

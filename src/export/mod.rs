@@ -1,5 +1,6 @@
 //! Trained weights as files that other tools open.
 
+mod adapter_config;
 pub mod card;
 pub mod full;
 pub mod peft;

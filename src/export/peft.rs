@@ -2,22 +2,23 @@
 //! (<https://huggingface.co/docs/peft/developer_guides/checkpoint>).
 
 use super::OutputFile;
-use crate::adapters::Trainable;
+use super::adapter_config::{self, AdapterConfig, CONFIG};
+use crate::adapters::{Target, Trainable};
 use crate::error::{Error, Result};
 use crate::eval::read;
 use crate::models::score::{self, Score};
 use crate::models::{Model, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};
-use crate::weights::safetensors;
+use crate::weights::names::unwrapped;
+use crate::weights::safetensors::{self, NamedTensor};
 use serde_json::{Value, json};
 
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
+pub(super) const WEIGHTS: &str = "adapter_model.safetensors";
 /// Not PEFT's: the head of an encoder, which transformers' BERT has no place for.
 pub const HEAD: &str = "score.safetensors";
 /// Not PEFT's: what names the classes of a `score` head.
 const MODEL_CONFIG: &str = "config.json";
-const PREFIX: &str = "base_model.model.";
+pub(super) const PREFIX: &str = "base_model.model.";
 
 /// The two files that PEFT reads; of an encoder with a `score` head the head as a third, since PEFT knows no module for it.
 ///
@@ -49,8 +50,8 @@ pub async fn save(trainable: &Trainable, base_model_name: &str) -> Result<Vec<Ou
 /// Reads an adapter folder for a base model.
 ///
 /// # Errors
-/// A missing file or tensor, a shape that does not fit the base, or an adapter kind that
-/// Loralet does not compute.
+/// A missing file or tensor, a shape that does not fit the base, a value that is not finite, or a setting that Loralet does not
+/// compute.
 pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
     let find = |name: &str| {
         files.iter().find(|file| file.name.rsplit('/').next() == Some(name)).ok_or_else(|| {
@@ -59,30 +60,46 @@ pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
     };
     let config: Value = serde_json::from_slice(&find(CONFIG)?.bytes)
         .map_err(|error| invalid(CONFIG, format!("it is not JSON ({error})")))?;
-    let lora = read_config(&config, base.linear_modules())?;
     let mut stored = safetensors::deserialize_f32(WEIGHTS, &find(WEIGHTS)?.bytes)?;
     if let (true, Ok(head)) = (base.is_encoder(), find(HEAD)) {
         stored.extend(safetensors::deserialize_f32(HEAD, &head.bytes)?);
     }
-    let score = stored.iter().find(|(name, ..)| stored_name(name) == score::WEIGHT);
-    let base = match score {
-        Some((_, shape, _)) => {
-            &with_head(base, shape.first().copied().unwrap_or(0), find(MODEL_CONFIG).ok())?
+    for (name, _, values) in &mut stored {
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(invalid(
+                WEIGHTS,
+                format!(
+                    "tensor \"{name}\" holds a value that is not finite (inf or nan); train the adapter again"
+                ),
+            ));
         }
+        *name = parameter_name(name, base);
+    }
+    check_vocabulary(&stored, base)?;
+    let score = stored.iter().find(|(name, ..)| name == score::WEIGHT);
+    let base = match score {
+        Some((_, shape, _)) => &with_head(base, shape, find(MODEL_CONFIG).ok())?,
         None => base,
     };
+    let AdapterConfig { mut lora, targets } = adapter_config::read(&config, base, &stored)?;
+    add_embeddings(&mut lora, &stored, base)?;
     let recipe = Recipe { method: Method::Lora, lora, ..Recipe::default() };
-    let mut trainable = Trainable::new(base, &recipe);
+    let mut trainable = Trainable::with_targets(base, &recipe, targets);
     let mut values = Vec::new();
     for parameter in &trainable.parameters {
-        let place = stored.iter().position(|(name, ..)| stored_name(name) == parameter.name);
-        let missing = || invalid(WEIGHTS, format!("tensor \"{PREFIX}{}\" is missing", parameter.name));
+        let place = stored.iter().position(|(name, ..)| *name == parameter.name);
+        let missing = || {
+            let name = &parameter.name;
+            invalid(WEIGHTS, format!("tensor \"{PREFIX}{name}\" is missing; save the adapter again, whole"))
+        };
         let (name, shape, tensor) = stored.swap_remove(place.ok_or_else(missing)?);
         if shape != parameter.shape {
             let expected = &parameter.shape;
             return Err(invalid(
                 WEIGHTS,
-                format!("tensor \"{name}\" is {shape:?} where this model needs {expected:?}"),
+                format!(
+                    "tensor \"{PREFIX}{name}\" is {shape:?} where this model needs {expected:?}; open the base it was trained on"
+                ),
             ));
         }
         values.extend(tensor);
@@ -90,7 +107,10 @@ pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
     if let Some((name, ..)) = stored.first() {
         return Err(invalid(
             WEIGHTS,
-            format!("tensor \"{name}\" has no place in this model; open the base it was trained on"),
+            format!(
+                "tensor \"{PREFIX}{name}\" has no place: {CONFIG} does not name its layer, or this model has none of that name; open \
+                 the base it was trained on, or save the adapter again"
+            ),
         ));
     }
     let total = values.len();
@@ -98,11 +118,69 @@ pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
     Ok(trainable)
 }
 
-/// The base with room for an adapter's `score` head, whose classes a `config.json` beside it may name.
-fn with_head(base: &Model, rows: usize, config: Option<&OutputFile>) -> Result<Model> {
-    if rows == 0 {
-        return Err(invalid(WEIGHTS, format!("tensor \"{PREFIX}{}\" has no rows", score::WEIGHT)));
+/// An adapter that was trained after tokens were added carries embeddings of that size.
+fn check_vocabulary(stored: &[NamedTensor], base: &Model) -> Result<()> {
+    let [vocab, hidden] = [base.vocab_size(), base.hidden_size()];
+    let ends = ["embed_tokens.weight", "lm_head.weight", "word_embeddings.weight"];
+    let is_other = |(name, shape, _): &&NamedTensor| {
+        ends.iter().any(|end| name.ends_with(end)) && shape[..] != [vocab, hidden]
+    };
+    let Some((name, shape, _)) = stored.iter().find(is_other) else { return Ok(()) };
+    let reason = match shape[..] {
+        [rows, columns] if columns == hidden => format!(
+            "tensor \"{PREFIX}{name}\" has {rows} rows where this base has {vocab}: the adapter was trained with {} {} tokens; open the \
+             base that has them, or merge the adapter into it with PEFT and open that",
+            rows.abs_diff(vocab),
+            if rows > vocab { "more" } else { "fewer" }
+        ),
+        _ => format!(
+            "tensor \"{PREFIX}{name}\" is {shape:?} where this model needs {:?}; open the base it was trained on",
+            [vocab, hidden]
+        ),
+    };
+    Err(invalid(WEIGHTS, reason))
+}
+
+/// Embeddings that PEFT saved beside the paths, although `modules_to_save` does not name them, are the base's of the time: they
+/// take the place of this one's. Where they are tied, PEFT saves both uses.
+fn add_embeddings(lora: &mut LoraRecipe, stored: &[NamedTensor], base: &Model) -> Result<()> {
+    let Model::Llama(llama) = base else { return Ok(()) };
+    let has = |name: &str| stored.iter().any(|(stored, ..)| stored == name);
+    let modules = [("embed_tokens", "model.embed_tokens.weight"), ("lm_head", "lm_head.weight")];
+    let beside: Vec<&(&str, &str)> = modules
+        .iter()
+        .filter(|(module, name)| has(name) && !lora.modules_to_save.iter().any(|saved| saved == module))
+        .collect();
+    let tied = llama.lm_head.is_none() && llama.score.is_none();
+    if let ([(module, name)], true) = (&beside[..], tied && lora.modules_to_save.is_empty()) {
+        return Err(invalid(
+            WEIGHTS,
+            format!(
+                "tensor \"{PREFIX}{name}\" is there, but modules_to_save in {CONFIG} does not name {module}, which this base uses \
+                 twice; name it there, or merge the adapter into its base with PEFT and open that"
+            ),
+        ));
     }
+    lora.modules_to_save.extend(beside.into_iter().map(|(module, _)| module.to_string()));
+    Ok(())
+}
+
+/// The base with room for an adapter's `score` head, whose classes a `config.json` beside it may name.
+fn with_head(base: &Model, shape: &[usize], config: Option<&OutputFile>) -> Result<Model> {
+    let hidden = base.hidden_size();
+    let rows = match shape {
+        &[rows, columns] if rows > 0 && columns == hidden => rows,
+        _ => {
+            return Err(invalid(
+                WEIGHTS,
+                format!(
+                    "tensor \"{PREFIX}{}\" is {shape:?} where this model needs a row of {hidden} numbers a class; open the base it \
+                     was trained on",
+                    score::WEIGHT
+                ),
+            ));
+        }
+    };
     let config: Value = match config {
         Some(file) => serde_json::from_slice(&file.bytes)
             .map_err(|error| invalid(MODEL_CONFIG, format!("it is not JSON ({error})")))?,
@@ -127,7 +205,7 @@ fn config(trainable: &Trainable, base_model_name: &str) -> Value {
         "base_model_name_or_path": base_model_name,
         "revision": null,
         "r": lora.rank,
-        "lora_alpha": if lora.alpha.fract() == 0.0 { json!(lora.alpha as i64) } else { json!(lora.alpha) },
+        "lora_alpha": number(lora.alpha),
         "lora_dropout": lora.dropout,
         "target_modules": lora.target_modules,
         "bias": "none",
@@ -137,11 +215,22 @@ fn config(trainable: &Trainable, base_model_name: &str) -> Value {
         "modules_to_save": if modules_to_save.is_empty() { Value::Null } else { json!(modules_to_save) },
         "layers_to_transform": null,
         "layers_pattern": null,
-        "rank_pattern": {},
-        "alpha_pattern": {},
+        "rank_pattern": pattern(trainable, |target| (target.rank != lora.rank).then(|| json!(target.rank))),
+        "alpha_pattern": pattern(trainable, |target| (target.alpha != lora.alpha).then(|| number(target.alpha))),
         "init_lora_weights": true,
         "inference_mode": true,
     })
+}
+
+/// What some targets have otherwise than the others, by their paths.
+fn pattern(trainable: &Trainable, of: impl Fn(&Target) -> Option<Value>) -> Value {
+    let own = |target: &Target| Some((target.path.clone(), of(target)?));
+    Value::Object(trainable.targets.iter().filter_map(own).collect())
+}
+
+/// Whole numbers without a point, as PEFT writes them.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
 }
 
 /// What PEFT is to make of the base. Of an encoder it is to give the hidden states, which embeddings are made of and a head is
@@ -154,59 +243,12 @@ fn task_type(trainable: &Trainable) -> &'static str {
     }
 }
 
-fn read_config(config: &Value, modules: &[&str]) -> Result<LoraRecipe> {
-    let kind = config["peft_type"].as_str().unwrap_or("(none)");
-    if kind != "LORA" {
-        return Err(invalid(CONFIG, format!("peft_type is \"{kind}\", supported is \"LORA\"")));
-    }
-    for key in ["fan_in_fan_out", "lora_bias"] {
-        if config[key].as_bool() == Some(true) {
-            return Err(invalid(CONFIG, format!("{key} is true, which Loralet does not compute")));
-        }
-    }
-    for key in ["rank_pattern", "alpha_pattern"] {
-        if config[key].as_object().is_some_and(|map| !map.is_empty()) {
-            return Err(invalid(CONFIG, format!("{key} is set, which Loralet does not compute")));
-        }
-    }
-    let rank = config["r"].as_u64().filter(|rank| *rank > 0);
-    let rank = rank.ok_or_else(|| invalid(CONFIG, "\"r\" must be a whole number above 0".into()))? as usize;
-    let alpha = config["lora_alpha"].as_f64().unwrap_or(rank as f64);
-    let names = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(String::from)).collect()
-    };
-    let named = names(&config["target_modules"]);
-    let all = config["target_modules"].as_str() == Some("all-linear");
-    // PEFT also takes full paths, which name the one module with the longest end in common, and the ends of our names.
-    let is_end =
-        |end: &str, of: &str| of.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    let of_path =
-        |path: &str| modules.iter().filter(|module| is_end(module, path)).max_by_key(|module| module.len());
-    let means = |name: &str, module: &str| is_end(name, module) || of_path(name) == Some(&module);
-    if let Some(unknown) = named.iter().find(|name| !modules.iter().any(|module| means(name, module))) {
-        return Err(invalid(
-            CONFIG,
-            format!("target module \"{unknown}\" is not a linear layer of this model"),
-        ));
-    }
-    let is_target = |module: &&&str| all || named.iter().any(|name| means(name, module));
-    let target_modules = modules.iter().filter(is_target).map(|module| module.to_string()).collect();
-    Ok(LoraRecipe {
-        rank,
-        alpha,
-        target_modules,
-        modules_to_save: names(&config["modules_to_save"])
-            .into_iter()
-            .filter(|module| module == "embed_tokens" || module == "lm_head")
-            .collect(),
-        use_rslora: config["use_rslora"].as_bool().unwrap_or(false),
-        use_dora: config["use_dora"].as_bool().unwrap_or(false),
-        ..LoraRecipe::default()
-    })
-}
-
-fn stored_name(name: &str) -> &str {
-    name.strip_prefix(PREFIX).unwrap_or(name)
+/// A stored tensor's name as this crate's parameters have it, without what wrappers put before it.
+fn parameter_name(name: &str, base: &Model) -> String {
+    let name = unwrapped(name);
+    let name = name.strip_prefix(PREFIX).unwrap_or(&name);
+    let trunk = if base.is_encoder() { "bert." } else { "" };
+    name.strip_prefix(trunk).unwrap_or(name).to_string()
 }
 
 fn invalid(file: &str, reason: String) -> Error {

@@ -224,11 +224,11 @@ impl Matrix {
     }
 
     /// On the device.
-    pub fn bytes(&self) -> usize {
-        let [out, input] = self.dims();
+    pub fn bytes(&self) -> u64 {
+        let [out, input] = self.dims().map(|size| size as u64);
         match self {
             Matrix::Dense(_) => out * input * 4,
-            Matrix::Blocks(blocks) => out * input / BLOCK * blocks.form.words() * 4,
+            Matrix::Blocks(blocks) => out * input / BLOCK as u64 * blocks.form.words() as u64 * 4,
         }
     }
 

@@ -104,7 +104,7 @@ impl Bert {
             )?,
             layer_norm: norm("embeddings.LayerNorm")?,
         };
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        let mut layers = Vec::new();
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("encoder.layer.{i}.{part}");
             let linear = |part: &str, out, input| -> Result<Linear> {
@@ -248,9 +248,11 @@ impl BertConfig {
     /// # Errors
     /// A missing key, or a setting that this implementation does not compute.
     pub fn from_json(config: &Value) -> Result<BertConfig> {
+        /// More than any size of a model; their products fit into 64 bits.
+        const MOST: u64 = 1 << 24;
         let size = |key: &str| -> Result<usize> {
             match config[key].as_u64() {
-                Some(value) if value > 0 => Ok(value as usize),
+                Some(value) if value > 0 && value <= MOST => Ok(value as usize),
                 _ => Err(Error::InvalidModelFile {
                     file: "config.json".into(),
                     reason: format!("\"{key}\" is {} where a positive whole number belongs", config[key]),
@@ -293,13 +295,14 @@ impl BertConfig {
     }
 
     /// How many numbers the model has, its pooler left out.
-    pub fn parameters(&self) -> usize {
-        let hidden = self.hidden_size;
-        let rows = self.vocab_size + self.max_position_embeddings + self.type_vocab_size;
+    pub fn parameters(&self) -> u64 {
+        let [hidden, inner] = [self.hidden_size, self.intermediate_size].map(|size| size as u128);
+        let rows = (self.vocab_size + self.max_position_embeddings + self.type_vocab_size) as u128;
         let attention = 4 * (hidden * hidden + hidden) + 2 * hidden;
-        let ffn = 2 * hidden * self.intermediate_size + self.intermediate_size + hidden + 2 * hidden;
-        let head = self.labels.as_ref().map_or(0, Vec::len) * hidden;
-        rows * hidden + 2 * hidden + self.num_hidden_layers * (attention + ffn) + head
+        let ffn = 2 * hidden * inner + inner + hidden + 2 * hidden;
+        let head = self.labels.as_ref().map_or(0, Vec::len) as u128 * hidden;
+        let all = rows * hidden + 2 * hidden + self.num_hidden_layers as u128 * (attention + ffn) + head;
+        all.try_into().unwrap_or(u64::MAX)
     }
 }
 

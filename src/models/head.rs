@@ -94,17 +94,18 @@ pub fn logits(hidden: Tensor<2>, head: &Matrix) -> Tensor<2> {
 }
 
 /// Bytes that [`token_losses`] takes beside its arguments.
-pub fn bytes(tokens: usize, head: &Matrix, is_trained: bool) -> usize {
+pub fn bytes(tokens: u64, head: &Matrix, is_trained: bool) -> u64 {
     let [vocab, hidden] = head.dims();
-    let some = tokens.min(MOST_TOKENS);
-    let part = part(vocab, hidden, some, &head.device());
+    let some = tokens.min(MOST_TOKENS as u64);
+    let part = part(vocab, hidden, some as usize, &head.device()) as u64;
+    let [vocab, hidden] = [vocab, hidden].map(|size| size as u64);
     let numbers = match head {
         // Autodiff keeps the logits of all tokens.
-        _ if is_trained => 3 * tokens * vocab,
+        _ if is_trained => tokens.saturating_mul(vocab).saturating_mul(3),
         Matrix::Dense(_) => 2 * some * part,
         Matrix::Blocks(_) => (2 * some + hidden) * part,
     };
-    numbers * size_of::<f32>()
+    numbers.saturating_mul(size_of::<f32>() as u64)
 }
 
 /// The exponentials of logits, summed up part by part.

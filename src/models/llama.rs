@@ -101,7 +101,7 @@ impl Llama {
         let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
         let q_width = config.num_attention_heads * config.head_dim;
         let kv_width = config.num_key_value_heads * config.head_dim;
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        let mut layers = Vec::new();
         for i in 0..config.num_hidden_layers {
             let at = |part: &str| format!("model.layers.{i}.{part}.weight");
             let linear = |part: &str, out, input| matrix(&at(part), out, input).map(Linear::new);
@@ -297,9 +297,14 @@ impl LlamaConfig {
     /// # Errors
     /// A missing key, or a setting that this implementation does not compute.
     pub fn from_json(config: &Value) -> Result<LlamaConfig> {
+        /// More than any size of a model; their products fit into 64 bits.
+        const MOST: u64 = 1 << 24;
         let size = |key: &str| -> Result<usize> {
             match config[key].as_u64() {
-                Some(value) if value > 0 => Ok(value as usize),
+                Some(value) if value > 0 && value <= MOST => Ok(value as usize),
+                Some(value) if value > 0 => {
+                    Err(invalid(format!("\"{key}\" is {value}, which no model has; download the file again")))
+                }
                 _ => Err(invalid(format!(
                     "\"{key}\" is {} where a positive whole number belongs",
                     config[key]
@@ -351,16 +356,24 @@ impl LlamaConfig {
     }
 
     /// How many numbers the model has.
-    pub fn parameters(&self) -> usize {
-        let attention = (2 * self.num_attention_heads + 2 * self.num_key_value_heads) * self.head_dim;
-        let layer = self.hidden_size * (attention + 3 * self.intermediate_size + 2);
-        let embedding = self.vocab_size * self.hidden_size;
+    pub fn parameters(&self) -> u64 {
+        let [hidden, inner, vocab] =
+            [self.hidden_size, self.intermediate_size, self.vocab_size].map(|size| size as u128);
+        let heads = self.num_attention_heads as u128 + self.num_key_value_heads as u128;
+        let attention = (2 * heads).saturating_mul(self.head_dim as u128);
+        let layer = hidden.saturating_mul(attention.saturating_add(3 * inner + 2));
+        let embedding = vocab.saturating_mul(hidden);
         let head = match &self.labels {
-            Some(labels) => labels.len() * self.hidden_size,
+            Some(labels) => hidden.saturating_mul(labels.len() as u128),
             None if self.tie_word_embeddings => 0,
             None => embedding,
         };
-        embedding + head + self.num_hidden_layers * layer + self.hidden_size
+        let layers = layer.saturating_mul(self.num_hidden_layers as u128);
+        [embedding, head, layers, hidden]
+            .into_iter()
+            .fold(0_u128, u128::saturating_add)
+            .try_into()
+            .unwrap_or(u64::MAX)
     }
 }
 

@@ -84,7 +84,7 @@ impl ModelConfig {
     }
 
     /// How many numbers the model has.
-    pub fn parameters(&self) -> usize {
+    pub fn parameters(&self) -> u64 {
         match self {
             ModelConfig::Llama(config) => config.parameters(),
             ModelConfig::Bert(config) => config.parameters(),
@@ -202,7 +202,7 @@ impl Model {
     }
 
     /// How many numbers the model has.
-    pub fn parameters(&self) -> usize {
+    pub fn parameters(&self) -> u64 {
         match self {
             Model::Llama(llama) => llama.config.parameters(),
             Model::Bert(bert) => bert.config.parameters(),

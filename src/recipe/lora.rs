@@ -49,9 +49,9 @@ impl Default for LoraRecipe {
 }
 
 impl LoraRecipe {
-    /// The factor on the low-rank path: alpha / rank, or alpha / √rank for rsLoRA.
-    pub fn scale(&self) -> f64 {
-        let rank = self.rank as f64;
-        if self.use_rslora { self.alpha / rank.sqrt() } else { self.alpha / rank }
+    /// The factor on a low-rank path: alpha / rank, or alpha / √rank for rsLoRA.
+    pub fn scale(&self, rank: usize, alpha: f64) -> f64 {
+        let rank = rank as f64;
+        if self.use_rslora { alpha / rank.sqrt() } else { alpha / rank }
     }
 }

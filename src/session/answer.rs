@@ -42,12 +42,13 @@ impl Session {
     /// reward model with what it gives the last message, which must be an assistant's.
     ///
     /// # Errors
-    /// No model yet; no adapter where one is asked for; a prompt too long.
+    /// A sampling setting out of its range; no model yet; no adapter where one is asked for; a prompt too long.
     pub async fn generate(
         &self,
         request: &GenerateRequest,
         on_text: impl AsyncFnMut(&str) -> Result<bool>,
     ) -> Result<Answer> {
+        request.sampling.check()?;
         let model = self.model()?;
         let answering = self.answering(request.adapter)?;
         let text = request.prompt.clone().unwrap_or_default();

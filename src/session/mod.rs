@@ -52,7 +52,8 @@ pub struct Session {
     trainer: Option<Trainer>,
     /// An adapter that was loaded rather than trained.
     loaded: Option<Trainable>,
-    last_evaluation: Option<Evaluation>,
+    /// Of the present run, with the step whose values were scored.
+    last_evaluation: Option<(usize, Evaluation)>,
 }
 
 /// What the device can hold, in bytes; `None` where it is not known.
@@ -169,11 +170,11 @@ impl Session {
         }
         let reports = trainer.steps(most).await?;
         for report in &reports {
-            if report.evaluation.is_some() {
-                self.last_evaluation = report.evaluation.clone();
+            if let Some(evaluation) = &report.evaluation {
+                self.last_evaluation = Some((report.step, evaluation.clone()));
             }
             if let (Some(_), Some(best)) = (report.restored_step, &trainer.best) {
-                self.last_evaluation = Some(best.record.evaluation.clone());
+                self.last_evaluation = Some((best.record.step, best.record.evaluation.clone()));
             }
         }
         Ok(reports)
@@ -211,6 +212,8 @@ impl Session {
         let mut trainer = self.new_trainer(&header.recipe)?;
         checkpoint::restore(&mut trainer, bytes)?;
         let plan = trainer.plan.clone();
+        let best = trainer.best.as_ref().filter(|_| trainer.finished());
+        self.last_evaluation = best.map(|best| (best.record.step, best.record.evaluation.clone()));
         self.trainer = Some(trainer);
         self.loaded = None;
         Ok(plan)
@@ -237,7 +240,7 @@ impl Session {
             files.extend(export::card::files(
                 &trainer.plan,
                 &model.name,
-                trainer.done,
+                trainer.step_of_values(),
                 self.last_evaluation.as_ref(),
                 model.base.is_encoder(),
                 &model.tokenizer_files,
@@ -253,6 +256,7 @@ impl Session {
     pub fn load_adapter(&mut self, files: &[OutputFile]) -> Result<()> {
         let loaded = export::peft::load(files, &self.model()?.base)?;
         self.trainer = None;
+        self.last_evaluation = None;
         self.loaded = Some(loaded);
         Ok(())
     }
@@ -314,7 +318,10 @@ impl Session {
         self.number_classes(recipe, &mut encoded.examples, &base)?;
         if recipe.method == Method::Full {
             // Weights, two moments, gradient and the copy under way: six times the model with its base.
-            self.check_total(model.base.parameters() as u64 * 4 * 6, "full fine-tuning of this model")?;
+            self.check_total(
+                model.base.parameters().saturating_mul(4 * 6),
+                "full fine-tuning of this model",
+            )?;
         }
         let general = self.general_for(recipe)?;
         let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
@@ -328,14 +335,15 @@ impl Session {
             );
             trainer.plan.notes.push(note);
         }
+        trainer.base_digest = model.digest.clone();
         if recipe.train.fp16 && self.limits.lacks_fp16 {
             let note = "train.fp16 asks for 16-bit arithmetic, which this device does not offer; all is computed in 32 bits";
             trainer.plan.notes.push(note.into());
         }
         let memory = &mut trainer.plan.memory;
-        self.check_run(memory.total as u64)?;
-        memory.helper = self.limits.helper as usize;
-        memory.total += memory.helper;
+        self.check_run(memory)?;
+        memory.helper = self.limits.helper;
+        memory.total = memory.total.saturating_add(memory.helper);
         Ok(trainer)
     }
 }

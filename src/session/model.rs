@@ -5,6 +5,7 @@ use super::general::GeneralFiles;
 use crate::data::Tokenizer;
 use crate::error::{Error, Result};
 use crate::kernels::blocks::{BLOCK, HostBlocks};
+use crate::memory::MemoryEstimate;
 use crate::models::{Bert, Llama, Model, ModelConfig, ReadWeights};
 use crate::recipe::BaseDtype;
 use crate::weights::checkpoint::{Checkpoint, SourceFormat, TensorInfo, TokenizerFiles};
@@ -23,7 +24,8 @@ pub struct ModelReport {
     pub architecture: String,
     /// `gguf` or `safetensors`.
     pub source_format: String,
-    pub parameters: usize,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub parameters: u64,
     pub hidden_size: usize,
     pub num_hidden_layers: usize,
     pub num_attention_heads: usize,
@@ -54,6 +56,8 @@ pub(super) struct OpenModel {
     pub tokenizer_files: TokenizerFiles,
     pub end_ids: Vec<u32>,
     pub general: GeneralFiles,
+    /// Of its weights, as the file has them.
+    pub digest: String,
 }
 
 impl Session {
@@ -73,22 +77,13 @@ impl Session {
         let config = ModelConfig::from_json(&checkpoint.config)?;
         let in_blocks = self.keeps_blocks(base_dtype, config.parameters());
         self.check_fits(&checkpoint, bytes_on_device(&checkpoint, &config, in_blocks), in_blocks)?;
-        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?;
-        if tokenizer.vocab_size() > config.vocab_size() {
-            return Err(Error::Tokenizer {
-                reason: format!(
-                    "it has {} tokens where the model has rows for {}; take the tokenizer that came with the model",
-                    tokenizer.vocab_size(),
-                    config.vocab_size()
-                ),
-            });
-        }
+        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?.for_rows(config.vocab_size())?;
         let read = Weights {
             checkpoint: &checkpoint,
             model: name,
             in_blocks,
             done: Cell::new(0),
-            total: config.parameters() as u64 * 4,
+            total: config.parameters().saturating_mul(4),
             on_progress,
         };
         let base = Model::load(config, &read, &self.device)?;
@@ -99,6 +94,7 @@ impl Session {
             }
         }
         let report = report(&base, &checkpoint, name, &tokenizer, &end_ids);
+        let digest = checkpoint.digest()?;
         self.reset_training();
         self.reward_model = None;
         self.model = Some(OpenModel {
@@ -109,12 +105,13 @@ impl Session {
             tokenizer_files: checkpoint.tokenizer,
             end_ids,
             general,
+            digest,
         });
         Ok(report)
     }
 
     /// Whether weights stay in the blocks of their file.
-    fn keeps_blocks(&self, base_dtype: BaseDtype, parameters: usize) -> bool {
+    fn keeps_blocks(&self, base_dtype: BaseDtype, parameters: u64) -> bool {
         // Where memory is not limited as a whole, it is a GPU's, of which a phone has little.
         let most_numbers = if self.limits.tensor.is_none() { 1 << 28 } else { 1 << 26 };
         match base_dtype {
@@ -156,8 +153,19 @@ impl Session {
         }
     }
 
-    /// Whether a run that takes so many bytes has room.
-    pub(super) fn check_run(&self, bytes: u64) -> Result<()> {
+    /// Whether a run has room, as a whole and for its largest tensor.
+    pub(super) fn check_run(&self, memory: &MemoryEstimate) -> Result<()> {
+        let bytes = memory.total;
+        if let Some(limit) = self.limits.tensor.filter(|&limit| memory.tensor > limit) {
+            return Err(Error::ModelTooLarge {
+                reason: format!(
+                    "this run computes with {} in one piece and the device takes {}; lower train.batch_size or train.max_seq_length, \
+                     or choose the CPU",
+                    megabytes(memory.tensor),
+                    megabytes(limit)
+                ),
+            });
+        }
         match self.limits.total {
             Some(limit) if bytes > limit => Err(Error::ModelTooLarge {
                 reason: format!(
@@ -253,7 +261,7 @@ fn bytes_on_device(checkpoint: &Checkpoint, config: &ModelConfig, in_blocks: boo
         .iter()
         .filter(is_read)
         .map(|tensor| tensor_bytes(tensor, false).saturating_sub(tensor_bytes(tensor, in_blocks)));
-    (config.parameters() as u64 * 4).saturating_sub(saved.sum())
+    config.parameters().saturating_mul(4).saturating_sub(saved.sum())
 }
 
 fn report(

@@ -11,6 +11,7 @@ use crate::models::float_tensor;
 use crate::recipe::Recipe;
 use crate::weights::safetensors;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The checkpoint's header.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Header {
     /// The date that the chat template prints, from the plan.
     #[serde(default)]
     pub date: Option<String>,
+    /// Digest of the base's weights; empty in a checkpoint of an earlier version.
+    #[serde(default)]
+    pub base_digest: String,
     /// With early stopping, once there was an evaluation.
     #[serde(default)]
     pub best: Option<BestEvaluation>,
@@ -42,6 +46,7 @@ pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         optimizer_updates: trainer.optimizer.updates,
         data_digest: digest(trainer),
         date: trainer.plan.date.clone(),
+        base_digest: trainer.base_digest.clone(),
         best: trainer.best.as_ref().map(|best| best.record.clone()),
         groups: trainer.groups.clone().filter(|_| trainer.plan.recipe.iterations() > 1),
     };
@@ -71,8 +76,14 @@ pub fn header(bytes: &[u8]) -> Result<Header> {
     })?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
     let text = text.ok_or_else(|| invalid("the file has no run header; it was not written by Loralet"))?;
-    serde_json::from_str(text)
-        .map_err(|_| invalid("the run header cannot be read; it was written by another version of Loralet"))
+    let unreadable =
+        |_| invalid("the run header cannot be read; it was written by another version of Loralet");
+    let header: Value = serde_json::from_str(text).map_err(unreadable)?;
+    // As a recipe that a person writes, it may have settings that are out of range.
+    let recipe = Recipe::from_json(&header["recipe"]).map_err(|error| Error::InvalidCheckpoint {
+        reason: format!("its {error}; the file is damaged, or another version of Loralet wrote it"),
+    })?;
+    Ok(Header { recipe, ..serde_json::from_value(header).map_err(unreadable)? })
 }
 
 /// Puts a saved state into a trainer made from the same recipe, model and data.
@@ -81,6 +92,12 @@ pub fn header(bytes: &[u8]) -> Result<Header> {
 /// A checkpoint of another model, recipe or data set; the trainer is then unchanged.
 pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     let header = header(bytes)?;
+    if !header.base_digest.is_empty() && header.base_digest != trainer.base_digest {
+        return Err(Error::InvalidCheckpoint {
+            reason: "it was trained on another model than the one that is open, whose weights differ; open that model to resume"
+                .into(),
+        });
+    }
     if header.data_digest != digest(trainer) {
         return Err(Error::InvalidCheckpoint {
             reason: "it was trained on other data than the file that is open; open that data file to resume"
@@ -95,6 +112,13 @@ pub fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
                 reason: format!(
                     "its tensor \"{name}\" holds {shape:?} numbers where this model and recipe have {total}; open the \
                      model it was trained on"
+                ),
+            });
+        }
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(Error::InvalidCheckpoint {
+                reason: format!(
+                    "its tensor \"{name}\" holds a value that is not finite; resume from an earlier checkpoint"
                 ),
             });
         }

@@ -45,6 +45,9 @@ pub struct StepReport {
     /// whose values the run has taken back.
     pub restored_step: Option<usize>,
     pub finished: bool,
+    /// On the last step: what the user should know of how the run ended, in a sentence.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// Loss over held-out rows.

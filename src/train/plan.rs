@@ -14,7 +14,8 @@ pub struct Plan {
     pub steps_per_epoch: usize,
     pub warmup_steps: usize,
     pub trainable_parameters: usize,
-    pub total_parameters: usize,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub total_parameters: u64,
     pub train_examples: usize,
     pub validation_examples: usize,
     /// What the split into training and held-out rows means, in sentences for the user.
@@ -38,7 +39,7 @@ pub struct Sizes {
     pub train_examples: usize,
     pub validation_examples: usize,
     pub trainable_parameters: usize,
-    pub total_parameters: usize,
+    pub total_parameters: u64,
     pub notes: Vec<String>,
     pub memory: MemoryEstimate,
     pub probe: Option<ProbeSummary>,
@@ -57,16 +58,25 @@ impl Plan {
         let steps_per_epoch = sizes.micro_batches_per_epoch.div_ceil(accumulation) * recipe.iterations();
         let by_epochs = (recipe.train.epochs * steps_per_epoch as f64).ceil() as usize;
         let total_steps = recipe.train.max_steps.unwrap_or(by_epochs).max(1);
+        let mut notes = sizes.notes;
+        let mut warmup_steps = (recipe.train.warmup_ratio * total_steps as f64).ceil() as usize;
+        // A warm-up begins with a rate of 0.
+        if total_steps == 1 && warmup_steps > 0 {
+            warmup_steps = 0;
+            notes.push(
+                "the run has one step only, so it has no warm-up: a rate that begins at 0 would train nothing".into(),
+            );
+        }
         Ok(Plan {
             recipe: recipe.clone(),
             total_steps,
             steps_per_epoch,
-            warmup_steps: (recipe.train.warmup_ratio * total_steps as f64).ceil() as usize,
+            warmup_steps,
             trainable_parameters: sizes.trainable_parameters,
             total_parameters: sizes.total_parameters,
             train_examples: sizes.train_examples,
             validation_examples: sizes.validation_examples,
-            notes: sizes.notes,
+            notes,
             memory: sizes.memory,
             probe: sizes.probe,
             date: None,

@@ -85,15 +85,7 @@ impl Trainer {
         self.done -= undone;
         self.optimizer.updates -= undone;
         let Some(last) = reports.last_mut() else {
-            return Err(Error::Training {
-                reason: format!(
-                    "the loss stopped being a number at step {}; {}lower train.learning_rate (now {}) and start again \
-                     from the last checkpoint",
-                    self.done + 1,
-                    if self.plan.recipe.train.fp16 { "switch train.fp16 off, or " } else { "" },
-                    self.plan.recipe.train.learning_rate
-                ),
-            });
+            return Err(Error::Training { reason: self.why_no_number() });
         };
         let due = self.is_due();
         if due {
@@ -106,10 +98,39 @@ impl Trainer {
         }
         last.restored_step = self.keep_the_best(last.evaluation.as_ref());
         last.finished = self.finished();
+        if last.finished && self.changes_nothing(last.restored_step.unwrap_or(self.done)).await? {
+            last.note = Some(self.why_nothing_changed());
+        }
         if first_measure {
             reports[0].base_probe_loss = self.base_probe_loss;
         }
         Ok(reports)
+    }
+
+    /// Why the next step's loss or gradient is not a number, and what to do.
+    fn why_no_number(&self) -> String {
+        if self.done == 0 {
+            return self.why_base_has_no_number();
+        }
+        format!(
+            "the loss stopped being a number at step {}; {}lower train.learning_rate (now {}) and start again from the last \
+             checkpoint",
+            self.done + 1,
+            self.or_without_fp16(),
+            self.plan.recipe.train.learning_rate
+        )
+    }
+
+    pub(super) fn why_base_has_no_number(&self) -> String {
+        format!(
+            "the loss or its gradient is not a number before anything is trained, so it is the base that computes none; {}take \
+             another copy of the model",
+            self.or_without_fp16()
+        )
+    }
+
+    fn or_without_fp16(&self) -> &'static str {
+        if self.plan.recipe.train.fp16 { "switch train.fp16 off, or " } else { "" }
     }
 
     /// Whether the step that was done last evaluates.
@@ -203,6 +224,7 @@ impl Trainer {
             base_probe_loss: None,
             restored_step: None,
             finished: false,
+            note: None,
         }
     }
 }

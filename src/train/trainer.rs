@@ -5,7 +5,7 @@ use super::metrics::Evaluation;
 use super::optimizer::AdamW;
 use super::plan::{Plan, Sizes};
 use super::rollout::{self, Group, Rollouts};
-use crate::adapters::Trainable;
+use crate::adapters::{Parameter, Trainable};
 use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 use crate::data::classes::only_held_out;
 use crate::data::encode::Example;
@@ -15,11 +15,13 @@ use crate::eval::forgetting::Probe;
 use crate::memory::{self, Largest};
 use crate::models::{Model, Tape};
 use crate::objectives::Loss;
-use crate::recipe::{Objective, Recipe};
-use burn::tensor::Device;
+use crate::recipe::{Method, Objective, Recipe};
+use burn::tensor::Tensor;
 
 pub struct Trainer {
     pub base: Model,
+    /// Of the base's weights; empty where it is not known.
+    pub base_digest: String,
     pub plan: Plan,
     pub trainable: Trainable,
     pub optimizer: AdamW,
@@ -101,7 +103,7 @@ impl Trainer {
         let order = epoch_batches(&train, &options, recipe.train.seed, 0);
         let labels = trainable.labels.as_deref().unwrap_or_default();
         notes.extend(only_held_out(&train, &validation, labels));
-        let largest = largest(&order, &train, recipe, &base);
+        let largest = Largest::of(&order, &train, recipe, &base);
         let plan = Plan::new(
             recipe,
             Sizes {
@@ -122,7 +124,7 @@ impl Trainer {
         };
         Ok(Trainer {
             loss: Loss::new(recipe, &base),
-            tape: Tape::new(largest.batch * largest.seq),
+            tape: Tape::new(largest.tokens() as usize),
             order: (0, order),
             done: 0,
             best: None,
@@ -131,6 +133,7 @@ impl Trainer {
             probe,
             base_probe_loss: None,
             base,
+            base_digest: String::new(),
             plan,
             trainable,
             optimizer,
@@ -138,6 +141,14 @@ impl Trainer {
             validation,
             options,
         })
+    }
+
+    /// The step whose values the run has: the latest, or after early stopping the best.
+    pub fn step_of_values(&self) -> usize {
+        match &self.best {
+            Some(best) if self.finished() => best.record.step,
+            _ => self.done,
+        }
     }
 
     pub fn finished(&self) -> bool {
@@ -158,6 +169,40 @@ impl Trainer {
         }
     }
 
+    /// Whether what was trained in so many steps leaves the model as it was. A path whose B is zero does nothing, whatever its A.
+    ///
+    /// # Errors
+    /// A device that stops answering.
+    pub(super) async fn changes_nothing(&self, steps: usize) -> Result<bool> {
+        let schedule = self.plan.schedule();
+        if (0..steps).all(|done| schedule.learning_rate(done) == 0.0) {
+            return Ok(true);
+        }
+        if self.plan.recipe.method != Method::Lora {
+            return Ok(false);
+        }
+        let acts = |parameter: &&Parameter| !parameter.name.ends_with(".lora_A.weight");
+        let before = Trainable::new(&self.base, &self.plan.recipe).values;
+        let moved = self.trainable.parameters.iter().filter(acts).map(|parameter| {
+            let of = |values: &Tensor<1>| values.clone().narrow(0, parameter.offset, parameter.len());
+            (of(&self.trainable.values) - of(&before)).abs().max()
+        });
+        let most = eval::read(Tensor::cat(moved.collect(), 0).max()).await?;
+        Ok(most[0] == 0.0)
+    }
+
+    /// What to say of a finished run that changed nothing.
+    pub(super) fn why_nothing_changed(&self) -> String {
+        let cure = match self.plan.recipe.objective {
+            Objective::Grpo => {
+                "all answers to a prompt earned the same, which teaches nothing; choose another grpo.reward or a higher \
+                 grpo.temperature"
+            }
+            _ => "train for more steps, lower train.warmup_ratio or raise train.learning_rate",
+        };
+        format!("the run is over, and what it trained changes nothing: the tuned model is the base; {cure}")
+    }
+
     /// Mean token loss of the forgetting probe, of the tuned model; `None` without `eval.probe`.
     ///
     /// # Errors
@@ -174,7 +219,11 @@ impl Trainer {
         let Some(probe) = self.probe.as_ref().filter(|_| self.base_probe_loss.is_none()) else {
             return Ok(false);
         };
-        self.base_probe_loss = Some(probe.loss(&self.base).await?);
+        let loss = probe.loss(&self.base).await.map_err(|error| match error {
+            Error::Training { .. } => Error::Training { reason: self.why_base_has_no_number() },
+            other => other,
+        })?;
+        self.base_probe_loss = Some(loss);
         Ok(true)
     }
 
@@ -221,20 +270,6 @@ impl Trainer {
         let last = (first + train.gradient_accumulation_steps).min(order.len());
         let rows = order[first.min(last)..last].to_vec();
         (rows, epoch * self.train.len() + first * train.batch_size)
-    }
-}
-
-/// The largest micro-batch of an epoch.
-fn largest(order: &[Vec<BatchRow>], train: &[Example], recipe: &Recipe, base: &Model) -> Largest {
-    let rows = order.iter().map(Vec::len).max().unwrap_or(0);
-    // Of a pair both answers are in the batch; of a prompt as many as are learned from at a time.
-    let of_row = if recipe.objective.is_preference() && recipe.objective != Objective::Kto { 2 } else { 1 };
-    let length = |row: &BatchRow| row.examples.iter().map(|&index| train[index].longest()).sum::<usize>();
-    let seq = order.iter().flatten().map(length).max().unwrap_or(0);
-    Largest {
-        batch: rows * of_row,
-        seq: seq.min(recipe.train.max_seq_length),
-        keeps_probabilities: base.device() == Device::flex(),
     }
 }
 

@@ -107,7 +107,8 @@ impl Checkpoint {
             None => Err(Error::InvalidTensor {
                 file: self.main_file().into(),
                 tensor: name.into(),
-                reason: "is missing; the model is not complete, download it again".into(),
+                reason: "is missing; the model is not complete: download it again, or save it again whole"
+                    .into(),
             }),
         }
     }
@@ -130,6 +131,32 @@ impl Checkpoint {
         let TensorInfo { name, shape, dtype, file, offset, order } = self.tensor(name)?;
         let source = self.sources[*file].as_ref();
         read_blocks(&StoredRows { name, source, offset: *offset, dtype: *dtype, shape, order: *order })
+    }
+
+    /// A digest of the weights, whatever the order of their tensors: FNV-1a over names, shapes, types and a few bytes of each. It
+    /// tells models apart; it does not find a single weight that was changed.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        /// Bytes of each tensor, from its middle.
+        const SAMPLE: u64 = 64;
+        let mut tensors: Vec<&TensorInfo> = self.tensors.iter().collect();
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut eat = |bytes: &[u8]| {
+            bytes.iter().for_each(|&byte| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        };
+        for tensor in tensors {
+            let TensorInfo { name, shape, dtype, file, offset, .. } = tensor;
+            eat(format!("{name} {shape:?} {} ", dtype.name()).as_bytes());
+            let numbers: u64 = shape.iter().map(|&size| size as u64).product();
+            let length = dtype.bytes_of(numbers).unwrap_or(0);
+            let mut sample = vec![0; SAMPLE.min(length) as usize];
+            self.sources[*file].read_at(offset + (length - sample.len() as u64) / 2, &mut sample)?;
+            eat(&sample);
+        }
+        Ok(format!("{hash:016x}"))
     }
 
     /// Bytes of the files that hold the tensors.
@@ -198,7 +225,13 @@ impl Checkpoint {
             return Ok(());
         };
         for tensor in &self.tensors {
-            let Some((module, "weight")) = tensor.name.rsplit_once('.') else { continue };
+            let Some((module, "weight")) = tensor.name.rsplit_once('.') else {
+                // Whether a model may have biases, its architecture says.
+                match config["attention_bias"] == true || config["mlp_bias"] == true {
+                    true => continue,
+                    false => return Err(self.unread(tensor)),
+                }
+            };
             let shape: &[usize] = match module.rsplit('.').next().unwrap_or_default() {
                 "q_proj" => &[heads.saturating_mul(head_dim), hidden],
                 "k_proj" | "v_proj" => &[kv_heads.saturating_mul(head_dim), hidden],
@@ -208,11 +241,23 @@ impl Checkpoint {
                 "lm_head" => &[vocab, hidden],
                 "score" if tensor.shape.len() == 2 => &[tensor.shape[0], hidden],
                 "norm" | "input_layernorm" | "post_attention_layernorm" => &[hidden],
-                _ => continue,
+                "embed_tokens" | "score" => continue,
+                _ => return Err(self.unread(tensor)),
             };
             self.check_shape(tensor, shape)?;
         }
         Ok(())
+    }
+
+    /// A tensor that changes what the model computes, and has no place in a model of the plain llama architecture.
+    fn unread(&self, tensor: &TensorInfo) -> Error {
+        Error::InvalidTensor {
+            file: self.sources[tensor.file].name().into(),
+            tensor: tensor.name.clone(),
+            reason: "has no place in a llama model, so the model would compute something else without it; take a model of the plain \
+                     llama architecture, or save this one again without it"
+                .into(),
+        }
     }
 
     fn check_shape(&self, tensor: &TensorInfo, expected: &[usize]) -> Result<()> {

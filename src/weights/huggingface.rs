@@ -1,12 +1,13 @@
 //! A Hugging Face folder: `config.json`, the tokenizer's files, and safetensors, single or sharded.
 
 use super::checkpoint::{Opened, SourceFormat, TensorInfo, TokenizerFiles};
-use super::names::RowOrder;
+use super::names::{RowOrder, unwrapped};
+use super::quant::dequantize;
 use super::safetensors::{read_header, storage_type};
 use super::source::{ByteSource, read_text};
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -26,16 +27,9 @@ pub(super) fn open(files: &[Box<dyn ByteSource>]) -> Result<Opened> {
     let generation_config = folder.json("generation_config.json")?.unwrap_or(Value::Null);
     let tokenizer = folder.tokenizer()?;
     let mut tensors = folder.tensors()?;
-    if config["model_type"] == "bert" {
-        // A BERT with a head names its trunk.
-        for tensor in &mut tensors {
-            if let Some(name) = tensor.name.strip_prefix("bert.") {
-                tensor.name = name.into();
-            }
-        }
-    }
+    folder.name_as_saved_alone(&mut tensors, config["model_type"] == "bert")?;
     if config["tie_word_embeddings"] == true {
-        tensors.retain(|tensor| tensor.name != "lm_head.weight");
+        config["tie_word_embeddings"] = folder.tie(&mut tensors)?.into();
     }
     let end_token_ids = [&config["eos_token_id"], &generation_config["eos_token_id"]]
         .into_iter()
@@ -143,6 +137,112 @@ impl Folder<'_> {
             self.check_index(&seen)?;
         }
         Ok(tensors)
+    }
+
+    /// Gives tensors the names that they have in a model that is saved by itself, without what programs that held it put before
+    /// them.
+    ///
+    /// # Errors
+    /// An adapter within; two tensors of one name.
+    fn name_as_saved_alone(&self, tensors: &mut [TensorInfo], is_bert: bool) -> Result<()> {
+        let is_of_adapter = |tensor: &&TensorInfo| {
+            let parts: Vec<&str> = tensor.name.split('.').collect();
+            parts.iter().any(|part| part.starts_with("lora_") || *part == "base_layer")
+        };
+        if let Some(tensor) = tensors.iter().find(is_of_adapter) {
+            return Err(self.invalid(
+                tensor,
+                "belongs to an adapter: the model was saved while PEFT held it; merge the adapter (merge_and_unload) and save the \
+                 model again, or choose the base model and its adapter one by one",
+            ));
+        }
+        for tensor in tensors.iter_mut() {
+            tensor.name = unwrapped(&tensor.name);
+        }
+        let embedding = if is_bert { "embeddings.word_embeddings.weight" } else { "embed_tokens.weight" };
+        // `model.` for a decoder, nothing for an encoder; where something is before it, that is the wrapper's, and a
+        // decoder's trunk that was saved alone lacks it.
+        let trunk = if is_bert { "" } else { "model." };
+        let before = tensors.iter().find_map(|tensor| Some(tensor.name.strip_suffix(embedding)?.to_string()));
+        match before.as_deref().map(|before| before.strip_suffix(trunk)) {
+            Some(Some(wrapper)) if !wrapper.is_empty() => {
+                for tensor in tensors.iter_mut() {
+                    if let Some(name) = tensor.name.strip_prefix(wrapper) {
+                        tensor.name = name.into();
+                    }
+                }
+            }
+            Some(None) if before.as_deref() == Some("") => {
+                let is_outside = |name: &str| name.starts_with("lm_head.") || name.starts_with("score.");
+                for tensor in tensors.iter_mut().filter(|tensor| !is_outside(&tensor.name)) {
+                    tensor.name.insert_str(0, trunk);
+                }
+            }
+            _ => {}
+        }
+        let mut seen = HashSet::new();
+        match tensors.iter().find(|tensor| !seen.insert(tensor.name.as_str())) {
+            Some(tensor) => Err(self.invalid(
+                tensor,
+                "is there twice, under its own name and under that of a program that held the model; save the model again",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the output projection of a model whose config ties it to the embedding is that one. As in transformers 5, a
+    /// projection of its own, which the file holds beside the embedding, is used.
+    fn tie(&self, tensors: &mut Vec<TensorInfo>) -> Result<bool> {
+        let find = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
+        match (find("model.embed_tokens.weight"), find("lm_head.weight")) {
+            (Some(embedding), Some(head)) if !self.are_alike(&tensors[embedding], &tensors[head])? => {
+                Ok(false)
+            }
+            (Some(_), Some(head)) => {
+                tensors.remove(head);
+                Ok(true)
+            }
+            // Of two names of one tensor a file may keep either.
+            (None, Some(head)) => {
+                tensors[head].name = "model.embed_tokens.weight".into();
+                Ok(true)
+            }
+            (_, None) => Ok(true),
+        }
+    }
+
+    /// Whether two tensors hold the same numbers.
+    fn are_alike(&self, one: &TensorInfo, other: &TensorInfo) -> Result<bool> {
+        /// Numbers that are compared at a time.
+        const PIECE: usize = 1 << 18;
+        if one.shape != other.shape {
+            return Ok(false);
+        }
+        let numbers: usize = one.shape.iter().product();
+        let read = |tensor: &TensorInfo, from: usize, count: usize| -> Result<Vec<f32>> {
+            let bytes_of_number = tensor.dtype.block_bytes();
+            let mut bytes = vec![0; count * bytes_of_number];
+            let offset = tensor.offset + from as u64 * bytes_of_number as u64;
+            self.files[tensor.file].read_at(offset, &mut bytes)?;
+            let mut values = vec![0.0; count];
+            dequantize(tensor.dtype, &bytes, &mut values);
+            Ok(values)
+        };
+        for from in (0..numbers).step_by(PIECE) {
+            let count = PIECE.min(numbers - from);
+            if read(one, from, count)? != read(other, from, count)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn invalid(&self, tensor: &TensorInfo, reason: &str) -> Error {
+        Error::InvalidTensor {
+            file: base_name(self.files[tensor.file].as_ref()).into(),
+            tensor: tensor.name.clone(),
+            reason: reason.into(),
+        }
     }
 
     fn shards(&self) -> Result<Vec<usize>> {

@@ -67,6 +67,17 @@ pub fn gguf_name(huggingface: &str) -> Option<String> {
     Some(format!("blk.{layer}.{module}.{kind}"))
 }
 
+/// A name without what wrappers leave in it: torch.compile's `_orig_mod.`, `module.` of data-parallel training, and what FSDP and
+/// activation checkpointing put between.
+pub fn unwrapped(name: &str) -> String {
+    const BETWEEN: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+    let mut parts: Vec<&str> = name.split('.').filter(|part| !BETWEEN.contains(part)).collect();
+    while parts.len() > 2 && parts[0] == "module" {
+        parts.remove(0);
+    }
+    parts.join(".")
+}
+
 /// The block number in a Hugging Face name, if it belongs to a block.
 pub fn layer_of(huggingface: &str) -> Option<usize> {
     huggingface.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()

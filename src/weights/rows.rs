@@ -22,7 +22,7 @@ const PIECE: usize = 1 << 20;
 /// The tensor's values, row-major, with its rows in Hugging Face's order.
 ///
 /// # Errors
-/// The file is too short or unreadable, or memory does not suffice.
+/// The file is too short or unreadable, memory does not suffice, or a value is not finite.
 pub(crate) fn read_rows(tensor: &StoredRows) -> Result<Vec<f32>> {
     let elements: usize = tensor.shape.iter().product();
     let mut values = zeros(tensor, elements)?;
@@ -35,17 +35,31 @@ pub(crate) fn read_rows(tensor: &StoredRows) -> Result<Vec<f32>> {
         ([_], RowOrder::Interleaved { .. }) => 1,
         (shape, _) => shape.last().copied().unwrap_or(1),
     };
+    let mut finite = true;
     each_row(tensor, width, |row, bytes| {
-        dequantize(tensor.dtype, bytes, &mut values[row * width..(row + 1) * width]);
+        let row = &mut values[row * width..(row + 1) * width];
+        dequantize(tensor.dtype, bytes, row);
+        finite &= row.iter().all(|value| value.is_finite());
     })?;
-    Ok(values)
+    if finite { Ok(values) } else { Err(not_finite(tensor)) }
+}
+
+/// One such number, and every loss and answer is none.
+fn not_finite(tensor: &StoredRows) -> Error {
+    Error::InvalidTensor {
+        file: tensor.source.name().into(),
+        tensor: tensor.name.into(),
+        reason: "holds a value that is not finite (inf or nan), with which every answer would be; take another copy of the model, or \
+                 if it was merged, merge it again in 32 bits"
+            .into(),
+    }
 }
 
 /// A matrix whose rows are Q4_0, Q4_1, Q8_0, F16 or BF16 in the words it is stored in, with its rows in Hugging Face's order;
 /// `None` for other forms.
 ///
 /// # Errors
-/// The file is too short or unreadable.
+/// The file is too short or unreadable, or a value is not finite.
 pub(crate) fn read_blocks(tensor: &StoredRows) -> Result<Option<HostBlocks>> {
     let (Some(form), &[rows, width]) = (block_form(tensor.dtype), tensor.shape) else { return Ok(None) };
     if rows * width == 0 || !width.is_multiple_of(BLOCK) {
@@ -54,11 +68,20 @@ pub(crate) fn read_blocks(tensor: &StoredRows) -> Result<Option<HostBlocks>> {
     let words_of_row = width / BLOCK * form.words();
     let mut words = zeros(tensor, rows * words_of_row)?;
     let bytes_of_block = BLOCK / tensor.dtype.block_size() * tensor.dtype.block_bytes();
+    // The exponent whose bits are all set is that of inf and nan.
+    let exponent: u16 = match form {
+        Form::F16 => 0x7c00,
+        Form::Bf16 => 0x7f80,
+        Form::Q4 | Form::Q8 => 0,
+    };
+    let mut finite = true;
     each_row(tensor, width, |row, bytes| {
         let places = words[row * words_of_row..][..words_of_row].chunks_exact_mut(form.words());
         for (place, block) in places.zip(bytes.chunks_exact(bytes_of_block)) {
             let (head, numbers) = place.split_at_mut(form.head_words());
             let (stored_head, stored) = block.split_at(block.len() - numbers.len() * 4);
+            let is_finite = |bytes: &[u8; 2]| u16::from_le_bytes(*bytes) & exponent != exponent;
+            finite &= exponent == 0 || stored.as_chunks::<2>().0.iter().all(is_finite);
             for (number, bytes) in numbers.iter_mut().zip(stored.as_chunks::<4>().0) {
                 *number = i32::from_le_bytes(*bytes);
             }
@@ -69,11 +92,12 @@ pub(crate) fn read_blocks(tensor: &StoredRows) -> Result<Option<HostBlocks>> {
                     StorageType::Q4_1 => half_at(stored_head, 2),
                     _ => 0.0,
                 };
+                finite &= scale.is_finite() && minimum.is_finite();
                 (*first, *second) = (scale.to_bits() as i32, minimum.to_bits() as i32);
             }
         }
     })?;
-    Ok(Some(HostBlocks { form, words }))
+    if finite { Ok(Some(HostBlocks { form, words })) } else { Err(not_finite(tensor)) }
 }
 
 /// Numbers of 32 bits for a tensor.

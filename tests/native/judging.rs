@@ -181,7 +181,7 @@ fn the_last_layer_of_a_language_model_learns() {
     let mut session = sample(duck, &recipe);
     let (plan, base, tuned) = run(&mut session, &recipe);
     assert!(tuned.loss < 0.8 * base.loss, "{} {}", base.loss, tuned.loss);
-    assert!(plan.trainable_parameters < plan.total_parameters / 4);
+    assert!((plan.trainable_parameters as u64) < plan.total_parameters / 4);
     let ids: Vec<u32> = (3..40).collect();
     let again = open(&files(&session));
     let logits = |session: &Session, adapter| block_on(session.logits(&ids, adapter)).unwrap();
@@ -286,7 +286,8 @@ fn a_class_that_is_only_held_out_is_named() {
         let rows = rows(rare);
         let mut session = tiny();
         session.open_data("rows.jsonl", rows.as_bytes(), &recipe).unwrap();
-        let notes = session.begin(&recipe).unwrap().notes;
+        let mut notes = session.begin(&recipe).unwrap().notes;
+        notes.retain(|note| !note.contains("warm-up"));
         if let [note] = &notes[..] {
             assert!(note.starts_with("the label \"rare\" occurs only among the held-out rows"), "{note}");
             noted += 1;

@@ -120,6 +120,11 @@ fn dora_agrees_with_peft() {
 }
 
 #[test]
+fn numbers_of_more_than_32_bits_are_counted_whole() {
+    support::memory::large_numbers(&Device::flex());
+}
+
+#[test]
 fn loraplus_steps_follow_peft() {
     block_on(support::lora_variants::loraplus_steps(&Device::flex(), 1e-5));
 }

@@ -9,8 +9,16 @@ use loralet::weights::{ByteSource, MemorySource};
 use pollster::block_on;
 use serde_json::{Value, json};
 
+#[path = "training/outcome.rs"]
+mod outcome;
+
 /// A random Llama over the vocabulary of the committed byte-level tokenizer.
 fn model_files() -> Vec<Box<dyn ByteSource>> {
+    model_files_of(1, 1.0)
+}
+
+/// The same with other random numbers, and norms of that weight.
+fn model_files_of(seed: u32, norm_weight: f32) -> Vec<Box<dyn ByteSource>> {
     let tokenizer = std::fs::read_to_string(path("tests/fixtures/data/bpe_tokenizer.json")).unwrap();
     let vocab_size =
         serde_json::from_str::<Value>(&tokenizer).unwrap()["model"]["vocab"].as_object().unwrap().len() + 8;
@@ -20,7 +28,7 @@ fn model_files() -> Vec<Box<dyn ByteSource>> {
         "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": vocab_size, "rms_norm_eps": 1e-5,
         "max_position_embeddings": 256, "tie_word_embeddings": true, "hidden_act": "silu",
     });
-    let mut state = 1_u32;
+    let mut state = seed;
     let mut random = |count: usize| -> Vec<f32> {
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -30,7 +38,7 @@ fn model_files() -> Vec<Box<dyn ByteSource>> {
     };
     let mut tensors = vec![
         ("model.embed_tokens.weight".to_string(), vec![vocab_size, hidden], random(vocab_size * hidden)),
-        ("model.norm.weight".into(), vec![hidden], vec![1.0; hidden]),
+        ("model.norm.weight".into(), vec![hidden], vec![norm_weight; hidden]),
     ];
     for layer in 0..2 {
         let mut matrix = |part: &str, out: usize, input: usize| {
@@ -282,7 +290,7 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
 fn a_run_that_does_not_fit_is_refused_and_what_would_fit_is_named() {
     let weights = {
         let mut session = session();
-        session.begin(&recipe(json!({}))).unwrap().memory.weights as u64
+        session.begin(&recipe(json!({}))).unwrap().memory.weights
     };
     // Room for the model and little else.
     let mut session =

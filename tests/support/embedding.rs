@@ -121,7 +121,7 @@ pub(super) fn random_bert(device: &Device) -> Model {
         Ok(values.clone())
     };
     let config = BertConfig::from_json(&config).unwrap();
-    assert_eq!(config.parameters(), weights.values().map(|(_, values)| values.len()).sum::<usize>());
+    assert_eq!(config.parameters(), weights.values().map(|(_, values)| values.len() as u64).sum::<u64>());
     Bert::load(config, &read, device).unwrap().into()
 }
 

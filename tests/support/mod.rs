@@ -38,6 +38,7 @@ macro_rules! fixture {
 }
 
 pub mod lora_variants;
+pub mod memory;
 
 /// Logits of whole rows; `config.json` in both spellings of rope settings.
 pub async fn full_rows(device: &Device, tolerance: f32) {

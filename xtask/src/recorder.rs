@@ -97,6 +97,9 @@ impl Recorder {
                         ),
                     );
                 }
+                if let Some(note) = self.steps.last().and_then(|step| step["note"].as_str()) {
+                    say("note", note);
+                }
                 self.keep("outcome", &event["outcome"]);
             }
             "memory" => self.keep("memory", &event["memory"]),

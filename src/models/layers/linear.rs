@@ -107,12 +107,13 @@ pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tens
 /// The first of the low-rank paths that [`lora_linears`] computes together, which share values and scale, and the rank of each.
 fn shared_path<'a>(linears: &[&'a Linear]) -> Option<(&'a LoraPath, Vec<usize>)> {
     let path = linears.iter().find_map(|linear| linear.lora.as_ref())?;
-    let mut end = 0;
+    let (mut end, scale) = (0, path.scale);
     let mut ranks = Vec::with_capacity(linears.len());
     for linear in linears {
         let plain = (linear.bias.is_none() || linears.len() == 1) && !linear.weight.is_trained();
         let of_path = |path: &LoraPath| {
-            let simple = path.dropout.is_none() && path.magnitude.is_none() && path.start == end;
+            let simple = path.dropout.is_none() && path.magnitude.is_none();
+            let simple = simple && path.start == end && path.scale == scale;
             let [out, input] = linear.dims();
             end += path.rank * (input + out);
             simple.then_some(path.rank)

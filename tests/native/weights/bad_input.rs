@@ -34,7 +34,8 @@ fn flipped_bytes_never_panic() {
                 damaged[at] = value;
                 if let Ok(model) = open_with(names, changed, damaged) {
                     for tensor in model.tensors.iter().take(3) {
-                        model.read_f32(&tensor.name).unwrap();
+                        // Values, or a sentence that one of them is not finite.
+                        let _ = model.read_f32(&tensor.name);
                     }
                 }
             }

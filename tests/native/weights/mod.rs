@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod configs;
+mod odd_models;
 mod tokenizer;
 mod values;
 

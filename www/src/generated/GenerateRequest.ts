@@ -22,10 +22,10 @@ adapter: boolean, max_new_tokens: number,
  */
 temperature: number, 
 /**
- * Keep only this many of the likeliest tokens.
+ * Keep only this many of the likeliest tokens; 0 keeps all.
  */
 top_k: number | null, 
 /**
- * Keep the likeliest tokens whose probabilities reach this sum (<https://arxiv.org/abs/1904.09751>).
+ * Keep the likeliest tokens whose probabilities reach this sum (<https://arxiv.org/abs/1904.09751>); 0 keeps the likeliest.
  */
 top_p: number | null, seed: number, };

@@ -21,9 +21,17 @@ activations: number,
  */
 logits: number, 
 /**
+ * Of the objective `grpo`: keys and values of the answers that are sampled together, and what sampling works with.
+ */
+sampling: number, 
+/**
  * What a second thread works in.
  */
 helper: number, 
+/**
+ * The largest tensor that is computed.
+ */
+tensor: number, 
 /**
  * Of everything at the moment that takes most; less than the sum, since not all is there at once.
  */

@@ -9,10 +9,10 @@ export type Sampling = {
  */
 temperature: number, 
 /**
- * Keep only this many of the likeliest tokens.
+ * Keep only this many of the likeliest tokens; 0 keeps all.
  */
 top_k: number | null, 
 /**
- * Keep the likeliest tokens whose probabilities reach this sum (<https://arxiv.org/abs/1904.09751>).
+ * Keep the likeliest tokens whose probabilities reach this sum (<https://arxiv.org/abs/1904.09751>); 0 keeps the likeliest.
  */
 top_p: number | null, seed: number, };

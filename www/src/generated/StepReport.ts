@@ -68,4 +68,8 @@ base_probe_loss: number | null,
  * On the last step of a run with `eval.early_stopping_patience`: the step with the lowest held-out loss,
  * whose values the run has taken back.
  */
-restored_step: number | null, finished: boolean, };
+restored_step: number | null, finished: boolean, 
+/**
+ * On the last step: what the user should know of how the run ended, in a sentence.
+ */
+note: string | null, };

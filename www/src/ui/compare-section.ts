@@ -220,7 +220,7 @@ export class CompareSection extends LitElement {
       prompt: text,
       system: option('system'),
       maxNewTokens: Math.max(1, Math.round(Number(option('length')) || 96)),
-      temperature: Math.max(0, Number(option('temperature')) || 0),
+      temperature: Number(option('temperature')),
       answer: (this.renderRoot.querySelector('#answer') as HTMLTextAreaElement | null)?.value.trim() ?? '',
     });
   }

@@ -223,7 +223,7 @@ export class PicksSection extends LitElement {
     void picks.sample({
       prompt: text,
       maxNewTokens: Math.max(1, Math.round(option('pick-length') || 64)),
-      temperature: option('pick-temperature') > 0 ? option('pick-temperature') : 1,
+      temperature: option('pick-temperature'),
     });
   }
 

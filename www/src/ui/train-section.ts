@@ -251,6 +251,7 @@ export class TrainSection extends LitElement {
 /** How the run ended. */
 function finished(last: StepReport | null): string {
   const restored = last?.restored_step ?? null;
+  if (last?.note) return sentence(last.note);
   if (!last || restored === null) return 'Finished.';
   const early = last.step < last.total_steps ? `Stopped early at step ${last.step}.` : 'Finished.';
   return restored === last.step

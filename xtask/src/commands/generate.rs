@@ -31,13 +31,13 @@ pub struct Generate {
     #[arg(long, default_value_t = 128)]
     max_new_tokens: u32,
     /// 0 always takes the likeliest token
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = number)]
     temperature: f64,
-    /// Choose among the K likeliest tokens only
+    /// Choose among the K likeliest tokens only; 0 is off
     #[arg(long, value_name = "K")]
     top_k: Option<u32>,
     /// Choose among the likeliest tokens that have this probability together
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = number)]
     top_p: Option<f64>,
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -81,6 +81,12 @@ impl Generate {
                 Ok(())
             })
     }
+}
+
+/// JSON has no word for nan and inf, which `f64` would read.
+fn number(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "it must be a number, such as 0.7".into())
 }
 
 /// The request with the prompt as a chat's only message, or as it is.
