@@ -3,7 +3,6 @@
 //! - `parity`: numbers of transformers, PEFT, TRL and sentence-transformers.
 //! - `data`: data files, chat templates, token ids, loss masks, findings.
 //! - `weights`: model files and adapters of other tools.
-//! - `memory`: estimates against counted sizes.
 //! - `recipe`: settings and their documentation.
 //! - `training`, `preference`, `judging`, `judging_bases`, `embedding`, `grpo`, `forgetting`: whole runs with small models.
 //! - `smollm2`: the default model.
@@ -14,7 +13,6 @@ mod forgetting;
 mod grpo;
 mod judging;
 mod judging_bases;
-mod memory;
 mod parity;
 mod preference;
 mod recipe;

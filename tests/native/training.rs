@@ -9,7 +9,6 @@ use loralet::weights::{ByteSource, MemorySource};
 use pollster::block_on;
 use serde_json::{Value, json};
 
-#[path = "training/outcome.rs"]
 mod outcome;
 
 /// A random Llama over the vocabulary of the committed byte-level tokenizer.

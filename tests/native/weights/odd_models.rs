@@ -1,7 +1,7 @@
 //! Models and adapters that are used as their owner meant them, or refused in a sentence: what wrappers and merges leave in a model,
 //! and what an `adapter_config.json` can say. Fixtures and figures are those of `tests/fixtures/cases`.
 
-use crate::*;
+use super::*;
 use loralet::export::OutputFile;
 use loralet::recipe::Recipe;
 use loralet::weights::safetensors::{NamedTensor, serialize};
