@@ -5,6 +5,7 @@
 //! - `weights`: model files and adapters of other tools.
 //! - `recipe`: settings and their documentation.
 //! - `training`, `preference`, `judging`, `judging_bases`, `embedding`, `grpo`, `forgetting`: whole runs with small models.
+//! - `said`: what a user is told of data and settings.
 //! - `smollm2`: the default model.
 
 mod data;
@@ -16,6 +17,7 @@ mod judging_bases;
 mod parity;
 mod preference;
 mod recipe;
+mod said;
 mod smollm2;
 #[path = "../support/mod.rs"]
 mod support;

@@ -73,8 +73,13 @@ fn cause(json: &str, at: usize, error: &serde_json::Error) -> (usize, Option<Str
             here("it is written as Python prints it; write the file with json.dumps")
         }
         Some(_) if word_at(json, at, "undefined") => here("undefined is not JSON; write null"),
-        Some(_) if at == 0 && said.starts_with("expected value") => here(
-            "an object, {\"…\": …}, must begin here; a table is read from a file named .csv or .tsv, plain text from one named .txt",
+        Some(_) if !json.trim_start().starts_with(['{', '[', '"']) => (
+            0,
+            Some(
+                "an object, {\"…\": …}, must begin here; a table is read from a file named .csv or .tsv, plain text from one \
+                 named .txt"
+                    .into(),
+            ),
         ),
         _ => (at, None),
     }
