@@ -1,6 +1,6 @@
 //! A row's words, whatever its shape.
 
-use super::super::dataset::RowContent;
+use super::super::dataset::{Message, RowContent};
 
 /// Beyond this many bytes a row tells nothing new of itself.
 const LOOKED_AT: usize = 20_000;
@@ -45,7 +45,7 @@ pub fn each(content: &RowContent, on_text: &mut impl FnMut(&str)) {
             on_text(prompt);
             on_text(completion);
         }
-        RowContent::Chat { messages, .. } => messages.iter().for_each(|message| on_text(&message.content)),
+        RowContent::Chat { messages, .. } => messages.iter().for_each(|message| of_message(message, on_text)),
         RowContent::Preference { chosen, rejected } => {
             each(chosen, on_text);
             each(rejected, on_text);
@@ -53,7 +53,7 @@ pub fn each(content: &RowContent, on_text: &mut impl FnMut(&str)) {
         RowContent::Unpaired { answer, .. } => each(answer, on_text),
         RowContent::Sentences { texts, .. } => texts.iter().for_each(|text| on_text(text)),
         RowContent::Prompt(task) => {
-            task.prompt.iter().for_each(|message| on_text(&message.content));
+            task.prompt.iter().for_each(|message| of_message(message, on_text));
             task.answer.iter().for_each(|answer| on_text(answer));
         }
     }
@@ -82,4 +82,11 @@ pub fn each_mut(content: &mut RowContent, on_text: &mut impl FnMut(&mut String))
             task.answer.iter_mut().for_each(on_text);
         }
     }
+}
+
+/// What a turn thinks, says and calls.
+fn of_message(message: &Message, on_text: &mut impl FnMut(&str)) {
+    message.reasoning.iter().for_each(|reasoning| on_text(&reasoning.text));
+    on_text(&message.content);
+    message.tool_calls.iter().for_each(|call| on_text(&call.to_string()));
 }
