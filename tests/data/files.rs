@@ -163,7 +163,10 @@ fn empty_files_say_so() {
 fn unknown_columns_are_listed_with_the_known_shapes() {
     let said = message("d.jsonl", b"{\"title\": \"a\", \"author\": \"b\", \"Response\": \"c\"}");
     assert!(said.starts_with("d.jsonl: has the columns title, author, Response, which are no known shape; known are text (raw text), prompt + completion"), "{said}");
-    assert!(said.ends_with("in data.mapping, such as {\"prompt\": \"title\", \"completion\": \"Response\"}"), "{said}");
+    assert!(
+        said.ends_with("in data.mapping, such as {\"prompt\": \"title\", \"completion\": \"Response\"}"),
+        "{said}"
+    );
     assert!(message("d.parquet", b"x").contains("the extension .parquet; known data files are"));
     assert!(message("data", b"x").contains("has no extension"));
 }

@@ -79,7 +79,8 @@ fn a_label_is_true_or_false() {
             .unwrap();
     let file = DataFile { name: "d.csv", bytes: table.as_bytes() };
     let said = read_dataset(file, Some(&mapping)).unwrap_err().to_string();
-    let expected = "d.csv, line 2: \"label\" holds \"sports\" where true or false is expected (or 1 or 0, yes or no";
+    let expected =
+        "d.csv, line 2: \"label\" holds \"sports\" where true or false is expected (or 1 or 0, yes or no";
     assert!(said.starts_with(expected), "{said}");
 }
 
