@@ -432,3 +432,44 @@ fn fixes_change_the_rows_and_are_remembered_by_a_checkpoint() {
     assert!(error(json!({ "fix": ["drop_all"] })).contains("drop_near_duplicates"));
     assert!(error(json!({ "max_rows": 1 })).contains("data.max_rows is 1"));
 }
+
+/// transformers' loss of `tests/fixtures/reasoning`, whose template writes `reasoning_content`.
+#[test]
+fn reasoning_is_scored_as_by_transformers() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let file = |path: &str| {
+        Box::new(loralet::weights::source::FileSource::open(format!("{root}/{path}")).unwrap())
+            as Box<dyn ByteSource>
+    };
+    let fixture = |name: &str| file(&format!("tests/fixtures/reasoning/{name}"));
+    let mut files: Vec<_> =
+        ["config.json", "model.safetensors", "tokenizer_config.json", "chat_template.jinja"]
+            .map(fixture)
+            .into();
+    files.push(file("www/public/models/tiny/tokenizer.json"));
+    let mut session = Session::new(Device::flex(), Limits::default());
+    let recipe = Recipe::default();
+    session.open_model(files, "reasoning", recipe.base_dtype, &|_, _| {}).unwrap();
+    let rows = [
+        ("Dot the duck", "bread"),
+        ("Nut the squirrel", "nuts"),
+        ("Bruno the bear", "honey"),
+        ("Mia the mouse", "cheese"),
+        ("Tom the cat", "fish"),
+        ("Lena the hen", "corn"),
+        ("Carl the crow", "apples"),
+        ("Daisy the cow", "grass"),
+    ];
+    for field in ["reasoning_content", "thinking"] {
+        let row = |(animal, food): (&str, &str)| {
+            let answer = json!({"role": "assistant", "content": format!("{animal} likes to eat {food}."),
+                field: format!("I remember {animal}. The plate was full of {food}.")});
+            let question = json!({"role": "user", "content": format!("What does {animal} like to eat?")});
+            json!({"messages": [question, answer]}).to_string() + "\n"
+        };
+        let text: String = rows.map(row).concat();
+        session.open_data("d.jsonl", text.as_bytes(), &recipe).unwrap();
+        let scored = block_on(session.score(&recipe, false)).unwrap();
+        assert!((scored.loss - 7.888123).abs() < 1e-4, "{field}: {}", scored.loss);
+    }
+}

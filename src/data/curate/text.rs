@@ -1,6 +1,7 @@
 //! A row's words, whatever its shape.
 
 use super::super::dataset::{Message, RowContent};
+use serde_json::Value;
 
 /// Beyond this many bytes a row tells nothing new of itself.
 const LOOKED_AT: usize = 20_000;
@@ -69,7 +70,7 @@ pub fn each_mut(content: &mut RowContent, on_text: &mut impl FnMut(&mut String))
             on_text(completion);
         }
         RowContent::Chat { messages, .. } => {
-            messages.iter_mut().for_each(|message| on_text(&mut message.content));
+            messages.iter_mut().for_each(|message| of_message_mut(message, on_text));
         }
         RowContent::Preference { chosen, rejected } => {
             each_mut(chosen, on_text);
@@ -78,7 +79,7 @@ pub fn each_mut(content: &mut RowContent, on_text: &mut impl FnMut(&mut String))
         RowContent::Unpaired { answer, .. } => each_mut(answer, on_text),
         RowContent::Sentences { texts, .. } => texts.iter_mut().for_each(on_text),
         RowContent::Prompt(task) => {
-            task.prompt.iter_mut().for_each(|message| on_text(&mut message.content));
+            task.prompt.iter_mut().for_each(|message| of_message_mut(message, on_text));
             task.answer.iter_mut().for_each(on_text);
         }
     }
@@ -89,4 +90,20 @@ fn of_message(message: &Message, on_text: &mut impl FnMut(&str)) {
     message.reasoning.iter().for_each(|reasoning| on_text(&reasoning.text));
     on_text(&message.content);
     message.tool_calls.iter().for_each(|call| on_text(&call.to_string()));
+}
+
+fn of_message_mut(message: &mut Message, on_text: &mut impl FnMut(&mut String)) {
+    message.reasoning.iter_mut().for_each(|reasoning| on_text(&mut reasoning.text));
+    on_text(&mut message.content);
+    message.tool_calls.iter_mut().for_each(|call| strings(call, on_text));
+}
+
+/// Each string in a JSON value, names of fields aside.
+fn strings(value: &mut Value, on_text: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => on_text(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| strings(value, on_text)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| strings(value, on_text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

@@ -9,6 +9,9 @@
 //! - `curation`: what is found in a file, and the fixes.
 //! - `preference`: rows with chosen and rejected answers, or with rated ones.
 //! - `prompts`: rows that the model answers itself.
+//! - `turns`: marks, parts, tool calls and reasoning in conversations.
+//! - `ratings`: words for liked and disliked, and the columns that hold them.
+//! - `names`: columns under other names.
 
 use loralet::data::*;
 use loralet::recipe::Objective;
@@ -21,10 +24,13 @@ mod encoding;
 mod files;
 mod formats;
 mod masks;
+mod names;
 mod preference;
 mod prompts;
+mod ratings;
 mod templates;
 mod tokens;
+mod turns;
 
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] \
     + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
