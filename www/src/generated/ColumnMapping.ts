@@ -3,8 +3,8 @@
 /**
  * Which column of the file plays which part, for files whose columns have other names.
  *
- * Name `text` (with `label` where texts have a class), or `prompt` (with `answer` where there is one), or `prompt` and `completion` (with `label` where answers are rated), or `messages`,
- * or `instruction` and `output` (with `input` where there is one), or `chosen` and `rejected`
+ * Name `text` (with `label` where texts have a class), or `prompt` (with `answer` where there is one), or `prompt` and `completion`, or `messages`,
+ * or `instruction` and `output` (with `input` where there is one), each of these three with `label` where answers are rated, or `chosen` and `rejected`
  * (with `prompt` where there is one), or `anchor` and `positive` (with `negative` where there is one), or `sentence1`,
  * `sentence2` and `score`. `system` goes with conversations and answers.
  */
