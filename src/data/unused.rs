@@ -49,10 +49,13 @@ pub(super) fn say_unused(
         }
     }
     if !fields.is_empty() {
-        let names: Vec<String> =
-            fields.iter().map(|(field, line)| format!("{field} (first on line {line})")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        notes.push(format!("fields of messages that are not used: {}", list_some(&names)));
+        const SHOWN: usize = 20;
+        let named = fields.iter().map(|(field, line)| format!("{field} (first on line {line})"));
+        let mut named: Vec<String> = named.take(SHOWN).collect();
+        if fields.len() > SHOWN {
+            named.push(format!("and {} more", fields.len() - SHOWN));
+        }
+        notes.push(format!("fields of messages that are not used: {}", named.join(", ")));
     }
 }
 

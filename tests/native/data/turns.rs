@@ -280,7 +280,8 @@ fn a_template_that_drops_tool_calls_refuses_the_row() {
     for source in [None, Some(cut("qwen2.5")), Some(cut("llama3.1"))] {
         let tokenizer = tiny(source.as_deref());
         for row in tool_rows() {
-            let said = refused(&[plain.clone(), row.clone()], &tokenizer);
+            let list = if row.get("messages").is_some() { "messages" } else { "conversations" };
+            let said = refused(&[json!({list: plain["messages"]}), row.clone()], &tokenizer);
             assert_eq!(
                 said,
                 "d.jsonl, line 2: calls a tool, but the chat template does not write tool calls; remove this row, or take a \
