@@ -173,8 +173,10 @@ fn object(file: &str, text: &str, entries: Entries, notes: &mut Vec<String>) -> 
     let is_list = |raw: &RawValue| raw.get().starts_with('[');
     let usual =
         CONTAINERS.iter().find_map(|name| entries.0.iter().find(|(key, raw)| key == name && is_list(raw)));
+    // A row may hold lists itself, such as its tools.
+    let is_row = entries.0.iter().any(|(key, _)| is_column(key));
     let rows = || {
-        let mut lists = entries.0.iter().filter(|(key, raw)| !is_column(key) && orientation::holds_rows(raw));
+        let mut lists = entries.0.iter().filter(|(_, raw)| !is_row && orientation::holds_rows(raw));
         lists.next().filter(|_| lists.next().is_none())
     };
     if let Some((key, raw)) = usual.or_else(rows) {

@@ -210,8 +210,8 @@ fn a_side_without_an_answer_is_named() {
         encode_dataset(&read("d.jsonl", &wrong.repeat(8)), &tokenizer, &options).unwrap_err().to_string();
     assert_eq!(
         error,
-        "d.jsonl: leaves no token to train on; of 8 rows: 8 whose \"rejected\" has no message of the assistant (lines 1, 2, 3, 4, 5 \
-         and 3 more); give its answer the role assistant"
+        "d.jsonl: leaves no token to train on; of 8 rows: 8 whose \"rejected\" has no message of the assistant (lines 1, 2, 3, 4, 5, \
+         6, 7, 8); give its answer the role assistant"
     );
     let dataset = read("d.jsonl", &(right.repeat(4) + &wrong + &row("user", "assistant")));
     let encoded = encode_dataset(&dataset, &tokenizer, &options).unwrap();

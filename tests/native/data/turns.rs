@@ -259,7 +259,8 @@ fn tool_calls_are_trained_as_the_template_writes_them() {
         ),
         (
             "llama3.1",
-            "{\"name\": \"weather\", \"parameters\": {\"place\": \"the forest\"}}<|eot_id|>Yes, it rains.<|eot_id|>",
+            // The end of a turn is no token of `tiny`, so its end token follows.
+            "{\"name\": \"weather\", \"parameters\": {\"place\": \"the forest\"}}<|eot_id|>Yes, it rains.<|eot_id|><|im_end|>",
         ),
     ];
     for (name, expected) in expected {
@@ -429,7 +430,7 @@ fn reasoning_that_no_template_writes_is_said_to_be_unused() {
         let encoded = encode(&thinking(field), &tokenizer);
         assert_eq!(encoded.examples.iter().map(Example::trained_tokens).sum::<usize>(), 90);
         let note = format!(
-            "the field \"{field}\" of 8 rows is not used: the model's chat template does not write reasoning (lines 1, 2, 3, 4, 5 and 3 more)"
+            "the field \"{field}\" of 8 rows is not used: the model's chat template does not write reasoning (lines 1, 2, 3, 4, 5, 6, 7, 8)"
         );
         assert!(encoded.notes.contains(&note), "{:?}", encoded.notes);
     }
