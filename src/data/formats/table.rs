@@ -138,7 +138,8 @@ mod tests {
     use super::*;
 
     fn rows(text: &str, kind: Kind) -> Result<Vec<(usize, String)>> {
-        let last = |record: &Record| record.fields.values().last().unwrap().as_str().unwrap().to_string();
+        let last =
+            |record: &Record| record.fields.values().next_back().unwrap().as_str().unwrap().to_string();
         let records = read("f", text, kind)?.records;
         Ok(records.iter().map(|record| (record.line, last(record))).collect())
     }

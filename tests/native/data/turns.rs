@@ -323,9 +323,9 @@ fn listed_tools_are_written_or_refused() {
         let (answer, all) = trained_text(&tokenizer, &encoded.examples[0]);
         assert_eq!(answer, "No.<|im_end|>\n", "{row}");
         assert!(
-            all.contains(&format!(
-                "<tools>\n{{\"type\": \"function\", \"function\": {{\"name\": \"weather\", \"parameters\""
-            )),
+            all.contains(
+                "<tools>\n{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"parameters\""
+            ),
             "{all}"
         );
         assert!(
