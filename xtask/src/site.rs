@@ -41,9 +41,6 @@ const WASM_OPT: &[&str] = &[
 
 /// Builds wasm and page where they are out of date, for this machine: it trains as fast without `wasm-opt`, which takes minutes.
 pub fn build() -> Result<()> {
-    if is_set(NO_BUILD) && paths::www().join("dist/headless.html").is_file() {
-        return Ok(());
-    }
     build_both(build_wasm)
 }
 
@@ -53,6 +50,9 @@ pub fn build_shipped() -> Result<()> {
 }
 
 fn build_both(wasm: fn() -> Result<()>) -> Result<()> {
+    if is_set(NO_BUILD) && paths::www().join("dist/headless.html").is_file() {
+        return Ok(());
+    }
     process::side_by_side(vec![Box::new(wasm), Box::new(|| provision::node_modules().map(drop))])?;
     build_page()
 }
