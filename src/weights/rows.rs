@@ -49,8 +49,8 @@ fn not_finite(tensor: &StoredRows) -> Error {
     Error::InvalidTensor {
         file: tensor.source.name().into(),
         tensor: tensor.name.into(),
-        reason: "holds a value that is not finite (inf or nan), with which every answer would be; take another copy of the model, or \
-                 if it was merged, merge it again in 32 bits"
+        reason: "holds a value that is not finite (inf or nan), so that no loss and no answer would be a number; take another copy of \
+                 the model or, if it was merged, merge it again in 32 bits"
             .into(),
     }
 }

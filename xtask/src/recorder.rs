@@ -74,8 +74,9 @@ impl Recorder {
                 say(
                     "data",
                     format!(
-                        "{}: {rows} rows of {}, {tokens} tokens, {learned}",
+                        "{}: {rows} {} of {}, {tokens} tokens, {learned}",
                         text(&data["file"]),
+                        if *rows == 1 { "row" } else { "rows" },
                         text(&data["shape_label"])
                     ),
                 );
