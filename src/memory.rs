@@ -34,7 +34,7 @@ pub struct MemoryEstimate {
     /// Logits, a piece at a time.
     #[cfg_attr(test, ts(type = "number"))]
     pub logits: u64,
-    /// Of the objective `grpo`: keys and values of the answers that are sampled together, and what sampling works with.
+    /// What the objective `grpo` samples with: keys and values of the answers that are sampled together, and the like.
     #[serde(default)]
     #[cfg_attr(test, ts(type = "number"))]
     pub sampling: u64,
@@ -95,8 +95,8 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
     let numbers = product(&[trained as u64, F32]);
     let accumulated = if largest.accumulates { numbers } else { 0 };
     let sampling = largest.sampled.map_or(0, |sampled| sampling(base, &sizes, sampled, largest));
-    // Of what is computed without gradients, of the loss, of the blocks' gradients, of the update, and of sampling, the one that
-    // takes most. A tape keeps the mismatched rows until all blocks are computed again.
+    // The part that takes most: what is computed without gradients, the loss, the blocks' gradients, the update, or sampling.
+    // A tape keeps the mismatched rows until all blocks are computed again.
     let without_gradients = sizes.block(largest.reference.max(largest.mismatched), largest);
     let kept_beside = if recomputes { beside } else { 0 };
     let of_reference = match largest.reference {

@@ -113,10 +113,10 @@ pub struct Message {
     /// `{"type": "function", "function": {"name": "…", "arguments": {…}}}`, maybe with an `id`.
     #[serde(skip)]
     pub tool_calls: Vec<Value>,
-    /// Of a tool's turn: the tool's name.
+    /// The tool's name, in a tool's turn.
     #[serde(skip)]
     pub name: Option<String>,
-    /// Of a tool's turn: the `id` of the call that it answers.
+    /// The `id` of the call that a tool's turn answers.
     #[serde(skip)]
     pub tool_call_id: Option<String>,
     /// What the assistant thinks before it speaks.

@@ -13,7 +13,7 @@ pub struct Largest {
     pub batch: u64,
     /// Tokens of a row, padding included.
     pub seq: u64,
-    /// Of the tokens, the most whose losses are computed.
+    /// The most tokens whose losses are computed.
     pub targets: u64,
     /// Rows of `kto` that are kept until the loss, and not taken back: prompts with other prompts' answers.
     pub mismatched: u64,
@@ -40,7 +40,7 @@ pub struct Sampled {
 }
 
 impl Largest {
-    /// Of a run over these rows; `order` are the micro-batches of one epoch. In another epoch the longest row may lie in the
+    /// For a run over these rows; `order` are the micro-batches of one epoch. In another epoch the longest row may lie in the
     /// fullest batch, so that each is taken by itself.
     pub fn of(order: &[Vec<BatchRow>], train: &[Example], recipe: &Recipe, base: &Model) -> Largest {
         let rows = order.iter().map(Vec::len).max().unwrap_or(0) as u64;

@@ -52,7 +52,7 @@ pub struct Session {
     trainer: Option<Trainer>,
     /// An adapter that was loaded rather than trained.
     loaded: Option<Trainable>,
-    /// Of the present run, with the step whose values were scored.
+    /// The present run's, with the step whose values were scored.
     last_evaluation: Option<(usize, Evaluation)>,
 }
 

@@ -20,7 +20,7 @@ use burn::tensor::Tensor;
 
 pub struct Trainer {
     pub base: Model,
-    /// Of the base's weights; empty where it is not known.
+    /// A digest of the base's weights; empty where it is not known.
     pub base_digest: String,
     pub plan: Plan,
     pub trainable: Trainable,

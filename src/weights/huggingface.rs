@@ -202,7 +202,7 @@ impl Folder<'_> {
                 tensors.remove(head);
                 Ok(true)
             }
-            // Of two names of one tensor a file may keep either.
+            // A file may keep either of two names of one tensor.
             (None, Some(head)) => {
                 tensors[head].name = "model.embed_tokens.weight".into();
                 Ok(true)

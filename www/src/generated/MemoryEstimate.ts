@@ -21,7 +21,7 @@ activations: number,
  */
 logits: number, 
 /**
- * Of the objective `grpo`: keys and values of the answers that are sampled together, and what sampling works with.
+ * What the objective `grpo` samples with: keys and values of the answers that are sampled together, and the like.
  */
 sampling: number, 
 /**

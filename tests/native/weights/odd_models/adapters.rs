@@ -246,7 +246,7 @@ fn a_larger_vocabulary_is_named_with_both_sizes() {
         says(&sentence, &["adapter_model.safetensors", module, "1026", "1024", "2 more tokens", "merge"]);
         says(&refused(&resized(module, 1000)), &["1000", "1024", "24 fewer tokens"]);
     }
-    // Of the base's size they are the base's of the time, and are used.
+    // Where they have the base's size they are the base's of the time, and are used.
     let both = with_tensors("regex_targets", |tensors| {
         let (_, shape, values) =
             model_tensors().into_iter().find(|(name, ..)| name.ends_with("embed_tokens.weight")).unwrap();
