@@ -288,7 +288,6 @@ fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
     let gguf = gguf::Gguf::open(source)?;
     let config = gguf_config::config(&gguf, source)?;
     let tokenizer = gguf_tokenizer::tokenizer_files(&gguf)?;
-    check_vocabulary(&gguf, &config)?;
     let heads = |key: &str| config[key].as_u64().unwrap_or(1) as usize;
     let mut tensors = Vec::with_capacity(gguf.tensors.len());
     for tensor in &gguf.tensors {
@@ -322,17 +321,6 @@ fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
         end_token_ids.extend(id.and_then(|id| u32::try_from(id).ok()));
     }
     Ok(Opened { config, tokenizer, tensors, format: SourceFormat::Gguf, end_token_ids })
-}
-
-/// Every token id needs its row in the embedding.
-fn check_vocabulary(gguf: &gguf::Gguf, config: &Value) -> Result<()> {
-    let tokens = gguf.list("tokenizer.ggml.tokens")?.map_or(0, |tokens| tokens.len() as u64);
-    match config["vocab_size"].as_u64() {
-        Some(rows) if rows < tokens => Err(gguf.invalid(format!(
-            "has {tokens} tokens, but embeddings for {rows}; use another copy of the model"
-        ))),
-        _ => Ok(()),
-    }
 }
 
 fn check_heads(gguf: &gguf::Gguf, tensor: &gguf::GgufTensor, heads: usize) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Truncated, damaged, incomplete and unsupported files: one clear sentence, never a panic.
 
 use super::*;
+use loralet::recipe::Recipe;
 
 #[test]
 fn a_truncated_file_is_an_error_at_every_length() {
@@ -180,6 +181,27 @@ fn a_gguf_under_another_name_is_recognised() {
         missing.contains("model.layers.9.mlp.up_proj.weight") && missing.contains("sha256-0123"),
         "{missing}"
     );
+}
+
+#[test]
+fn a_gguf_with_more_tokens_than_embeddings_is_refused_where_such_a_token_is_used() {
+    let mut gguf = bytes("f32.gguf");
+    let mut rows = 0;
+    for name in [&b"\x11\0\0\0\0\0\0\0token_embd.weight"[..], b"\x0d\0\0\0\0\0\0\0output.weight"] {
+        // After the name are the number of dimensions, the columns and the rows.
+        let at = gguf.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 12;
+        rows = u32::from_le_bytes(gguf[at..at + 4].try_into().unwrap());
+        gguf = patched(&gguf, at, rows - 1);
+    }
+    let mut session = Session::new(Device::flex(), Limits::default());
+    session.open_model(vec![memory("a.gguf", gguf)], "model", BaseDtype::F32, &|_, _| {}).unwrap();
+    let tokens: Value = serde_json::from_slice(&bytes("f32/tokenizer.json")).unwrap();
+    let last = tokens["added_tokens"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["id"], rows - 1);
+    let recipe = Recipe::from_json(&json!({ "objective": "text" })).unwrap();
+    let row = json!({ "text": last["content"] }).to_string() + "\n";
+    let refusal = session.open_data("rows.jsonl", row.as_bytes(), &recipe).unwrap_err().to_string();
+    assert!(refusal.contains(&format!("number {}", rows - 1)), "{refusal}");
 }
 
 /// `bytes` with the little-endian number `value` at `at`.

@@ -64,6 +64,7 @@ impl Generate {
             .generate("answer", request)
             .run(|event| {
                 match event["event"].as_str() {
+                    Some("model") if !self.raw => say_plain_format(&event["model"]),
                     Some("text") if stream => {
                         print!("{}", event["delta"].as_str().unwrap_or_default());
                         stdout().flush()?;
@@ -80,6 +81,17 @@ impl Generate {
                 }
                 Ok(())
             })
+    }
+}
+
+/// A model that was not made for chats is asked in a format that it may not know.
+fn say_plain_format(model: &Value) {
+    let judges = model["labels"].as_array().is_some_and(|labels| !labels.is_empty());
+    if model["has_chat_template"] == false && !judges && model["architecture"] != "bert" {
+        eprintln!(
+            "note: the model has no chat template: the prompt is written in a plain format (### User: … ### Assistant: …); \
+             --raw gives it as it is"
+        );
     }
 }
 

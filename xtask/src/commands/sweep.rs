@@ -11,6 +11,7 @@ use super::{ModelArguments, RecipeArguments, device_name};
 use crate::browser::{Job, number};
 use crate::error::{Context, Failure, Result};
 use crate::progress::{Bar, duration, say};
+use crate::recorder::say_account;
 use crate::{inputs, paths, progress, site};
 
 #[derive(Args)]
@@ -109,6 +110,7 @@ fn setting(given: &str) -> Result<Value> {
 /// What the events of a sweep add up to.
 #[derive(Default)]
 struct Table {
+    account: Value,
     estimate: Value,
     runs: Vec<Value>,
     started: Option<Instant>,
@@ -119,6 +121,10 @@ impl Table {
     fn on_event(&mut self, event: &Value) {
         let place = number(&event["run"]) as usize;
         match event["event"].as_str().unwrap_or_default() {
+            "data" => {
+                say_account(&event["data"], |_| true);
+                self.account = event["data"]["account"].clone();
+            }
             "sweep" => self.planned(event),
             "sweep_run" => {
                 let total = number(&event["plan"]["total_steps"]);
@@ -211,6 +217,7 @@ impl Table {
         });
         json!({
             "strategy": strategy,
+            "account": self.account,
             "rungs": self.estimate["plan"]["rungs"],
             "measured": self.estimate["measured"],
             "estimated_seconds": self.estimate["seconds"],

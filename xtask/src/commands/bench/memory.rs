@@ -1,54 +1,94 @@
-//! The memory of a step at its peak, beside what was estimated before the run.
+//! The memory of a step at its peak, beside what was estimated before the run: four runs that differ in how activations and
+//! weights are kept, and each objective.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::browser::Job;
-use crate::error::{Failure, Result};
+use crate::error::{Context, Failure, Result};
 use crate::inputs;
 use crate::progress::Bar;
 
 /// Steps of each run: the second updates what the first has allocated.
 const STEPS: u64 = 2;
 
-/// A run that is measured; rank 16 on all seven linears, batch 1.
+/// A run that is measured; rank 16 on all seven linears.
 struct Run {
+    objective: &'static str,
     model: &'static str,
     device: &'static str,
+    batch_size: u64,
     tokens: u64,
     base_dtype: &'static str,
     gradient_checkpointing: &'static str,
 }
 
+const TEXT: Run = Run {
+    objective: "text",
+    model: "tiny",
+    device: "cpu",
+    batch_size: 1,
+    tokens: 256,
+    base_dtype: "f32",
+    gradient_checkpointing: "off",
+};
+
 #[rustfmt::skip]
-const RUNS: &[Run] = &[
-    Run { model: "tiny", device: "cpu", tokens: 256, base_dtype: "f32", gradient_checkpointing: "off" },
-    Run { model: "smollm2", device: "cpu", tokens: 256, base_dtype: "f32", gradient_checkpointing: "off" },
-    Run { model: "smollm2", device: "cpu", tokens: 512, base_dtype: "stored", gradient_checkpointing: "on" },
-    Run { model: "smollm2", device: "webgpu", tokens: 512, base_dtype: "stored", gradient_checkpointing: "on" },
+const STORAGE: &[Run] = &[
+    TEXT,
+    Run { model: "smollm2", ..TEXT },
+    Run { model: "smollm2", tokens: 512, base_dtype: "stored", gradient_checkpointing: "on", ..TEXT },
+    Run { model: "smollm2", device: "webgpu", tokens: 512, base_dtype: "stored", gradient_checkpointing: "on", ..TEXT },
 ];
 
-/// The runs on these devices; `data` is one long text.
+/// Batches that take several times what the program takes, and few enough tokens for a GPU in software.
+const ROWS: Run = Run { batch_size: 16, tokens: 512, gradient_checkpointing: "auto", ..TEXT };
+
+#[rustfmt::skip]
+const OBJECTIVES: &[Run] = &[
+    Run { objective: "text", ..ROWS },
+    Run { objective: "sft", ..ROWS },
+    Run { objective: "dpo", ..ROWS },
+    Run { objective: "orpo", ..ROWS },
+    Run { objective: "kto", ..ROWS },
+    Run { objective: "grpo", ..ROWS },
+    Run { objective: "reward", ..ROWS },
+    Run { objective: "classify", ..ROWS },
+    Run { objective: "contrastive", model: "minilm", ..ROWS },
+    Run { objective: "sft", device: "webgpu", ..ROWS },
+    Run { objective: "kto", device: "webgpu", ..ROWS },
+    Run { objective: "grpo", device: "webgpu", ..ROWS },
+];
+
+/// How a run's activations and weights are kept, on these devices; `data` is one long text.
 pub fn measure(data: &(String, PathBuf), devices: &[&str]) -> Result<Value> {
-    let runs = RUNS.iter().filter(|run| devices.contains(&run.device));
+    let runs = STORAGE.iter().filter(|run| devices.contains(&run.device));
     Ok(Value::Array(runs.map(|run| measured(run, data)).collect::<Result<_>>()?))
 }
 
+/// Each objective on these devices, on rows written below `out`.
+pub fn measure_objectives(out: &Path, devices: &[&str]) -> Result<Value> {
+    let runs = OBJECTIVES.iter().filter(|run| devices.contains(&run.device));
+    Ok(Value::Array(runs.map(|run| measured(run, &rows(run.objective, out)?)).collect::<Result<_>>()?))
+}
+
 fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {
-    let Run { model, device, tokens, base_dtype, gradient_checkpointing } = run;
+    let Run { objective, model, device, batch_size, tokens, base_dtype, gradient_checkpointing } = run;
     let recipe = json!({
-        "objective": "text",
+        "objective": objective,
         "lora": { "rank": 16, "alpha": 32 },
         "train": {
-            "max_steps": STEPS, "batch_size": 1, "max_seq_length": tokens,
+            "max_steps": STEPS, "batch_size": batch_size, "max_seq_length": tokens,
             "gradient_checkpointing": gradient_checkpointing,
         },
+        "grpo": { "max_completion_length": 40, "num_generations": 16, "reward": "length" },
         "eval": { "validation_fraction": 0.0, "probe": false },
         "base_dtype": base_dtype,
     });
     let (mut estimate, mut memory) = (Value::Null, Value::Null);
-    let mut bar = Bar::new(&format!("memory of {model} on {device}"), STEPS);
+    let mut bar = Bar::new(&format!("memory of {objective}, {model} on {device}"), STEPS);
     Job::new(device, &inputs::model(model)?)
         .data(data)
         .recipe(recipe)
@@ -70,11 +110,32 @@ fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {
     };
     let estimated = estimate["total"].as_f64().unwrap_or(0.0);
     if peak == 0.0 {
-        return Err(Failure::failed(format!("no memory of {model} on {device} was counted")));
+        return Err(Failure::failed(format!("no memory of {objective} on {device} was counted")));
     }
     Ok(json!({
-        "model": model, "device": device, "tokens": tokens, "base_dtype": base_dtype,
-        "gradient_checkpointing": gradient_checkpointing,
+        "objective": objective, "model": model, "device": device, "batch_size": batch_size, "tokens": tokens,
+        "base_dtype": base_dtype, "gradient_checkpointing": gradient_checkpointing,
         "peak_bytes": peak, "estimate": estimate, "estimate_over_peak": estimated / peak,
     }))
+}
+
+/// Rows of an objective, all of about the same length.
+fn rows(objective: &str, out: &Path) -> Result<(String, PathBuf)> {
+    const WORDS: &[&str] = &["boat", "river", "lamp", "mouse", "green", "seven", "quiet", "bread"];
+    let text = |i: usize, words: usize| -> String {
+        (0..words).map(|word| WORDS[(i * 3 + word * 5 + word / 7) % WORDS.len()].to_owned() + " ").collect()
+    };
+    let row = |i: usize| match objective {
+        "text" => json!({ "text": text(i, 80) }),
+        "sft" => json!({ "prompt": text(i, 50), "completion": text(i + 1, 30) }),
+        "kto" => json!({ "prompt": text(i, 50), "completion": text(i + 1, 30), "label": i.is_multiple_of(2) }),
+        "grpo" => json!({ "prompt": text(i, 30), "answer": "boat" }),
+        "classify" => json!({ "text": text(i, 80), "label": if i.is_multiple_of(2) { "even" } else { "odd" } }),
+        "contrastive" => json!({ "anchor": text(i, 80), "positive": text(i + 1, 80) }),
+        _ => json!({ "prompt": text(i, 50), "chosen": text(i + 1, 30), "rejected": text(i + 2, 30) }),
+    };
+    fs::create_dir_all(out).context(out.display())?;
+    let file = out.join(format!("{objective}.jsonl"));
+    fs::write(&file, (0..48).map(|i| row(i).to_string() + "\n").collect::<String>()).context(file.display())?;
+    inputs::file(&file, "data")
 }

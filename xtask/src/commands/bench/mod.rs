@@ -41,7 +41,7 @@ pub struct Bench {
     /// Train `tiny` for this many steps too, on the CPU and on WebGPU, and compare the memory early and late
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(flat::EARLY + 1..))]
     flat: Option<u64>,
-    /// Measure the memory of four runs at its peak too, beside its estimate
+    /// Measure the memory of four runs and of each objective at its peak too, beside its estimate
     #[arg(long)]
     memory: bool,
     /// Where the browser computes the steps of SmolLM2-135M and `tiny`
@@ -126,6 +126,8 @@ impl Bench {
             result
                 .insert("peak_gpu_bytes".into(), webgpu.map_or(Value::Null, |run| run["peak_bytes"].clone()));
             result.insert("memory".into(), runs);
+            let objectives = memory::measure_objectives(&out.join("objectives"), &["cpu", "webgpu"])?;
+            result.insert("objective_memory".into(), objectives);
         }
         let result = Value::Object(result);
         if self.json {

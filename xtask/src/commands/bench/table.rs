@@ -36,11 +36,13 @@ pub fn print(result: &Value) {
         println!("  ratio       {:.2} of its steps to one in the browser", float(&result["ratio"]));
     }
     small(result);
-    for run in result["memory"].as_array().into_iter().flatten() {
+    for run in ["memory", "objective_memory"].into_iter().filter_map(|key| result[key].as_array()).flatten() {
         println!(
-            "{} on {}, {} tokens, weights {}, checkpointing {}",
+            "{} with {} on {}, {} rows of at most {} tokens, weights {}, checkpointing {}",
             text(&run["model"]),
+            text(&run["objective"]),
             text(&run["device"]),
+            run["batch_size"],
             run["tokens"],
             text(&run["base_dtype"]),
             text(&run["gradient_checkpointing"])

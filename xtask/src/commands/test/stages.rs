@@ -199,14 +199,16 @@ fn memory(length: Length) -> Result<Counts> {
     };
     let flat: Counts = ["cpu", "webgpu"].into_iter().map(flat).sum();
     let runs = bench::memory::measure(&bench::text(&out, 4)?, &["cpu"])?;
-    let near = |run: &Value| {
+    let objectives = bench::memory::measure_objectives(&out, &["cpu", "webgpu"])?;
+    let near = |run: &Value, margin: f64| {
         let ratio = run["estimate_over_peak"].as_f64().unwrap_or(f64::NAN);
         say("estimate", format!("{ratio:.2} of the peak: {run}"));
         // A ratio that is not a number must not pass.
-        Counts::check((0.85..=1.15).contains(&ratio))
+        Counts::check((ratio - 1.0).abs() <= margin)
     };
-    let near: Counts = runs.as_array().into_iter().flatten().map(near).sum();
-    Ok([flat, near].into_iter().sum())
+    let runs = runs.as_array().into_iter().flatten().map(|run| near(run, 0.15));
+    let objectives = objectives.as_array().into_iter().flatten().map(|run| near(run, 0.2));
+    Ok(runs.chain(objectives).chain([flat]).sum())
 }
 
 fn lint(_: Length) -> Result<Counts> {
