@@ -83,9 +83,7 @@ impl Recipe {
             "it belongs to the reward \"regex\"",
         );
         say(
-            samples
-                && grpo.target_length != default.grpo.target_length
-                && grpo.reward != RewardKind::Length,
+            samples && grpo.target_length != default.grpo.target_length && grpo.reward != RewardKind::Length,
             "grpo.target_length",
             "it belongs to the reward \"length\"",
         );

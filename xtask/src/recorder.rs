@@ -133,14 +133,13 @@ impl Recorder {
     }
 
     fn planned(&mut self, plan: &Value) {
-        let (steps, trainable) = (number(&plan["total_steps"]), number(&plan["trainable_parameters"]));
-        say(
-            "plan",
-            format!(
-                "{steps} steps, {trainable} trainable parameters, {} rows to train on",
-                plan["train_examples"]
-            ),
-        );
+        let counted = |key: &str, name: &str| {
+            let count = number(&plan[key]);
+            if count == 1 { format!("1 {name}") } else { format!("{count} {name}s") }
+        };
+        let (steps, rows) = (counted("total_steps", "step"), counted("train_examples", "row"));
+        let trainable = counted("trainable_parameters", "trainable parameter");
+        say("plan", format!("{steps}, {trainable}, {rows} to train on"));
         for note in plan["notes"].as_array().into_iter().flatten() {
             say("note", text(note));
         }

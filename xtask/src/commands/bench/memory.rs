@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::browser::Job;
 use crate::error::{Context, Failure, Result};
 use crate::inputs;
-use crate::progress::Bar;
+use crate::progress::{Bar, say};
 
 /// Steps of each run: the second updates what the first has allocated.
 const STEPS: u64 = 2;
@@ -43,8 +43,11 @@ const STORAGE: &[Run] = &[
     Run { model: "smollm2", device: "webgpu", tokens: 512, base_dtype: "stored", gradient_checkpointing: "on", ..TEXT },
 ];
 
-/// Batches that take several times what the program takes, and few enough tokens for a GPU in software.
-const ROWS: Run = Run { batch_size: 16, tokens: 512, gradient_checkpointing: "auto", ..TEXT };
+/// Batches that take several times what the program takes.
+const ROWS: Run = Run { batch_size: 8, tokens: 512, gradient_checkpointing: "auto", ..TEXT };
+
+/// A GPU's buffers are counted without the program.
+const ROWS_ON_GPU: Run = Run { batch_size: 2, device: "webgpu", ..ROWS };
 
 #[rustfmt::skip]
 const OBJECTIVES: &[Run] = &[
@@ -57,9 +60,9 @@ const OBJECTIVES: &[Run] = &[
     Run { objective: "reward", ..ROWS },
     Run { objective: "classify", ..ROWS },
     Run { objective: "contrastive", model: "minilm", ..ROWS },
-    Run { objective: "sft", device: "webgpu", ..ROWS },
-    Run { objective: "kto", device: "webgpu", ..ROWS },
-    Run { objective: "grpo", device: "webgpu", ..ROWS },
+    Run { objective: "sft", ..ROWS_ON_GPU },
+    Run { objective: "kto", ..ROWS_ON_GPU },
+    Run { objective: "grpo", ..ROWS_ON_GPU },
 ];
 
 /// How a run's activations and weights are kept, on these devices; `data` is one long text.
@@ -83,7 +86,7 @@ fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {
             "max_steps": STEPS, "batch_size": batch_size, "max_seq_length": tokens,
             "gradient_checkpointing": gradient_checkpointing,
         },
-        "grpo": { "max_completion_length": 40, "num_generations": 16, "reward": "length" },
+        "grpo": { "max_completion_length": 16, "num_generations": 8, "reward": "length" },
         "eval": { "validation_fraction": 0.0, "probe": false },
         "base_dtype": base_dtype,
     });
@@ -112,10 +115,12 @@ fn measured(run: &Run, data: &(String, PathBuf)) -> Result<Value> {
     if peak == 0.0 {
         return Err(Failure::failed(format!("no memory of {objective} on {device} was counted")));
     }
+    let ratio = estimated / peak;
+    say("memory", format!("{objective}, {model} on {device}: the estimate is {ratio:.2} of the peak"));
     Ok(json!({
         "objective": objective, "model": model, "device": device, "batch_size": batch_size, "tokens": tokens,
         "base_dtype": base_dtype, "gradient_checkpointing": gradient_checkpointing,
-        "peak_bytes": peak, "estimate": estimate, "estimate_over_peak": estimated / peak,
+        "peak_bytes": peak, "estimate": estimate, "estimate_over_peak": ratio,
     }))
 }
 
@@ -128,14 +133,19 @@ fn rows(objective: &str, out: &Path) -> Result<(String, PathBuf)> {
     let row = |i: usize| match objective {
         "text" => json!({ "text": text(i, 80) }),
         "sft" => json!({ "prompt": text(i, 50), "completion": text(i + 1, 30) }),
-        "kto" => json!({ "prompt": text(i, 50), "completion": text(i + 1, 30), "label": i.is_multiple_of(2) }),
+        "kto" => {
+            json!({ "prompt": text(i, 50), "completion": text(i + 1, 30), "label": i.is_multiple_of(2) })
+        }
         "grpo" => json!({ "prompt": text(i, 30), "answer": "boat" }),
-        "classify" => json!({ "text": text(i, 80), "label": if i.is_multiple_of(2) { "even" } else { "odd" } }),
+        "classify" => {
+            json!({ "text": text(i, 80), "label": if i.is_multiple_of(2) { "even" } else { "odd" } })
+        }
         "contrastive" => json!({ "anchor": text(i, 80), "positive": text(i + 1, 80) }),
         _ => json!({ "prompt": text(i, 50), "chosen": text(i + 1, 30), "rejected": text(i + 2, 30) }),
     };
     fs::create_dir_all(out).context(out.display())?;
     let file = out.join(format!("{objective}.jsonl"));
-    fs::write(&file, (0..48).map(|i| row(i).to_string() + "\n").collect::<String>()).context(file.display())?;
+    fs::write(&file, (0..48).map(|i| row(i).to_string() + "\n").collect::<String>())
+        .context(file.display())?;
     inputs::file(&file, "data")
 }
