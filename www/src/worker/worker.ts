@@ -47,7 +47,10 @@ let beginning: { stopped: boolean } | null = null;
 let rating: { question: number; resolve(ratings: number[]): void; reject(error: Error): void } | null = null;
 let lastQuestion = 0;
 let wakeLoop: () => void = () => undefined;
-let generateCancelled = false;
+/** What waits for its turn and may be cancelled, by the ids of the requests. */
+const waiting = new Map<number, { reject(error: Error): void }>();
+/** The answer that is being written. */
+let writing: { id: number; cancelled: boolean } | null = null;
 let turn: Promise<unknown> = Promise.resolve();
 
 self.onmessage = (message: MessageEvent<Request | HelpRequest>) => {
@@ -92,7 +95,7 @@ async function answer(request: Request): Promise<Answered> {
       return { value: validate_recipe(request.recipe) };
     case 'open_model':
       abandonRating();
-      return exclusive(async (session) => {
+      return cancellable(request.id, async (session) => {
         const report = (done: number, total: number) => {
           send({ type: 'model_progress', id: request.id, done, total });
         };
@@ -123,9 +126,13 @@ async function answer(request: Request): Promise<Answered> {
         return { value: null };
       });
     case 'begin':
-      return begin(request.id, request.options, (session, rate) => session.begin(request.recipe, rate));
+      return begin(request.id, request.options, (session, rate) =>
+        session.begin(request.recipe, rate, goesOn),
+      );
     case 'resume_from':
-      return begin(request.id, request.options, (session, rate) => session.resume(request.checkpoint, rate));
+      return begin(request.id, request.options, (session, rate) =>
+        session.resume(request.checkpoint, rate, goesOn),
+      );
     case 'pause':
       if (state === 'running') setState('pausing');
       return { value: null };
@@ -176,17 +183,17 @@ async function answer(request: Request): Promise<Answered> {
         value: await session.logits(request.inputIds, request.adapter),
       }));
     case 'generate':
-      return exclusive(async (session) => {
-        generateCancelled = false;
+      return cancellable(request.id, async (session) => {
+        const mine = (writing = { id: request.id, cancelled: false });
         const onText = (delta: string) => {
-          send({ type: 'text', id: request.id, delta });
+          if (delta) send({ type: 'text', id: request.id, delta });
           // Messages are read before the next token, so that a cancel arrives.
-          return nextTask().then(() => !generateCancelled);
+          return nextTask().then(() => !mine.cancelled);
         };
         return { value: await session.generate(request.request, onText) };
       });
-    case 'cancel_generate':
-      generateCancelled = true;
+    case 'cancel':
+      cancel(request.request);
       return { value: null };
     case 'save_checkpoint':
       return exclusive(async (session) => transferring(await session.save_checkpoint()));
@@ -220,6 +227,23 @@ function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
   });
   turn = mine.catch(() => undefined);
   return mine;
+}
+
+/** As `exclusive`, for what a `cancel` may end before its turn comes. */
+function cancellable(id: number, work: (session: Session) => Promise<Answered>): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { reject });
+    exclusive(async (session) => {
+      if (waiting.delete(id)) resolve(await work(session));
+    }).catch(reject);
+  });
+}
+
+/** Ends a request, queued or running; one that is answered is not known any more. */
+function cancel(id: number): void {
+  if (writing?.id === id) writing.cancelled = true;
+  waiting.get(id)?.reject(Object.assign(new Error('this was stopped before it began'), { kind: 'stopped' }));
+  waiting.delete(id);
 }
 
 /** As `exclusive`, for a run that something else may have taken the place of when its turn comes: then nothing is done. */
@@ -307,12 +331,13 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
     }
   } catch (error) {
     if (loop !== mine) return;
-    if (mine.abandoned) {
+    const failure = wireError(error);
+    if (mine.abandoned || failure.kind === 'stopped') {
       await checkpoint(mine).catch(() => undefined);
       if (loop === mine) endLoop('stopped');
       return;
     }
-    send({ type: 'loop_failed', run, error: wireError(error) });
+    send({ type: 'loop_failed', run, error: failure });
     endLoop('failed');
   }
 }
@@ -338,6 +363,11 @@ function askPerson(prompt: Message[], answers: string[]): Promise<number[]> {
     rating = { question, resolve, reject };
     send({ type: 'rate', run, question, prompt, answers });
   });
+}
+
+/** Whether a run that samples answers is to write the next token; messages are read before. */
+function goesOn(): Promise<boolean> {
+  return nextTask().then(() => state !== 'stopping');
 }
 
 /** Nobody rates the answers any more: the step that waits for it fails and leaves everything as it was. */
