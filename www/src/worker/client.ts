@@ -29,28 +29,13 @@ import type {
   RequestType,
   RunEvent,
   TrainState,
-  WireError,
 } from './protocol.js';
+import { TrainerError, trainerError } from './errors.js';
 import { unreachable } from './protocol.js';
 import { spawnWorker, trainerModule, type Spawned } from './spawn.js';
 
+export { TrainerError, wasStopped } from './errors.js';
 export type { LoopOptions, TrainState } from './protocol.js';
-
-/** An error of the trainer. `message` is one sentence for people, `kind` a stable code. */
-export class TrainerError extends Error {
-  override readonly name = 'TrainerError';
-  constructor(
-    readonly kind: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-/** Whether something failed because a person stopped it. */
-export function wasStopped(error: unknown): boolean {
-  return error instanceof TrainerError && error.kind === 'stopped';
-}
 
 export interface TrainHandlers {
   onStep?(report: StepReport): void;
@@ -408,10 +393,6 @@ export class TrainerClient {
     for (const run of this.runs.values()) run.ended.reject(error);
     this.runs.clear();
   }
-}
-
-function trainerError(error: WireError): TrainerError {
-  return new TrainerError(error.kind, error.message);
 }
 
 interface PromiseWithResolvers<T> {

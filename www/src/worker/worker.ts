@@ -17,8 +17,10 @@ import init, {
 } from 'loralet-wasm/loralet.js';
 import type { DeviceChoice, DeviceReport, Message, Plan, StepReport } from '../types.js';
 import { help, startHelper, type HelpRequest } from './helper.js';
-import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
+import { wireError } from './errors.js';
+import type { Event, FromWorker, LoopOptions, Request, TrainState } from './protocol.js';
 import { unreachable } from './protocol.js';
+import { cancelWaiting, inTurn, inTurnUnlessCancelled, nextTask } from './turns.js';
 
 /** How long the steps of one call may take together, in seconds, and how many they may be. */
 const CALL_SECONDS = 0.25;
@@ -47,11 +49,8 @@ let beginning: { stopped: boolean } | null = null;
 let rating: { question: number; resolve(ratings: number[]): void; reject(error: Error): void } | null = null;
 let lastQuestion = 0;
 let wakeLoop: () => void = () => undefined;
-/** What waits for its turn and may be cancelled, by the ids of the requests. */
-const waiting = new Map<number, { reject(error: Error): void }>();
 /** The answer that is being written. */
 let writing: { id: number; cancelled: boolean } | null = null;
-let turn: Promise<unknown> = Promise.resolve();
 
 self.onmessage = (message: MessageEvent<Request | HelpRequest>) => {
   const request = message.data;
@@ -193,7 +192,8 @@ async function answer(request: Request): Promise<Answered> {
         return { value: await session.generate(request.request, onText) };
       });
     case 'cancel':
-      cancel(request.request);
+      if (writing?.id === request.request) writing.cancelled = true;
+      cancelWaiting(request.request);
       return { value: null };
     case 'save_checkpoint':
       return exclusive(async (session) => transferring(await session.save_checkpoint()));
@@ -221,29 +221,17 @@ async function answer(request: Request): Promise<Answered> {
 
 /** Runs `work` when everything asked for before is done. */
 function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
-  const mine = turn.then(() => {
-    if (!session) throw new Error('the trainer is not started');
-    return work(session);
-  });
-  turn = mine.catch(() => undefined);
-  return mine;
+  return inTurn(() => work(opened()));
 }
 
 /** As `exclusive`, for what a `cancel` may end before its turn comes. */
 function cancellable(id: number, work: (session: Session) => Promise<Answered>): Promise<Answered> {
-  return new Promise((resolve, reject) => {
-    waiting.set(id, { reject });
-    exclusive(async (session) => {
-      if (waiting.delete(id)) resolve(await work(session));
-    }).catch(reject);
-  });
+  return inTurnUnlessCancelled(id, () => work(opened()));
 }
 
-/** Ends a request, queued or running; one that is answered is not known any more. */
-function cancel(id: number): void {
-  if (writing?.id === id) writing.cancelled = true;
-  waiting.get(id)?.reject(Object.assign(new Error('this was stopped before it began'), { kind: 'stopped' }));
-  waiting.delete(id);
+function opened(): Session {
+  if (!session) throw new Error('the trainer is not started');
+  return session;
 }
 
 /** As `exclusive`, for a run that something else may have taken the place of when its turn comes: then nothing is done. */
@@ -392,37 +380,10 @@ function setState(next: TrainState): void {
   send({ type: 'state', run, state });
 }
 
-/** Unlike a timer, a message is not held back when many follow one another. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => {
-      channel.port1.close();
-      resolve();
-    };
-    channel.port2.postMessage(null);
-  });
-}
-
 function transferring(bytes: Uint8Array<ArrayBuffer>): Answered {
   return { value: bytes, transfer: [bytes.buffer] };
 }
 
 function send(message: FromWorker | Event, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
-}
-
-/** A trap inside WebAssembly has no sentence of its own for people. */
-function wireError(error: unknown): WireError {
-  if (error instanceof WebAssembly.RuntimeError) {
-    return {
-      kind: 'crashed',
-      message: `the trainer crashed (${error.message}); reload the page, and try a smaller batch or a shorter sequence`,
-    };
-  }
-  if (error instanceof Error) {
-    const kind = (error as Error & { kind?: unknown }).kind;
-    return { kind: typeof kind === 'string' ? kind : 'unexpected', message: error.message };
-  }
-  return { kind: 'unexpected', message: String(error) };
 }
