@@ -93,7 +93,7 @@ describe('Stop', () => {
       'train.max_steps': 20,
       'grpo.num_generations': 32,
       'grpo.max_completion_length': 480,
-      'grpo.temperature': 20,
+      'grpo.temperature': 10,
     });
     await at(page, 'start').click();
     await status(page, 'Training: the first step');

@@ -42,13 +42,11 @@ impl Attention for Flex {
         let mut output = vec![0.0; tokens * heads * head_dim];
         let mut probabilities = vec![0.0; BLOCK.min(seq) * (past + seq)];
         for (b, h) in (0..batch).flat_map(|b| (0..heads).map(move |h| (b, h))) {
-            let of_head = |x: &'_ FloatTensor<Self>, upto: usize| -> Matrix<'_> {
-                let first = (b * kv_heads + h / group) * room * head_dim;
-                plain(&x.storage()[first..][..upto * head_dim], upto)
-            };
+            let first = (b * kv_heads + h / group) * room * head_dim;
             for block in blocks(seq) {
                 let upto = past + block.end;
-                let (key, value) = (of_head(&keys, upto), of_head(&values, upto));
+                let [key, value] =
+                    [&keys, &values].map(|x| plain(&x.storage::<f32>()[first..][..upto * head_dim], upto));
                 let query = rows(&qkv, b * seq, block.clone(), h);
                 let seen = |i: usize| 0..past + block.start + i + 1;
                 let context = attend(&query, &key, &value, seen, &mut probabilities[..block.len() * upto]);

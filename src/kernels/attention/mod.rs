@@ -5,7 +5,7 @@ mod flex;
 
 use super::matmul::matmul;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 
 /// Softmax(q·kᵀ)·v over the keys from the first of a token's document up to the token itself. Query head `h` reads

@@ -14,8 +14,8 @@ pub use forward::forward;
 use super::{GpuTensor, empty, in_fours, in_software};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{TensorMetadata, Wgpu};
+use burn::cubecl::prelude::BufferArg;
 use burn::tensor::Slice;
-use cubecl::prelude::BufferArg;
 
 /// Rows that a unit computes together. More of them read each key less often; a real GPU has no registers for that.
 fn rows_of_unit() -> usize {
