@@ -51,16 +51,16 @@ pub async fn cached_logits(device: &Device, tolerance: f32) {
     }
 }
 
-/// A prompt of 8,000 tokens in a layer with SmolLM2's heads, whose scores would be 2.3 GB: its last token's hidden state is that of
-/// the whole sequence on the CPU.
+/// A prompt of 8,000 tokens in a layer with as many heads as SmolLM2, whose scores would be 2.3 GB: its last token's hidden state is
+/// that of the whole sequence on the CPU.
 pub async fn long_prompt(device: &Device, tolerance: f32) {
     const TOKENS: usize = 8000;
     let prompt: Vec<u32> = (0..TOKENS).map(|i| ((i * 37 + i / 7) % 64) as u32).collect();
-    let model = wide_heads(device);
+    let model = nine_heads(device);
     let read_all = read_prompt(&model, &prompt, &mut async || Ok(true)).await.unwrap().unwrap();
     assert_eq!(read_all.caches[0].len(), TOKENS);
     let found = read(read_all.hidden).await.unwrap();
-    let model = wide_heads(&Device::flex());
+    let model = nine_heads(&Device::flex());
     let positions: Vec<u32> = (0..TOKENS as u32).collect();
     let input = Input {
         input_ids: &prompt,
@@ -73,11 +73,11 @@ pub async fn long_prompt(device: &Device, tolerance: f32) {
     close("the last hidden state", &found, &expected, tolerance);
 }
 
-/// One layer with SmolLM2's 9 heads of 64 channels and 3 of keys and values, and little else.
-fn wide_heads(device: &Device) -> Llama {
+/// One layer with 9 heads and 3 of keys and values, all of them narrow.
+fn nine_heads(device: &Device) -> Llama {
     let config = serde_json::json!({
         "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 9,
-        "num_key_value_heads": 3, "head_dim": 64, "vocab_size": 64, "max_position_embeddings": 8192,
+        "num_key_value_heads": 3, "head_dim": 8, "vocab_size": 64, "max_position_embeddings": 8192,
         "tie_word_embeddings": true,
     });
     let weights = |name: &str, shape: &[usize]| {

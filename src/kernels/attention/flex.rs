@@ -11,7 +11,7 @@ use burn::tensor::TensorData;
 use std::ops::Range;
 
 /// Queries whose keys are cut at the block's end: what lies above the diagonal is mostly not computed.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
 fn blocks(seq: usize) -> impl Iterator<Item = Range<usize>> {
     (0..seq).step_by(BLOCK).map(move |start| start..(start + BLOCK).min(seq))

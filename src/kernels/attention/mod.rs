@@ -4,8 +4,10 @@ mod autodiff;
 mod flex;
 
 use super::matmul::matmul;
+#[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
+use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
+use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 
 /// Softmax(q·kᵀ)·v over the keys from the first of a token's document up to the token itself. Query head `h` reads
@@ -162,6 +164,7 @@ pub fn plain_attention(qkv: Tensor<3>, first_keys: &[usize], heads: usize, seq: 
 
 #[cfg(test)]
 mod tests {
+    use super::flex::BLOCK;
     use super::*;
     use crate::kernels::testing::{close, random};
     use burn::tensor::Device;
