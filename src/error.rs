@@ -43,6 +43,8 @@ pub enum Error {
     // Training, devices, files of our own
     #[error("training: {reason}")]
     Training { reason: String },
+    #[error("training: it was stopped")]
+    Stopped,
     #[error("adapter {file}: {reason}")]
     InvalidAdapter { file: String, reason: String },
     #[error("checkpoint: {reason}")]
@@ -70,6 +72,7 @@ impl Error {
             Error::Tokenizer { .. } => "tokenizer",
             Error::Prompt { .. } => "prompt",
             Error::Training { .. } => "training",
+            Error::Stopped => "stopped",
             Error::InvalidAdapter { .. } => "invalid_adapter",
             Error::InvalidCheckpoint { .. } => "invalid_checkpoint",
             Error::Device { .. } => "device",

@@ -5,6 +5,7 @@ mod largest;
 
 pub use largest::{Largest, Sampled};
 
+use crate::generate::PIECE;
 use crate::kernels::blocks::Matrix;
 use crate::models::layers::attention::KeyValueCache;
 use crate::models::llama::Weight;
@@ -97,7 +98,8 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
     let sampling = largest.sampled.map_or(0, |sampled| sampling(base, &sizes, sampled, largest));
     // The part that takes most: what is computed without gradients, the loss, the blocks' gradients, the update, or sampling.
     // A tape keeps the mismatched rows until all blocks are computed again.
-    let without_gradients = sizes.block(largest.reference.max(largest.mismatched), largest);
+    let unseen = Largest { keeps_probabilities: false, ..largest };
+    let without_gradients = sizes.block(largest.reference.max(largest.mismatched), unseen);
     let kept_beside = if recomputes { beside } else { 0 };
     let of_reference = match largest.reference {
         0 => 0,
@@ -122,6 +124,16 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
         total: sum(&[OWN, weights, stays, most]),
         gradient_checkpointing: recomputes,
     }
+}
+
+/// The most bytes of a tensor that every device with WebGPU takes (<https://www.w3.org/TR/webgpu/#limits>).
+const DEFAULT_BINDING: u64 = 128 << 20;
+
+/// How many rows of so many tokens can go through a model together, without gradients, on any device: at least one.
+pub fn rows_at_once(base: &Model, seq: usize) -> usize {
+    let of_row =
+        Sizes::of_architecture(base).tensor(Largest { batch: 1, seq: seq as u64, ..Largest::default() });
+    (DEFAULT_BINDING / of_row.max(1)).max(1).try_into().unwrap_or(usize::MAX)
 }
 
 /// Bytes of a number.
@@ -263,21 +275,17 @@ fn recomputes(sizes: &Sizes, recipe: &Recipe, largest: Largest) -> bool {
 }
 
 /// Bytes of sampling a prompt's answers: keys and values of all, and one of their layers while it grows; while the prompt is read
-/// its scores, three times over; the logits; and where a reward model reads the answers, one of its blocks.
+/// one block of a piece of it; the logits; and where a reward model reads the answers, one of its blocks.
 fn sampling(base: &Model, sizes: &Sizes, sampled: Sampled, largest: Largest) -> u64 {
     let room = |tokens: u64| KeyValueCache::room(tokens as usize) as u64;
     let layer = |answers: u64, tokens: u64| product(&[2, answers, sizes.keys, room(tokens), F32]);
     let caches = |answers: u64, tokens: u64| product(&[sizes.layers, layer(answers, tokens)]);
-    let prompt = Largest { seq: sampled.prompt, keeps_probabilities: false, ..largest };
-    let reads = sum(&[
-        caches(1, sampled.prompt),
-        product(&[3, sizes.heads, sampled.prompt, room(sampled.prompt), F32]),
-        sizes.block(1, prompt),
-    ]);
+    let piece = Largest { seq: sampled.prompt.min(PIECE as u64), keeps_probabilities: false, ..largest };
+    let reads = sum(&[caches(1, sampled.prompt), sizes.block(1, piece)]);
     let logits = product(&[2, sampled.answers, base.vocab_size() as u64, F32]);
     let writes =
         sum(&[caches(sampled.answers, sampled.whole), layer(sampled.answers, sampled.whole), logits]);
-    let whole = Largest { seq: sampled.whole.next_multiple_of(8), ..largest };
+    let whole = Largest { seq: sampled.whole.next_multiple_of(8), keeps_probabilities: false, ..largest };
     let judges = if sampled.judged { sizes.block(sampled.answers, whole) } else { 0 };
     reads.max(writes).max(judges)
 }

@@ -28,8 +28,6 @@ fn gpu() -> Result<(Device, String)> {
         .init_with_setup()
         .map_err(|error| Error::Device { reason: error.to_string() })?;
     let info = setup.adapter.get_info();
-    if info.device_type == DeviceType::Cpu {
-        crate::kernels::set_software_adapter();
-    }
+    crate::kernels::set_software_adapter(info.device_type == DeviceType::Cpu);
     Ok((device, format!("{} ({})", info.name, info.backend)))
 }

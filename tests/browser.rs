@@ -66,6 +66,11 @@ async fn cpu_embeddings_are_those_of_sentence_transformers() {
     support::encoder_score::classify(&Device::flex(), 1e-4, 1e-3).await;
 }
 
+#[wasm_bindgen_test]
+async fn cpu_cached_logits_are_those_of_whole_sequences() {
+    support::answers::cached_logits(&Device::flex(), 1e-4).await;
+}
+
 /// One test, since a page can set up its GPU runtime once. The weakest adapter that WebGPU allows must do.
 #[wasm_bindgen_test]
 async fn webgpu_follows_the_references() {
@@ -80,9 +85,14 @@ async fn webgpu_follows_the_references() {
     support::lora_steps(&device, 1e-3).await;
     support::sample::sampled(&device).await;
     support::sampled_answers(&device).await;
+    support::answers::cached_logits(&device, 1e-4).await;
+    support::answers::long_prompt(&device, 1e-4).await;
     support::checkpointed_gradients(&device, 1e-4).await;
     support::lora_variants::dora_adapter(&device, 1e-3, 1e-3).await;
     support::score::classify(&device, 1e-3, 1e-2).await;
     support::embedding::embeddings(&device, 1e-3).await;
     support::embedding::losses(&device, 1e-3, 1e-2).await;
+    // With the tiles that a real GPU gets.
+    loralet::kernels::set_software_adapter(false);
+    support::kernels::kernels(&device, 1e-4).await;
 }

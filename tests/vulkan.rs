@@ -19,7 +19,7 @@ fn vulkan_follows_the_references() {
     block_on(async {
         support::kernels::kernels(&device, 1e-4).await;
         // From here on with the tiles of a software adapter.
-        loralet::kernels::set_software_adapter();
+        loralet::kernels::set_software_adapter(true);
         support::kernels::kernels(&device, 1e-4).await;
         support::full_rows(&device, 1e-3).await;
         support::padded_and_packed(&device, 1e-3).await;
@@ -27,6 +27,8 @@ fn vulkan_follows_the_references() {
         support::lora_steps(&device, 1e-3).await;
         support::sample::sampled(&device).await;
         support::sampled_answers(&device).await;
+        support::answers::cached_logits(&device, 1e-4).await;
+        support::answers::long_prompt(&device, 1e-4).await;
         assert_eq!(tiny_answers(&device).await, tiny_answers(&Device::flex()).await);
         support::checkpointed_gradients(&device, 1e-4).await;
         support::lora_variants::dora_adapter(&device, 1e-3, 1e-3).await;

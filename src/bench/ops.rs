@@ -394,8 +394,8 @@ mod tests {
             change(&mut odd);
             Ops::new(&odd, &Device::flex()).err().expect("it makes no model").to_string()
         };
-        assert!(refused(|odd| odd.vocab = 0).contains("is 0"));
-        assert!(refused(|odd| odd.kv_heads = 3).contains("kv_heads"));
-        assert!(refused(|odd| odd.head_dim = 3).contains("odd"));
+        assert_eq!(refused(|odd| odd.vocab = 0), "recipe: workload: a size or the rank is 0");
+        assert_eq!(refused(|odd| odd.kv_heads = 3), "recipe: workload: heads is no multiple of kv_heads");
+        assert_eq!(refused(|odd| odd.head_dim = 3), "recipe: workload: head_dim is odd");
     }
 }

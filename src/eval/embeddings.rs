@@ -4,7 +4,8 @@ use super::read;
 use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches};
 use crate::data::encode::{Contrast, Example};
 use crate::error::Result;
-use crate::models::Model;
+use crate::memory::rows_at_once;
+use crate::models::{Input, Model};
 use crate::objectives::{Counts, Loss};
 use crate::train::metrics::{EmbeddingMetrics, Evaluation};
 use burn::tensor::Tensor;
@@ -29,7 +30,7 @@ pub async fn evaluate(
     let mut embedded: Embedded = HashMap::new();
     let mut mean = 0.0;
     for (batch, places) in batches.iter().zip(&order) {
-        let embeddings = model.embeddings(&batch.input()); // [batch, hidden]
+        let embeddings = in_parts(model, &batch.input()); // [batch, hidden]
         let [texts, width] = embeddings.dims();
         let part = batch.anchors as f64 / whole.texts as f64;
         let share = loss.of_embeddings(embeddings.clone(), batch) * part;
@@ -56,8 +57,8 @@ pub async fn evaluate(
     })
 }
 
-/// Texts embedded together.
-const BATCH_SIZE: usize = 32;
+/// The most texts embedded together.
+const MOST_TEXTS: usize = 32;
 
 /// The embedding of each text of token ids, `[hidden]`, in the order given.
 ///
@@ -66,21 +67,43 @@ const BATCH_SIZE: usize = 32;
 pub async fn embed(model: &Model, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
     let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
     let options =
-        BatchOptions { batch_size: BATCH_SIZE, max_seq_length: longest, packing: false, pad_token_id: 0 };
+        BatchOptions { batch_size: MOST_TEXTS, max_seq_length: longest, packing: false, pad_token_id: 0 };
     let rows: Vec<Example> = texts.into_iter().map(|ids| Example::of_text(ids, 0)).collect();
     // Texts of like length lie together: padding costs as much as text.
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&index| rows[index].input_ids.len());
     let mut embeddings = vec![Vec::new(); rows.len()];
-    for part in order.chunks(BATCH_SIZE) {
+    for part in order.chunks(MOST_TEXTS) {
         let batch: Vec<BatchRow> = part.iter().map(|&index| BatchRow { examples: vec![index] }).collect();
-        let found = model.embeddings(&collate(&rows, &batch, &options).input()); // [texts, hidden]
+        let found = in_parts(model, &collate(&rows, &batch, &options).input()); // [texts, hidden]
         let [_, width] = found.dims();
         for (&index, vector) in part.iter().zip(read(found).await?.chunks(width)) {
             embeddings[index] = vector.to_vec();
         }
     }
     Ok(embeddings)
+}
+
+/// The embedding of each row, of only so many together as any device takes: an encoder's scores grow with the square of the
+/// tokens.
+///
+/// # Shapes
+/// - output: `[batch, hidden]`
+fn in_parts(model: &Model, input: &Input) -> Tensor<2> {
+    let tokens = rows_at_once(model, input.seq) * input.seq;
+    if input.input_ids.len() <= tokens {
+        return model.embeddings(input);
+    }
+    let parts = input
+        .input_ids
+        .chunks(tokens)
+        .zip(input.position_ids.chunks(tokens))
+        .zip(input.document_ids.chunks(tokens));
+    let embeddings = parts.map(|((input_ids, position_ids), document_ids)| {
+        let batch = input_ids.len() / input.seq;
+        model.embeddings(&Input { input_ids, position_ids, document_ids, batch, seq: input.seq })
+    });
+    Tensor::cat(embeddings.collect(), 0)
 }
 
 /// In the order in which a batch holds them.

@@ -1,8 +1,8 @@
 //! Several answers to one prompt, sampled together.
 
+use super::prompt::{Prompt, read_prompt};
 use super::sampler::{Sampler, next_tokens};
 use crate::error::Result;
-use crate::models::layers::attention::KeyValueCache;
 use crate::models::{Llama, head};
 
 /// One sampled answer.
@@ -15,25 +15,28 @@ pub struct Completion {
 }
 
 /// An answer of at most `max_new_tokens` tokens for each sampler. All of them go through the model together, and the prompt
-/// does so once; each answer depends on its own sampler alone, up to how the device rounds.
+/// does so once; each answer depends on its own sampler alone, up to how the device rounds. `None` where `go_on`, which is
+/// asked before each token, says no.
 ///
 /// # Errors
-/// A device that stops answering.
+/// A device that stops answering; whatever `go_on` reports.
 pub async fn sample_group(
     model: &Llama,
     prompt: &[u32],
     stop_ids: &[u32],
     max_new_tokens: usize,
     samplers: &mut [Sampler],
-) -> Result<Vec<Completion>> {
+    mut go_on: impl AsyncFnMut() -> Result<bool>,
+) -> Result<Option<Vec<Completion>>> {
     let mut completions = vec![Completion { ids: Vec::new(), ended: false }; samplers.len()];
-    let mut caches = vec![KeyValueCache::default(); model.layers.len()];
+    let Some(Prompt { mut caches, hidden }) = read_prompt(model, prompt, &mut go_on).await? else {
+        return Ok(None);
+    };
     // Which answers go on, in the order in which the caches hold them.
     let mut going: Vec<usize> = (0..samplers.len()).collect();
-    let hidden = model.forward_cached(prompt, 1, &mut caches); // [seq, hidden]
     caches.iter_mut().for_each(|cache| cache.select(&vec![0; going.len()]));
     // At first one row for all of them.
-    let mut logits = head::logits(hidden.narrow(0, prompt.len() - 1, 1), model.head());
+    let mut logits = head::logits(hidden, model.head());
     for length in 1..=max_new_tokens {
         let unfinished = samplers.iter_mut().zip(&completions).filter(|(_, completion)| !completion.ended);
         let ids = next_tokens(logits, unfinished.map(|(sampler, _)| sampler)).await?;
@@ -48,6 +51,9 @@ pub async fn sample_group(
         if places.is_empty() || length == max_new_tokens {
             break;
         }
+        if !go_on().await? {
+            return Ok(None);
+        }
         if places.len() < going.len() {
             caches.iter_mut().for_each(|cache| cache.select(&places));
             going = places.iter().map(|&place| going[place as usize]).collect();
@@ -56,5 +62,5 @@ pub async fn sample_group(
         let hidden = model.forward_cached(&next, next.len(), &mut caches); // [answers, hidden]
         logits = head::logits(hidden, model.head());
     }
-    Ok(completions)
+    Ok(Some(completions))
 }

@@ -163,8 +163,14 @@ mod tests {
         assert!(refused(r#"{ "top_p": -0.1 }"#).contains("top_p is -0.1"));
         for number in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
             let of_temperature = Sampling { temperature: number, ..Sampling::default() };
-            assert!(of_temperature.check().is_err(), "{number}");
-            assert!(Sampling { top_p: Some(number), ..Sampling::default() }.check().is_err(), "{number}");
+            let of_top_p = Sampling { top_p: Some(number), ..Sampling::default() };
+            for (sampling, key) in [(of_temperature, "temperature"), (of_top_p, "top_p")] {
+                let error = sampling.check().unwrap_err();
+                assert!(
+                    matches!(&error, Error::InvalidSetting { key: named, .. } if named == key),
+                    "{error}"
+                );
+            }
         }
         serde_json::from_str::<Sampling>(r#"{ "top_p": 1, "top_k": 0 }"#).unwrap().check().unwrap();
     }

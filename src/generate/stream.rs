@@ -1,8 +1,8 @@
+use super::prompt::{Prompt, read_prompt};
 use super::sampler::{Sampler, Sampling, next_tokens};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::eval::judge::LabelProbability;
-use crate::models::layers::attention::KeyValueCache;
 use crate::models::{Llama, head};
 use serde::{Deserialize, Serialize};
 
@@ -36,10 +36,11 @@ pub struct Answer {
 /// position, or `on_text` returning false.
 ///
 /// `on_text` receives the text that each token adds; a character whose bytes are spread
-/// over several tokens arrives whole.
+/// over several tokens arrives whole, and nothing with the tokens before its last. It is also asked, with no text, while a
+/// long prompt is read.
 ///
 /// # Errors
-/// An empty prompt, or one longer than the model's positions.
+/// An empty prompt, or one longer than the model's positions; a device that stops answering.
 pub async fn generate(
     model: &Llama,
     tokenizer: &Tokenizer,
@@ -62,27 +63,29 @@ pub async fn generate(
         });
     }
     let mut sampler = Sampler::new(sampling);
-    let mut caches = vec![KeyValueCache::default(); model.layers.len()];
     let (mut ids, mut text) = (Vec::new(), String::new());
-    let mut next = prompt.to_vec();
     let limit = max_new_tokens.min(room - prompt.len());
-    let mut stopped = StopReason::Length;
-    while ids.len() < limit {
-        let hidden = model.forward_cached(&next, 1, &mut caches); // [seq, hidden]
-        let logits = head::logits(hidden.narrow(0, next.len() - 1, 1), model.head());
+    let mut read = read_prompt(model, prompt, &mut async || on_text("").await).await?;
+    let mut stopped = if read.is_some() { StopReason::Length } else { StopReason::Caller };
+    while let Some(Prompt { caches, hidden }) = &mut read
+        && ids.len() < limit
+    {
+        if let Some(&last) = ids.last() {
+            *hidden = model.forward_cached(&[last], 1, caches); // [1, hidden]
+        }
+        let logits = head::logits(hidden.clone(), model.head());
         let id = next_tokens(logits, [&mut sampler]).await?[0];
         if stop_ids.contains(&id) {
             stopped = StopReason::EndOfTurn;
             break;
         }
         ids.push(id);
-        next = vec![id];
         let decoded = tokenizer.decode(&ids, true)?;
-        if decoded.ends_with('\u{fffd}') || !decoded.starts_with(text.as_str()) {
-            continue;
+        let mut delta = String::new();
+        if !decoded.ends_with('\u{fffd}') && decoded.starts_with(text.as_str()) {
+            delta = decoded[text.len()..].to_string();
+            text = decoded;
         }
-        let delta = decoded[text.len()..].to_string();
-        text = decoded;
         if !on_text(&delta).await? {
             stopped = StopReason::Caller;
             break;

@@ -181,11 +181,11 @@ impl Llama {
         let positions: Vec<u32> =
             (0..batch).flat_map(|_| past..past + seq).map(|position| position as u32).collect();
         let rotation = self.rotary.rotation(&positions, &device);
-        let room = KeyValueCache::room(past + seq);
-        let mask = (seq > 1 || room > past + 1).then(|| {
-            let blocked = |i: usize| if i % room > past + i / room { -1e9 } else { 0.0 };
-            let mask: Vec<f32> = (0..seq * room).map(blocked).collect();
-            float_tensor(mask, [1, 1, seq, room], &device)
+        let room = caches[0].room_with(seq);
+        // Of a single token's scores, those of places that are still empty.
+        let mask = (seq == 1 && room > past + 1).then(|| {
+            let mask = (0..room).map(|place| if place > past { -1e9 } else { 0.0 });
+            float_tensor(mask.collect(), [1, 1, 1, room], &device)
         });
         let mut x = self.embed(input_ids);
         for (layer, cache) in self.layers.iter().zip(caches) {

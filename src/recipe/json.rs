@@ -157,7 +157,7 @@ mod tests {
         assert!(message(json!({ "train": { "batch_size": -1 } })).contains("train.batch_size"));
         assert!(message(json!({ "train": { "learning_rate": "fast" } })).contains("train.learning_rate"));
         assert!(message(json!({ "lora": { "target_modules": ["q"] } })).contains("q_proj"));
-        assert!(message(json!({ "objective": "dance" })).contains("objective"));
+        assert!(message(json!({ "objective": "dance" })).contains("objective is \"dance\""));
         assert!(message(json!({ "preference": { "beta": 0 } })).contains("preference.beta is 0"));
         assert!(message(json!({ "preference": { "loss_type": "hinge" } })).contains("preference.loss_type"));
         let packed = json!({ "objective": "dpo", "train": { "packing": true } });
@@ -203,6 +203,7 @@ mod tests {
         assert_eq!(recipe.train.max_steps, Some(20));
         assert_eq!(recipe.method, Method::Full);
         assert_eq!(recipe.lora.target_modules, ["q_proj", "v_proj"]);
-        assert!(Recipe::set(&mut value, "train.max_step", "20").is_err());
+        let error = Recipe::set(&mut value, "train.max_step", "20").unwrap_err();
+        assert_eq!(error.kind(), "unknown_key", "{error}");
     }
 }

@@ -44,6 +44,8 @@ mod tests {
             said.starts_with("recipe: grpo.pattern is \"(red\", but it must be a regular expression (uncl"),
             "{said}"
         );
-        assert!(pattern(None).is_err() && pattern(Some("")).is_err());
+        for none in [None, Some("")] {
+            assert_eq!(pattern(none).unwrap_err().kind(), "invalid_setting");
+        }
     }
 }

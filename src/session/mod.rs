@@ -23,6 +23,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
+use crate::generate::Caller;
 use crate::recipe::{Method, Objective, Recipe};
 use crate::rewards::person::Person;
 use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
@@ -47,6 +48,8 @@ pub struct Session {
     reward_model: Option<Trainable>,
     /// Whom `grpo.reward` "person" asks.
     person: Option<Person>,
+    /// Who may stop sampled answers.
+    caller: Option<Caller>,
     /// The user's own text to measure forgetting by.
     own_probe: Option<GeneralText>,
     trainer: Option<Trainer>,
@@ -94,6 +97,7 @@ impl Session {
             dataset: None,
             reward_model: None,
             person: None,
+            caller: None,
             own_probe: None,
             trainer: None,
             loaded: None,

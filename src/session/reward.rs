@@ -4,6 +4,7 @@ use super::Session;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile, peft};
+use crate::generate::Caller;
 use crate::models::Llama;
 use crate::recipe::{Objective, Recipe, RewardKind};
 use crate::rewards::{Reward, person::Person};
@@ -42,6 +43,12 @@ impl Session {
         self.person = person;
     }
 
+    /// Who may stop the answers that runs sample from now on, between two tokens: the step then fails with [`Error::Stopped`] and
+    /// changes nothing. `None` for nobody.
+    pub fn set_caller(&mut self, caller: Option<Caller>) {
+        self.caller = caller;
+    }
+
     /// How a run with this recipe samples and rewards answers; `None` where it does not.
     pub(super) fn rollouts_for(&self, recipe: &Recipe, examples: &[Example]) -> Result<Option<Rollouts>> {
         if recipe.objective != Objective::Grpo {
@@ -65,6 +72,6 @@ impl Session {
         let judge = self.reward_model.as_ref().map(|judge| judge.tuned(&model.base));
         let judge: Option<Llama> = judge.map(|judge| judge.decoder().clone());
         let reward = Reward::new(&recipe.grpo, judge, self.person.clone())?;
-        Ok(Some(Rollouts::new(recipe, &model.tokenizer, &model.end_ids, reward)))
+        Ok(Some(Rollouts::new(recipe, &model.tokenizer, &model.end_ids, reward, self.caller.clone())))
     }
 }

@@ -8,7 +8,7 @@ use crate::data::{Task, Tokenizer};
 use crate::error::{Error, Result};
 use crate::eval::read;
 use crate::generate::group::sample_group;
-use crate::generate::{Sampler, Sampling};
+use crate::generate::{Caller, Sampler, Sampling};
 use crate::models::Model;
 use crate::objectives::{grpo, log_probs::fixed_token_log_probs};
 use crate::recipe::{GrpoRecipe, Recipe};
@@ -24,6 +24,7 @@ pub struct Rollouts {
     tokenizer: Tokenizer,
     stop_ids: Vec<u32>,
     reward: Reward,
+    caller: Option<Caller>,
 }
 
 /// Answers to one prompt, with what they earned.
@@ -45,7 +46,13 @@ const TRAINING_STREAMS: u64 = 1 << 32;
 const EVALUATION_STREAMS: u64 = 1 << 48;
 
 impl Rollouts {
-    pub fn new(recipe: &Recipe, tokenizer: &Tokenizer, stop_ids: &[u32], reward: Reward) -> Rollouts {
+    pub fn new(
+        recipe: &Recipe,
+        tokenizer: &Tokenizer,
+        stop_ids: &[u32],
+        reward: Reward,
+        caller: Option<Caller>,
+    ) -> Rollouts {
         Rollouts {
             recipe: recipe.grpo.clone(),
             max_seq_length: recipe.train.max_seq_length,
@@ -54,13 +61,14 @@ impl Rollouts {
             tokenizer: tokenizer.clone(),
             stop_ids: stop_ids.to_vec(),
             reward,
+            caller,
         }
     }
 
     /// The rewarded answers to the prompts of one step; `place` is how many prompts the run has seen before.
     ///
     /// # Errors
-    /// A device that stops answering; an answer that cannot be rewarded.
+    /// A device that stops answering; an answer that cannot be rewarded; a caller who stops.
     pub async fn groups(&self, model: &Model, prompts: &[&Example], place: usize) -> Result<Vec<Group>> {
         let mut groups = Vec::new();
         for (prompt, place) in prompts.iter().zip(place..) {
@@ -75,7 +83,7 @@ impl Rollouts {
     /// Scores of a model by answers that it samples to held-out prompts, each time by the same random numbers.
     ///
     /// # Errors
-    /// A device that stops answering; an answer that cannot be rewarded.
+    /// A device that stops answering; an answer that cannot be rewarded; a caller who stops.
     pub async fn evaluate(&self, model: &Model, rows: &[Example]) -> Result<Evaluation> {
         let mut groups = Vec::new();
         for (place, row) in rows.iter().enumerate() {
@@ -106,7 +114,14 @@ impl Rollouts {
         let mut samplers: Vec<Sampler> =
             streams.map(|stream| Sampler::on_stream(sampling.clone(), stream)).collect();
         let length = self.recipe.max_completion_length.min(room).max(1);
-        let completions = sample_group(model, prompt, &self.stop_ids, length, &mut samplers).await?;
+        let go_on = async || {
+            Ok(match &self.caller {
+                Some(caller) => caller.goes_on().await,
+                None => true,
+            })
+        };
+        let completions = sample_group(model, prompt, &self.stop_ids, length, &mut samplers, go_on).await?;
+        let completions = completions.ok_or(Error::Stopped)?;
         let texts = completions.iter().map(|completion| self.tokenizer.decode(&completion.ids, true));
         let texts = texts.collect::<Result<Vec<String>>>()?;
         let no_task = Task::default();

@@ -89,7 +89,11 @@ impl Trainer {
         };
         let due = self.is_due();
         if due {
-            last.evaluation = self.evaluate().await?;
+            // The step is done: who stops answers to held-out prompts goes without the evaluation.
+            last.evaluation = match self.evaluate().await {
+                Err(Error::Stopped) => None,
+                evaluation => evaluation?,
+            };
             last.probe_loss = self.probe_loss().await?;
             if let Some(evaluation) = &mut last.evaluation {
                 evaluation.probe_loss = last.probe_loss;

@@ -90,9 +90,7 @@ async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
 
 async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceReport)> {
     do_without_timestamps();
-    if gpu.is_fallback {
-        set_software_adapter();
-    }
+    set_software_adapter(gpu.is_fallback);
     // A step is submitted whole, where the default would cut it after every 32 kernels.
     let options = Device::wgpu_options().tasks_max(MOST_TASKS);
     let (device, setup) =

@@ -4,6 +4,7 @@ use super::person::Listener;
 use super::{error, read_recipe, to_js};
 use crate::error::Error;
 use crate::export::{self, OutputFile};
+use crate::generate::Caller;
 use crate::recipe::BaseDtype;
 use crate::rewards::person::Person;
 use crate::session::{GenerateRequest, Session as Core};
@@ -86,10 +87,10 @@ impl Session {
     }
 
     /// `rate(messages, answers)` gives a promise of a number an answer, for `grpo.reward` "person"; left out where nobody is
-    /// there to rate.
-    pub async fn begin(&mut self, recipe: JsValue, rate: Option<Function>) -> JsResult {
+    /// there to rate. `go_on()` gives a promise of whether to sample the next token of the objective `grpo`.
+    pub async fn begin(&mut self, recipe: JsValue, rate: Option<Function>, go_on: Function) -> JsResult {
         let recipe = read_recipe(recipe)?;
-        self.core.set_person(rate.map(|rate| Person::new(Listener(rate))));
+        self.set_listeners(rate, go_on);
         to_js(&self.core.begin(&recipe).map_err(error::to_js)?)
     }
 
@@ -119,8 +120,13 @@ impl Session {
         Ok(Uint8Array::from(bytes.as_slice()))
     }
 
-    pub async fn resume(&mut self, checkpoint: Uint8Array, rate: Option<Function>) -> JsResult {
-        self.core.set_person(rate.map(|rate| Person::new(Listener(rate))));
+    pub async fn resume(
+        &mut self,
+        checkpoint: Uint8Array,
+        rate: Option<Function>,
+        go_on: Function,
+    ) -> JsResult {
+        self.set_listeners(rate, go_on);
         to_js(&self.core.resume(&checkpoint.to_vec()).map_err(error::to_js)?)
     }
 
@@ -176,12 +182,16 @@ impl Session {
             let go_on = JsFuture::from(js_sys::Promise::resolve(&answer)).await.map_err(failed)?;
             Ok(go_on.is_undefined() || go_on.is_truthy())
         };
-        to_js(&self.core.generate(&request, on_text).await.map_err(error::to_js)?)
+        let answer = self.core.generate(&request, on_text).await;
+        self.gpu_error()?;
+        to_js(&answer.map_err(error::to_js)?)
     }
 
     /// The texts of the open data nearest to a query, by their embeddings.
     pub async fn search(&self, query: &str, adapter: bool) -> JsResult {
-        to_js(&self.core.search(query, adapter).await.map_err(error::to_js)?)
+        let found = self.core.search(query, adapter).await;
+        self.gpu_error()?;
+        to_js(&found.map_err(error::to_js)?)
     }
 
     /// Logits `[seq, vocab]`, row-major, for comparing with other implementations.
@@ -202,6 +212,21 @@ impl Session {
 
     pub fn reset_training(&mut self) {
         self.core.reset_training();
+    }
+
+    fn set_listeners(&mut self, rate: Option<Function>, go_on: Function) {
+        self.core.set_person(rate.map(|rate| Person::new(Listener(rate))));
+        self.core.set_caller(Some(Caller::new(move || {
+            let asked = go_on.call0(&JsValue::NULL);
+            Box::pin(async move {
+                let answer = match asked {
+                    Ok(asked) => JsFuture::from(js_sys::Promise::resolve(&asked)).await,
+                    failed => failed,
+                };
+                // A listener that throws must not stop the run.
+                answer.map_or(true, |answer| answer.is_truthy())
+            })
+        })));
     }
 
     fn gpu_error(&self) -> Result<(), JsValue> {

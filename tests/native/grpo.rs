@@ -45,7 +45,8 @@ fn answers_sampled_together_are_those_sampled_alone() {
     let sampling = |seed| Sampling { temperature: 1.0, seed, ..Sampling::default() };
     let seeds = [3, 1, 4, 15, 9, 2];
     let mut samplers: Vec<Sampler> = seeds.map(|seed| Sampler::new(sampling(seed))).into();
-    let together = block_on(sample_group(&model, &prompt, &stop, 40, &mut samplers)).unwrap();
+    let together = sample_group(&model, &prompt, &stop, 40, &mut samplers, async || Ok(true));
+    let together = block_on(together).unwrap().unwrap();
     let mut lengths = Vec::new();
     for (seed, completion) in seeds.into_iter().zip(together) {
         let alone =
@@ -264,5 +265,10 @@ fn a_reward_model_rewards_answers() {
     assert!(asked.open_reward_model(&[broken]).unwrap_err().to_string().contains("cannot be unpacked"));
     asked.begin(&recipe).unwrap();
     asked.close_reward_model();
-    assert!(asked.begin(&recipe).is_err());
+    let error = asked.begin(&recipe).err().expect("no reward model is open");
+    assert_eq!(
+        (error.kind(), error.to_string().contains("grpo.reward is \"reward_model\"")),
+        ("invalid_setting", true),
+        "{error}"
+    );
 }

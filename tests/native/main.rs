@@ -1,6 +1,7 @@
 //! Everything that is tested without a browser, in one program, so that it is linked once.
 //!
 //! - `parity`: numbers of transformers, PEFT, TRL and sentence-transformers.
+//! - `answers`: prompts in the cache, answers that are stopped.
 //! - `data`: data files, chat templates, token ids, loss masks, findings.
 //! - `weights`: model files and adapters of other tools.
 //! - `recipe`: settings and their documentation.
@@ -8,6 +9,7 @@
 //! - `said`: what a user is told of data and settings.
 //! - `smollm2`: the default model.
 
+mod answers;
 mod data;
 mod embedding;
 mod forgetting;

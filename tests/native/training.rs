@@ -263,26 +263,28 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
     losses(&mut session, 1);
     let saved = block_on(session.save_checkpoint()).unwrap();
 
-    let error = |result: Result<_, loralet::Error>| result.err().unwrap().to_string();
-    let text = error(session.resume(&saved[..200]).map(drop));
-    assert!(text.starts_with("checkpoint:"), "{text}");
-    assert!(session.open_data("empty.jsonl", b"", &recipe(json!({}))).is_err());
+    let refused = |result: Result<(), loralet::Error>, kind: &str, said: &str| {
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().contains(said)), (kind, true), "{error}");
+    };
+    refused(session.resume(&saved[..200]).map(drop), "invalid_checkpoint", "checkpoint: it ");
+    let empty = session.open_data("empty.jsonl", b"", &recipe(json!({}))).map(drop);
+    refused(empty, "invalid_data", "empty.jsonl: is empty");
     let files = vec![Box::new(MemorySource::new("x.gguf", b"GGUF".to_vec())) as Box<dyn ByteSource>];
-    assert!(session.open_model(files, "broken", BaseDtype::Auto, &|_, _| {}).is_err());
+    let broken = session.open_model(files, "broken", BaseDtype::Auto, &|_, _| {}).map(drop);
+    refused(broken, "invalid_model_file", "x.gguf: ");
     // The run goes on where it was.
     assert_eq!(block_on(session.step()).unwrap().step, 2);
 
     session
         .open_data("other.jsonl", b"{\"text\": \"Another file altogether.\"}\n", &recipe(json!({})))
         .unwrap();
-    let text = error(session.resume(&saved).map(drop));
-    assert!(text.contains("other data") || text.contains("train"), "{text}");
+    refused(session.resume(&saved).map(drop), "invalid_checkpoint", "it was trained on other data");
 
     let mut fresh = Session::new(Device::flex(), Limits { total: Some(1000), ..Limits::default() });
-    let text = error(fresh.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).map(drop));
-    assert!(text.contains("does not fit") && text.contains("MB"), "{text}");
-    let text = error(fresh.begin(&recipe(json!({}))).map(drop));
-    assert!(text.contains("open one first"), "{text}");
+    let large = fresh.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).map(drop);
+    refused(large, "model_too_large", "this model needs 0.");
+    refused(fresh.begin(&recipe(json!({}))).map(drop), "training", "open one first");
 }
 
 #[test]
@@ -358,8 +360,7 @@ fn early_stopping_takes_back_the_best_values() {
     assert!(rest.iter().all(|(_, loss)| *loss >= best_loss), "{evaluations:?}");
     assert_eq!(last.restored_step, Some(best_step));
     assert_eq!(block_on(session.evaluate()).unwrap().loss, best_loss);
-    let text = block_on(session.step()).unwrap_err().to_string();
-    assert!(text.contains("no step left"), "{text}");
+    assert_eq!(no_step_left(&mut session), "training");
 }
 
 #[test]
@@ -385,13 +386,21 @@ fn a_resumed_run_remembers_its_best() {
     // Nor does a run that has ended begin again.
     let mut ended = session();
     ended.resume(&block_on(whole.save_checkpoint()).unwrap()).unwrap();
-    assert!(block_on(ended.step()).is_err());
+    assert_eq!(no_step_left(&mut ended), "training");
+}
+
+/// The kind of the error with which a run that has ended does no step.
+fn no_step_left(session: &mut Session) -> &'static str {
+    let error = block_on(session.step()).unwrap_err();
+    assert!(error.to_string().contains("no step left"), "{error}");
+    error.kind()
 }
 
 #[test]
 fn patience_needs_rows_to_stop_by() {
     let bad = |eval: Value| Recipe::from_json(&json!({ "eval": eval })).unwrap_err().to_string();
-    assert!(bad(json!({ "early_stopping_patience": 0 })).contains("at least 1"));
+    let text = bad(json!({ "early_stopping_patience": 0 }));
+    assert!(text.contains("eval.early_stopping_patience is 0, but it must be at least 1"), "{text}");
     let text = bad(json!({ "early_stopping_patience": 2, "validation_fraction": 0 }));
     assert!(text.contains("eval.early_stopping_patience") && text.contains("held-out rows"), "{text}");
 }

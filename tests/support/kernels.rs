@@ -1,5 +1,6 @@
 //! The kernels of a device against burn's stock operations on the CPU: outputs and all gradients.
 
+use super::attention::of_lengths;
 use super::blocks::{blocks, expanded, picked};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation, s};
 use loralet::eval::read;
@@ -375,19 +376,20 @@ pub async fn kernels(device: &Device, tolerance: f32) {
     in_sixteen_bits(device).await;
     squares(device).await;
     updates(device).await;
+    of_lengths(device, tolerance).await;
     for case in CASES {
         let ours = run(case, device, true).await;
         let stock = run(case, &Device::flex(), false).await;
         for (part, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
-            assert_eq!(ours.len(), stock.len());
-            for (i, (a, b)) in ours.iter().zip(stock).enumerate() {
-                assert!(
-                    (a - b).abs() <= tolerance * b.abs().max(1.0),
-                    "{}, part {part}: value {i} is {a}, not {b}",
-                    case.name
-                );
-            }
+            near(&format!("{}, part {part}", case.name), ours, stock, tolerance);
         }
+    }
+}
+
+pub fn near(what: &str, ours: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(ours.len(), expected.len(), "{what}");
+    for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{what}: value {i} is {a}, not {b}");
     }
 }
 
@@ -405,7 +407,7 @@ async fn run(case: &Case, device: &Device, ours: bool) -> Vec<Vec<f32>> {
     parts
 }
 
-fn values(shape: &[usize], seed: usize, device: &Device) -> Tensor<4> {
+pub fn values(shape: &[usize], seed: usize, device: &Device) -> Tensor<4> {
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|i: usize| ((i * 7 + seed * 3) as f32 * 0.61).sin()).collect();
     Tensor::from_data(TensorData::new(values, shape.to_vec()), device)

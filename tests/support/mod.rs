@@ -4,6 +4,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub mod attention;
 pub mod blocks;
 pub mod embedding;
 pub mod encoder_score;
@@ -37,6 +38,7 @@ macro_rules! fixture {
     };
 }
 
+pub mod answers;
 pub mod lora_variants;
 pub mod memory;
 
@@ -278,8 +280,10 @@ pub async fn sampled_answers(device: &Device) {
         let sampling = Sampling { temperature, top_k: Some(20), ..Sampling::default() };
         let mut samplers: Vec<Sampler> =
             (0..5).map(|stream| Sampler::on_stream(sampling.clone(), stream)).collect();
-        let answers = sample_group(model.decoder(), &[3, 14, 15, 9, 26], ends, 12, &mut samplers).await;
-        answers.unwrap().into_iter().map(|answer| answer.ids).collect::<Vec<_>>()
+        let go_on = async || Ok(true);
+        let answers =
+            sample_group(model.decoder(), &[3, 14, 15, 9, 26], ends, 12, &mut samplers, go_on).await;
+        answers.unwrap().unwrap().into_iter().map(|answer| answer.ids).collect::<Vec<_>>()
     };
     let greedy = answers(device, 0.0, &[]).await;
     assert!(greedy.iter().all(|ids| *ids == greedy[0] && ids.len() == 12));

@@ -36,9 +36,10 @@ const MOST_GROUPS: usize = 65_535;
 /// Whether the adapter computes on the CPU: few units at a time, and each with many registers.
 static IN_SOFTWARE: AtomicBool = AtomicBool::new(false);
 
-/// Tells the kernels that the adapter is a software one. What they compute does not change.
-pub fn set_software_adapter() {
-    IN_SOFTWARE.store(true, Ordering::Relaxed);
+/// Tells the kernels whether the adapter is a software one; until then it is taken for a real one. What they compute does not
+/// change.
+pub fn set_software_adapter(is_software: bool) {
+    IN_SOFTWARE.store(is_software, Ordering::Relaxed);
 }
 
 fn in_software() -> bool {

@@ -1,6 +1,7 @@
 use super::linear::{Linear, forward_together};
 use super::rotary::Rotation;
-use crate::kernels::{attention::causal_attention, matmul::matmul, softmax::softmax};
+use crate::kernels::attention::{cached_attention, causal_attention};
+use crate::kernels::{matmul::matmul, softmax::softmax};
 use crate::models::{Input, float_tensor, int_tensor};
 use burn::tensor::{Device, Tensor};
 
@@ -16,15 +17,22 @@ pub struct Attention {
     pub head_dim: usize,
 }
 
-/// Keys and values of the tokens already seen, each `[batch, kv_heads, past, head_dim]`.
+/// Keys and values of the tokens already seen, of one layer.
 #[derive(Debug, Clone, Default)]
 pub struct KeyValueCache {
     /// `[batch, kv_heads, room, head_dim]` each, zeros behind the tokens held.
     keys_values: Option<(Tensor<4>, Tensor<4>)>,
     len: usize,
+    /// The least that there is room for once something is held.
+    expected: usize,
 }
 
 impl KeyValueCache {
+    /// For sequences that will have so many tokens, or more.
+    pub fn expecting(len: usize) -> KeyValueCache {
+        KeyValueCache { expected: len, ..KeyValueCache::default() }
+    }
+
     /// How many tokens are held.
     pub fn len(&self) -> usize {
         self.len
@@ -34,11 +42,20 @@ impl KeyValueCache {
         self.len == 0
     }
 
-    /// The keys that queries see when so many tokens are held, those that are not there included: a new token is written beside the
-    /// others, and all are copied only now and then.
+    /// How many tokens there is room for when so many are held: a new token is written behind the others, and all are copied
+    /// only now and then.
     pub fn room(len: usize) -> usize {
         const STEP: usize = 32;
         len.next_multiple_of(STEP)
+    }
+
+    /// How many tokens there is room for once so many more are held.
+    pub fn room_with(&self, more: usize) -> usize {
+        let present = self.keys_values.as_ref().map_or(0, |(keys, _)| keys.dims()[2]);
+        if self.len + more <= present {
+            return present;
+        }
+        KeyValueCache::room((self.len + more).max(self.expected))
     }
 
     /// Keeps these sequences, in this order; one named twice is there twice.
@@ -51,26 +68,23 @@ impl KeyValueCache {
 
     /// Keys and values with the new ones, `[batch, kv_heads, room, head_dim]`.
     fn extend(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let (past, room) = (self.len, KeyValueCache::room(self.len));
-        self.len += keys.dims()[2];
-        let len = self.len;
+        let [batch, kv_heads, more, head_dim] = keys.dims();
+        let (past, room) = (self.len, self.room_with(more));
         let extended = |old: Option<Tensor<4>>, new: Tensor<4>| {
-            let [batch, kv_heads, _, head_dim] = new.dims();
-            match old {
-                Some(old) if len <= room => {
-                    old.slice_assign([0..batch, 0..kv_heads, past..len, 0..head_dim], new)
-                }
+            let present = old.as_ref().map_or(0, |old| old.dims()[2]);
+            let whole = match old {
+                Some(old) if present == room => old,
                 old => {
-                    let empty = [batch, kv_heads, KeyValueCache::room(len) - len, head_dim];
-                    let empty = (empty[2] > 0).then(|| Tensor::zeros(empty, &new.device()));
-                    let old = old.map(|old| old.narrow(2, 0, past));
-                    Tensor::cat(old.into_iter().chain([new]).chain(empty).collect(), 2)
+                    let empty = Tensor::zeros([batch, kv_heads, room - present, head_dim], &new.device());
+                    Tensor::cat(old.into_iter().chain([empty]).collect(), 2)
                 }
-            }
+            };
+            whole.slice_assign([0..batch, 0..kv_heads, past..past + more, 0..head_dim], new)
         };
         let (old_keys, old_values) = self.keys_values.take().unzip();
         let (keys, values) = (extended(old_keys, keys), extended(old_values, values));
         self.keys_values = Some((keys.clone(), values.clone()));
+        self.len += more;
         (keys, values)
     }
 }
@@ -97,7 +111,7 @@ impl Attention {
     ///
     /// # Shapes
     /// - x, residual, output: `[batch * seq, hidden]`
-    /// - mask: `[1, 1, seq, room]`, added to the scores; `None` when every key may be seen
+    /// - mask: `[1, 1, 1, room]`, added to the scores of one token; `None` where no place is empty, and of several tokens
     pub fn forward_cached(
         &self,
         x: Tensor<2>,
@@ -108,17 +122,22 @@ impl Attention {
         cache: &mut KeyValueCache,
     ) -> Tensor<2> {
         let tokens = x.dims()[0];
-        let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
+        let (heads, kv_heads, past) = (self.num_attention_heads, self.num_key_value_heads, cache.len());
         let qkv = self.project(x, rotation);
         // [batch, heads, seq, head_dim]
         let part = |first: usize, count: usize| {
             let part = qkv.clone().narrow(1, first, count);
             part.reshape([batch, tokens / batch, count, self.head_dim]).swap_dims(1, 2)
         };
-        let q = part(0, heads);
         let (k, v) = cache.extend(part(heads, kv_heads), part(heads + kv_heads, kv_heads));
-        let context = attend(q, k, v, mask).swap_dims(1, 2);
-        self.output(context.reshape([tokens, heads, self.head_dim]), residual)
+        let context = match tokens > batch {
+            true => cached_attention(qkv, k, v, past),
+            // A kernel that sums up key by key would leave a GPU idle for a single token.
+            false => {
+                attend(part(0, heads), k, v, mask).swap_dims(1, 2).reshape([tokens, heads, self.head_dim])
+            }
+        };
+        self.output(context, residual)
     }
 
     /// Queries, scaled, keys and values: `[tokens, heads + 2 * kv_heads, head_dim]`.
@@ -161,7 +180,7 @@ pub fn first_keys(input: &Input, device: &Device) -> Tensor<1> {
 /// # Shapes
 /// - q: `[batch, heads, seq, head_dim]`, already scaled
 /// - k, v: `[batch, kv_heads, keys, head_dim]`
-/// - mask: `[batch, 1, seq, keys]`
+/// - mask: `[batch, 1, seq, keys]`, or 1 where it is the same for all
 /// - output: `[batch, heads, seq, head_dim]`
 pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<4> {
     let [batch, heads, seq, head_dim] = q.dims();

@@ -84,5 +84,6 @@ fn written_answers_are_the_right_ones() {
         let encoded = encode_dataset(&dataset, &tokenizer, &options(Objective::Sft, 64)).unwrap();
         assert!(encoded.examples[0].task.is_none() && encoded.examples[0].trained_tokens() > 0);
     }
-    assert!(read("d.jsonl", r#"{"text": "a"}"#).check_objective(Objective::Grpo).is_err());
+    let error = read("d.jsonl", r#"{"text": "a"}"#).check_objective(Objective::Grpo).unwrap_err();
+    assert_eq!(error.kind(), "invalid_recipe", "{error}");
 }

@@ -7,12 +7,22 @@ use loralet::recipe::Recipe;
 fn a_truncated_file_is_an_error_at_every_length() {
     let whole = bytes("bf16.gguf");
     for length in lengths(whole.len()) {
-        assert!(Checkpoint::open(vec![memory("a.gguf", whole[..length].to_vec())]).is_err(), "{length}");
+        let refused = Checkpoint::open(vec![memory("a.gguf", whole[..length].to_vec())]).err();
+        names(refused, "a.gguf", length);
     }
     let whole = bytes("f16/model.safetensors");
     for length in lengths(whole.len()) {
-        assert!(open_with(&F16, "f16/model.safetensors", whole[..length].to_vec()).is_err(), "{length}");
+        let refused = open_with(&F16, "f16/model.safetensors", whole[..length].to_vec()).err();
+        names(refused, "model.safetensors", length);
     }
+}
+
+/// A file that was cut is named, as one that is damaged.
+fn names(refused: Option<loralet::Error>, file: &str, length: usize) {
+    let error = refused.unwrap_or_else(|| panic!("{length} bytes were taken"));
+    let kinds = ["invalid_model_file", "invalid_tensor", "missing_file", "unreadable"];
+    let named = error.to_string().contains(file);
+    assert!(kinds.contains(&error.kind()) && named, "{length}: {}, {error}", error.kind());
 }
 
 /// Every length of a header, then samples.

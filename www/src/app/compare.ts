@@ -2,6 +2,7 @@
 import type { GenerateReport } from '../types.js';
 import { model } from './model.js';
 import { Store, sentence } from './store.js';
+import { wasStopped } from '../worker/client.js';
 import { trainer } from './trainer.js';
 import { training } from './training.js';
 
@@ -29,6 +30,8 @@ class CompareStore extends Store {
   tuned: Side = EMPTY;
   busy = false;
   error: string | null = null;
+  /** Ends both answers of a press. */
+  private stop = new AbortController();
 
   /** Base first, then tuned where there is an adapter; both greedy unless a temperature is set. */
   async ask(question: Question): Promise<void> {
@@ -37,12 +40,14 @@ class CompareStore extends Store {
     this.error = null;
     this.base = EMPTY;
     this.tuned = EMPTY;
+    this.stop = new AbortController();
     this.changed();
+    const { signal } = this.stop;
     try {
-      await this.answer('base', question);
-      if (training.hasAdapter) await this.answer('tuned', question);
+      await this.answer('base', question, signal);
+      if (training.hasAdapter && !signal.aborted) await this.answer('tuned', question, signal);
     } catch (error) {
-      this.error = sentence(error);
+      if (!wasStopped(error)) this.error = sentence(error);
     } finally {
       this.busy = false;
       this.base = { ...this.base, running: false };
@@ -51,8 +56,8 @@ class CompareStore extends Store {
     }
   }
 
-  async cancel(): Promise<void> {
-    await (await trainer.client()).cancelGenerate();
+  cancel(): void {
+    this.stop.abort();
   }
 
   clear(): void {
@@ -62,7 +67,7 @@ class CompareStore extends Store {
     this.changed();
   }
 
-  private async answer(side: 'base' | 'tuned', question: Question): Promise<void> {
+  private async answer(side: 'base' | 'tuned', question: Question, signal: AbortSignal): Promise<void> {
     const client = await trainer.client();
     const step = side === 'tuned' ? (training.last?.step ?? null) : null;
     this[side] = { text: '', report: null, running: true, step };
@@ -87,6 +92,7 @@ class CompareStore extends Store {
         this[side] = { ...this[side], text: this[side].text + delta };
         this.changed();
       },
+      signal,
     );
     this[side] = { text: report.text, report, running: false, step };
     this.changed();

@@ -167,10 +167,12 @@ class ModelStore extends Store {
       const client = await trainer.client();
       const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
       const label = fetched.base ?? fetched.label;
-      const report = await client.openModel(fetched.files, label, baseDtype, (done, total) => {
+      const onProgress = (done: number, total: number) => {
         if (this.busy) this.busy = { ...this.busy, share: total > 0 ? done / total : 0 };
         this.changed();
-      });
+      };
+      const { signal } = this.abort;
+      const report = await client.openModel(fetched.files, label, baseDtype, onProgress, signal);
       this.open = { ...fetched, report };
       await loadSamples();
       await network.lock();

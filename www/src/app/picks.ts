@@ -6,6 +6,7 @@ import { data } from './data.js';
 import { model } from './model.js';
 import { recipe } from './recipe.js';
 import { Store, sentence } from './store.js';
+import { wasStopped } from '../worker/client.js';
 import { trainer } from './trainer.js';
 import { training } from './training.js';
 
@@ -26,7 +27,8 @@ class PicksStore extends Store {
   writing: string | null = null;
   busy = false;
   error: string | null = null;
-  private cancelled = false;
+  /** Ends all answers of a press. */
+  private stop = new AbortController();
 
   /** Those of the model that was opened. */
   async load(): Promise<void> {
@@ -41,22 +43,23 @@ class PicksStore extends Store {
   async sample({ prompt, maxNewTokens, temperature }: Sampling): Promise<void> {
     if (this.busy) return;
     this.busy = true;
-    this.cancelled = false;
+    this.stop = new AbortController();
     this.error = null;
     this.pair = null;
     this.changed();
+    const { signal } = this.stop;
     try {
       const step = training.hasAdapter ? (training.last?.step ?? null) : null;
-      const first = await this.answer(prompt, maxNewTokens, temperature, step);
+      const first = await this.answer(prompt, maxNewTokens, temperature, step, signal);
       let second = first;
-      for (let attempt = 0; attempt < ATTEMPTS && second === first && !this.stopped(); attempt += 1)
-        second = await this.answer(prompt, maxNewTokens, temperature, step);
-      if (this.stopped()) return;
+      for (let attempt = 0; attempt < ATTEMPTS && second === first; attempt += 1)
+        second = await this.answer(prompt, maxNewTokens, temperature, step, signal);
+      if (signal.aborted) return;
       if (second === first)
         this.error = 'The model gave the same answer each time; raise the temperature or ask something else.';
       else this.pair = { prompt, answers: [first, second], step };
     } catch (error) {
-      this.error = sentence(error);
+      if (!wasStopped(error)) this.error = sentence(error);
     } finally {
       this.busy = false;
       this.writing = null;
@@ -64,9 +67,8 @@ class PicksStore extends Store {
     }
   }
 
-  async cancel(): Promise<void> {
-    this.cancelled = true;
-    await (await trainer.client()).cancelGenerate();
+  cancel(): void {
+    this.stop.abort();
   }
 
   async pick(verdict: Verdict): Promise<void> {
@@ -118,6 +120,7 @@ class PicksStore extends Store {
     maxNewTokens: number,
     temperature: number,
     step: number | null,
+    signal: AbortSignal,
   ): Promise<string> {
     const client = await trainer.client();
     this.writing = '';
@@ -138,12 +141,9 @@ class PicksStore extends Store {
         this.writing = (this.writing ?? '') + delta;
         this.changed();
       },
+      signal,
     );
     return report.text.trim();
-  }
-
-  private stopped(): boolean {
-    return this.cancelled;
   }
 
   private async save(): Promise<void> {

@@ -29,23 +29,13 @@ import type {
   RequestType,
   RunEvent,
   TrainState,
-  WireError,
 } from './protocol.js';
+import { TrainerError, trainerError } from './errors.js';
 import { unreachable } from './protocol.js';
 import { spawnWorker, trainerModule, type Spawned } from './spawn.js';
 
+export { TrainerError, wasStopped } from './errors.js';
 export type { LoopOptions, TrainState } from './protocol.js';
-
-/** An error of the trainer. `message` is one sentence for people, `kind` a stable code. */
-export class TrainerError extends Error {
-  override readonly name = 'TrainerError';
-  constructor(
-    readonly kind: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 export interface TrainHandlers {
   onStep?(report: StepReport): void;
@@ -140,8 +130,9 @@ export class TrainerClient {
     modelName: string,
     baseDtype: BaseDtype,
     onProgress?: (doneBytes: number, totalBytes: number) => void,
+    signal?: AbortSignal,
   ): Promise<ModelReport> {
-    return this.call('open_model', { files, modelName, baseDtype }, { onProgress });
+    return this.call('open_model', { files, modelName, baseDtype }, { onProgress, signal });
   }
 
   openData(fileName: string, bytes: Uint8Array, recipe: Recipe): Promise<DataSummary> {
@@ -239,13 +230,16 @@ export class TrainerClient {
     return this.call('logits', { inputIds, adapter });
   }
 
-  /** Also while training: it runs between two steps. */
-  generate(request: GenerateRequest, onText?: (delta: string) => void): Promise<GenerateReport> {
-    return this.call('generate', { request }, { onText });
-  }
-
-  cancelGenerate(): Promise<null> {
-    return this.call('cancel_generate', {});
+  /**
+   * Also while training: it runs between two steps. Where the signal is aborted, the answer ends within a token with what it has; one
+   * that has not begun fails as `stopped`.
+   */
+  generate(
+    request: GenerateRequest,
+    onText?: (delta: string) => void,
+    signal?: AbortSignal,
+  ): Promise<GenerateReport> {
+    return this.call('generate', { request }, { onText, signal });
   }
 
   saveCheckpoint(): Promise<Uint8Array<ArrayBuffer>> {
@@ -307,13 +301,21 @@ export class TrainerClient {
   private call<T extends RequestType>(
     type: T,
     carries: Carries<T>,
-    listeners: Pick<Pending, 'onText' | 'onProgress'> = {},
+    {
+      signal,
+      ...listeners
+    }: Pick<Pending, 'onText' | 'onProgress'> & { signal?: AbortSignal | undefined } = {},
     id = this.nextId++,
   ): Promise<Answer<T>> {
-    return new Promise<Answer<T>>((resolve, reject) => {
+    if (signal?.aborted) return Promise.reject(new TrainerError('stopped', 'this was stopped'));
+    const cancel = () => void this.call('cancel', { request: id }).catch(() => undefined);
+    const answered = new Promise<Answer<T>>((resolve, reject) => {
       this.pending.set(id, { resolve: resolve as (value: unknown) => void, reject, ...listeners });
       this.spawned.worker.postMessage({ type, id, ...carries });
     });
+    if (!signal) return answered;
+    signal.addEventListener('abort', cancel);
+    return answered.finally(() => signal.removeEventListener('abort', cancel));
   }
 
   private receive(message: FromWorker): void {
@@ -391,10 +393,6 @@ export class TrainerClient {
     for (const run of this.runs.values()) run.ended.reject(error);
     this.runs.clear();
   }
-}
-
-function trainerError(error: WireError): TrainerError {
-  return new TrainerError(error.kind, error.message);
 }
 
 interface PromiseWithResolvers<T> {

@@ -30,6 +30,9 @@ declare module 'loralet-wasm/loralet.js' {
     free(): void;
   }
 
+  /** Asked before each token that a run samples. */
+  export type GoOn = () => Promise<boolean>;
+
   export type Rate = (prompt: t.Message[], answers: string[]) => Promise<number[]>;
 
   export class Session {
@@ -47,7 +50,7 @@ declare module 'loralet-wasm/loralet.js' {
     open_reward_model(files: t.AdapterFile[]): void;
     close_reward_model(): void;
     /** `rate` gives a number an answer; left out where nobody rates. */
-    begin(recipe: t.Recipe, rate?: Rate): Promise<t.Plan>;
+    begin(recipe: t.Recipe, rate: Rate | undefined, go_on: GoOn): Promise<t.Plan>;
     /** A report of each step that was done: at least one, and up to `most`. */
     steps(most: number): Promise<t.StepReport[]>;
     evaluate(): Promise<t.Evaluation>;
@@ -55,7 +58,7 @@ declare module 'loralet-wasm/loralet.js' {
     score(recipe: t.Recipe, adapter: boolean, held_out: boolean): Promise<t.Evaluation>;
     logits(input_ids: Uint32Array, adapter: boolean): Promise<Float32Array<ArrayBuffer>>;
     save_checkpoint(): Promise<Uint8Array<ArrayBuffer>>;
-    resume(checkpoint: Uint8Array, rate?: Rate): Promise<t.Plan>;
+    resume(checkpoint: Uint8Array, rate: Rate | undefined, go_on: GoOn): Promise<t.Plan>;
     adapter_files(): Promise<t.AdapterFile[]>;
     adapter_zip(): Promise<Uint8Array<ArrayBuffer>>;
     load_adapter(files: t.AdapterFile[]): Promise<void>;

@@ -69,7 +69,11 @@ interface Calls {
   score: { carries: { recipe: Recipe; adapter: boolean; heldOut: boolean }; answers: Evaluation };
   logits: { carries: { inputIds: Uint32Array; adapter: boolean }; answers: Float32Array<ArrayBuffer> };
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
-  cancel_generate: { carries: object; answers: null };
+  /**
+   * Ends the request with this id, if it is not answered yet: one that waits for its turn fails at once as `stopped` and is never
+   * begun, an answer that is being written ends with what it has.
+   */
+  cancel: { carries: { request: number }; answers: null };
   save_checkpoint: { carries: object; answers: Uint8Array<ArrayBuffer> };
   adapter_files: { carries: object; answers: AdapterFile[] };
   adapter_zip: { carries: object; answers: Uint8Array<ArrayBuffer> };

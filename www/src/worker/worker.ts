@@ -17,8 +17,10 @@ import init, {
 } from 'loralet-wasm/loralet.js';
 import type { DeviceChoice, DeviceReport, Message, Plan, StepReport } from '../types.js';
 import { help, startHelper, type HelpRequest } from './helper.js';
-import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
+import { wireError } from './errors.js';
+import type { Event, FromWorker, LoopOptions, Request, TrainState } from './protocol.js';
 import { unreachable } from './protocol.js';
+import { cancelWaiting, inTurn, inTurnUnlessCancelled, nextTask } from './turns.js';
 
 /** How long the steps of one call may take together, in seconds, and how many they may be. */
 const CALL_SECONDS = 0.25;
@@ -47,8 +49,8 @@ let beginning: { stopped: boolean } | null = null;
 let rating: { question: number; resolve(ratings: number[]): void; reject(error: Error): void } | null = null;
 let lastQuestion = 0;
 let wakeLoop: () => void = () => undefined;
-let generateCancelled = false;
-let turn: Promise<unknown> = Promise.resolve();
+/** The answer that is being written. */
+let writing: { id: number; cancelled: boolean } | null = null;
 
 self.onmessage = (message: MessageEvent<Request | HelpRequest>) => {
   const request = message.data;
@@ -92,7 +94,7 @@ async function answer(request: Request): Promise<Answered> {
       return { value: validate_recipe(request.recipe) };
     case 'open_model':
       abandonRating();
-      return exclusive(async (session) => {
+      return cancellable(request.id, async (session) => {
         const report = (done: number, total: number) => {
           send({ type: 'model_progress', id: request.id, done, total });
         };
@@ -123,9 +125,13 @@ async function answer(request: Request): Promise<Answered> {
         return { value: null };
       });
     case 'begin':
-      return begin(request.id, request.options, (session, rate) => session.begin(request.recipe, rate));
+      return begin(request.id, request.options, (session, rate) =>
+        session.begin(request.recipe, rate, goesOn),
+      );
     case 'resume_from':
-      return begin(request.id, request.options, (session, rate) => session.resume(request.checkpoint, rate));
+      return begin(request.id, request.options, (session, rate) =>
+        session.resume(request.checkpoint, rate, goesOn),
+      );
     case 'pause':
       if (state === 'running') setState('pausing');
       return { value: null };
@@ -176,17 +182,18 @@ async function answer(request: Request): Promise<Answered> {
         value: await session.logits(request.inputIds, request.adapter),
       }));
     case 'generate':
-      return exclusive(async (session) => {
-        generateCancelled = false;
+      return cancellable(request.id, async (session) => {
+        const mine = (writing = { id: request.id, cancelled: false });
         const onText = (delta: string) => {
-          send({ type: 'text', id: request.id, delta });
+          if (delta) send({ type: 'text', id: request.id, delta });
           // Messages are read before the next token, so that a cancel arrives.
-          return nextTask().then(() => !generateCancelled);
+          return nextTask().then(() => !mine.cancelled);
         };
         return { value: await session.generate(request.request, onText) };
       });
-    case 'cancel_generate':
-      generateCancelled = true;
+    case 'cancel':
+      if (writing?.id === request.request) writing.cancelled = true;
+      cancelWaiting(request.request);
       return { value: null };
     case 'save_checkpoint':
       return exclusive(async (session) => transferring(await session.save_checkpoint()));
@@ -214,12 +221,17 @@ async function answer(request: Request): Promise<Answered> {
 
 /** Runs `work` when everything asked for before is done. */
 function exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
-  const mine = turn.then(() => {
-    if (!session) throw new Error('the trainer is not started');
-    return work(session);
-  });
-  turn = mine.catch(() => undefined);
-  return mine;
+  return inTurn(() => work(opened()));
+}
+
+/** As `exclusive`, for what a `cancel` may end before its turn comes. */
+function cancellable(id: number, work: (session: Session) => Promise<Answered>): Promise<Answered> {
+  return inTurnUnlessCancelled(id, () => work(opened()));
+}
+
+function opened(): Session {
+  if (!session) throw new Error('the trainer is not started');
+  return session;
 }
 
 /** As `exclusive`, for a run that something else may have taken the place of when its turn comes: then nothing is done. */
@@ -307,12 +319,13 @@ async function runLoop(mine: NonNullable<typeof loop>): Promise<void> {
     }
   } catch (error) {
     if (loop !== mine) return;
-    if (mine.abandoned) {
+    const failure = wireError(error);
+    if (mine.abandoned || failure.kind === 'stopped') {
       await checkpoint(mine).catch(() => undefined);
       if (loop === mine) endLoop('stopped');
       return;
     }
-    send({ type: 'loop_failed', run, error: wireError(error) });
+    send({ type: 'loop_failed', run, error: failure });
     endLoop('failed');
   }
 }
@@ -340,6 +353,11 @@ function askPerson(prompt: Message[], answers: string[]): Promise<number[]> {
   });
 }
 
+/** Whether a run that samples answers is to write the next token; messages are read before. */
+function goesOn(): Promise<boolean> {
+  return nextTask().then(() => state !== 'stopping');
+}
+
 /** Nobody rates the answers any more: the step that waits for it fails and leaves everything as it was. */
 function abandonRating(): void {
   if (!rating) return;
@@ -362,37 +380,10 @@ function setState(next: TrainState): void {
   send({ type: 'state', run, state });
 }
 
-/** Unlike a timer, a message is not held back when many follow one another. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => {
-      channel.port1.close();
-      resolve();
-    };
-    channel.port2.postMessage(null);
-  });
-}
-
 function transferring(bytes: Uint8Array<ArrayBuffer>): Answered {
   return { value: bytes, transfer: [bytes.buffer] };
 }
 
 function send(message: FromWorker | Event, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
-}
-
-/** A trap inside WebAssembly has no sentence of its own for people. */
-function wireError(error: unknown): WireError {
-  if (error instanceof WebAssembly.RuntimeError) {
-    return {
-      kind: 'crashed',
-      message: `the trainer crashed (${error.message}); reload the page, and try a smaller batch or a shorter sequence`,
-    };
-  }
-  if (error instanceof Error) {
-    const kind = (error as Error & { kind?: unknown }).kind;
-    return { kind: typeof kind === 'string' ? kind : 'unexpected', message: error.message };
-  }
-  return { kind: 'unexpected', message: String(error) };
 }

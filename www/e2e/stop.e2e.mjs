@@ -1,0 +1,105 @@
+/** One Stop ends all that one press asked for, queued or running, within a token. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  CHATS,
+  at,
+  chooseData,
+  openPage,
+  openTiny,
+  set,
+  startBrowser,
+  startServer,
+  status,
+} from './setup.mjs';
+
+let server, browser, page;
+before(async () => (server = await startServer()), { timeout: 1_800_000 });
+after(() => server.stop());
+
+/** At this temperature any token follows any other, so that an answer hardly ever ends by itself. */
+const ENDLESS = { tokens: '480', temperature: '20' };
+
+describe('Stop', () => {
+  before(async () => {
+    browser = await startBrowser();
+    page = await openPage(browser, `${server.url}?device=cpu`);
+    await openTiny(page);
+    const section = page.locator('compare-section');
+    await section.locator('details').evaluate((details) => (details.open = true));
+    await section.locator('#length').fill(ENDLESS.tokens);
+    await section.locator('#temperature').fill(ENDLESS.temperature);
+    await page.locator('#pick-length').fill(ENDLESS.tokens);
+    await page.locator('#pick-temperature').fill(ENDLESS.temperature);
+  });
+  after(() => browser.close());
+
+  const stop = (section) => page.locator(section).getByRole('button', { name: 'Stop', exact: true });
+  const ended = (section) => stop(section).waitFor({ state: 'detached' });
+  const answer = (side) => page.locator(`compare-section article.${side}`);
+  const CUT = 'Cut at the most tokens allowed.';
+
+  test('ends an answer that waits for its turn at once, and it is never written', async () => {
+    await page.locator('#pick-prompt').fill('Tell me about a mouse.');
+    await at(page, 'two-answers').click();
+    await page.locator('#prompt').fill('Tell me about a fox.');
+    await at(page, 'ask').click();
+    await stop('compare-section').click();
+    await ended('compare-section');
+    assert.equal(await stop('picks-section').count(), 1, 'the two answers before it are still written');
+    await at(page, 'answer-second').waitFor();
+    assert.match(await answer('base').innerText(), /Its answer appears here/);
+    assert.equal(await at(page, 'compare-error').count(), 0);
+    await at(page, 'pick-skip').click();
+  });
+
+  test('ends both of two answers', async () => {
+    await at(page, 'two-answers').click();
+    await page.locator('picks-section').getByText('Answering …').waitFor();
+    await stop('picks-section').click();
+    await ended('picks-section');
+    assert.equal(await at(page, 'answer-first').count(), 0);
+    assert.equal(await at(page, 'picks-error').count(), 0);
+  });
+
+  test("ends the base's answer and the tuned model's, which has not begun", async () => {
+    await chooseData(page, 'cats.jsonl', CHATS);
+    await at(page, 'report').waitFor();
+    await set(page, { 'train.max_steps': 50, 'eval.validation_fraction': 0 });
+    await at(page, 'step').click();
+    await status(page, 'Paused at step 1');
+    await at(page, 'ask').click();
+    await answer('base').filter({ hasText: /\w{3}/ }).waitFor();
+    await stop('compare-section').click();
+    await ended('compare-section');
+    const [base, tuned] = [await answer('base').innerText(), await answer('tuned').innerText()];
+    assert.ok(!base.includes(CUT), `the base's answer had ended before the Stop: ${base}`);
+    assert.match(tuned, /Its answer appears here/);
+    assert.equal(await at(page, 'compare-error').count(), 0);
+    // The next press is not stopped by it.
+    await page.locator('#length').fill('12');
+    await at(page, 'ask').click();
+    await answer('tuned').filter({ hasText: CUT }).waitFor();
+    await at(page, 'stop').click();
+    await status(page, 'Stopped at step 1');
+  });
+
+  test('ends the answers that a run samples, and the step with them', async () => {
+    const prompts = ['Who is Pip?', 'Who is Mia?', 'Where does Tom live?', 'What do cats eat?'];
+    await chooseData(page, 'ask.jsonl', prompts.map((prompt) => JSON.stringify({ prompt })).join('\n'));
+    await at(page, 'report').filter({ hasText: '4 rows of prompts' }).waitFor();
+    await page.locator('select[name="grpo.reward"]').selectOption('length');
+    await set(page, {
+      'train.max_steps': 20,
+      'grpo.num_generations': 32,
+      'grpo.max_completion_length': 480,
+      'grpo.temperature': 10,
+    });
+    await at(page, 'start').click();
+    await status(page, 'Training: the first step');
+    await page.waitForTimeout(500);
+    await at(page, 'stop').click();
+    await status(page, 'Stopped at step 0');
+    assert.deepEqual(page.thrown, []);
+  });
+});
