@@ -18,6 +18,7 @@ import init, {
 import type { DeviceChoice, DeviceReport, Message, Plan, StepReport } from '../types.js';
 import { help, startHelper, type HelpRequest } from './helper.js';
 import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
+import { holdLock } from './lock.js';
 import { unreachable } from './protocol.js';
 
 /** How long the steps of one call may take together, in seconds, and how many they may be. */
@@ -63,7 +64,7 @@ self.onmessage = (message: MessageEvent<Request | HelpRequest>) => {
   );
 };
 
-send({ type: 'loaded' });
+void holdLock().then((lock) => send({ type: 'loaded', lock }));
 
 /** On the CPU with a second thread beside this one, where the browser lets them share memory. */
 async function create(choice: DeviceChoice): Promise<DeviceReport> {
@@ -387,7 +388,7 @@ function wireError(error: unknown): WireError {
   if (error instanceof WebAssembly.RuntimeError) {
     return {
       kind: 'crashed',
-      message: `the trainer crashed (${error.message}); reload the page, and try a smaller batch or a shorter sequence`,
+      message: `the trainer crashed (${error.message}), which a smaller batch or a shorter sequence may avoid`,
     };
   }
   if (error instanceof Error) {
