@@ -117,6 +117,18 @@ export async function tiles(page) {
   return Object.fromEntries(entries);
 }
 
+/** Names a repository of the server's that is laid out like the Hub. */
+export async function fillHub(page, url, repo) {
+  const hub = page.locator('model-hub');
+  await hub.locator('details').evaluate((details) => (details.open = true));
+  await hub.getByLabel('Endpoint').fill(`${url}hub`);
+  await hub.getByLabel('Repository id').fill(repo);
+}
+
+/** In a page: what the private windows of some browsers do. */
+export const STORAGE_REFUSED = `navigator.storage.getDirectory = () =>
+  Promise.reject(new DOMException('Security error when calling GetDirectory', 'SecurityError'));`;
+
 /** The names in a zip's central directory. */
 export function zipEntries(bytes) {
   const names = [];
