@@ -50,7 +50,7 @@ pub enum Error {
     #[error("device: {reason}")]
     Device { reason: String },
     /// Whatever was on the device is gone, and it computes no more.
-    #[error("the GPU {reason}")]
+    #[error("the GPU was lost ({reason})")]
     DeviceLost { reason: String },
 }
 

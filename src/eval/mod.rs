@@ -85,5 +85,5 @@ pub async fn read_ids(ids: Tensor<1, Int>) -> Result<Vec<u32>> {
 }
 
 fn stopped(error: impl std::fmt::Display) -> Error {
-    Error::DeviceLost { reason: format!("stopped answering ({})", last_cause(&error.to_string())) }
+    Error::DeviceLost { reason: last_cause(&error.to_string()).to_string() }
 }

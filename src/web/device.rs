@@ -78,8 +78,7 @@ pub fn take_gpu_error() -> Option<String> {
 
 /// What is wrong with the GPU where an operation on it failed: that it is lost, if the browser has said so.
 pub fn lost() -> Option<Error> {
-    let reason = LOST.with(|slot| slot.borrow().clone())?;
-    Some(Error::DeviceLost { reason: format!("was lost ({reason})") })
+    LOST.with(|slot| slot.borrow().clone()).map(|reason| Error::DeviceLost { reason })
 }
 
 async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {

@@ -207,7 +207,7 @@ impl Session {
     fn gpu_error(&self) -> Result<(), JsValue> {
         match take_gpu_error() {
             Some(reason) => {
-                Err(error::to_js(Error::DeviceLost { reason: format!("reported an error ({reason})") }))
+                Err(error::to_js(Error::DeviceLost { reason: format!("it reported an error: {reason}") }))
             }
             None => Ok(()),
         }

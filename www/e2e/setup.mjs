@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { beforeWorker } from '../../xtask/browser/chromium.mjs';
 
-const FLAGS = [
+export const browserFlags = [
   '--headless=new',
   '--no-sandbox',
   '--disable-quic',
@@ -41,15 +41,18 @@ export async function startServer() {
 export function startBrowser(flags = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [...FLAGS, ...flags],
+    args: [...browserFlags, ...flags],
   });
 }
 
 /** The GPU of every page is as weak as WebGPU allows. */
 const LIMITS = await readFile(new URL('../../tests/support/default_limits.js', import.meta.url), 'utf8');
 
-/** A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. */
-export async function openPage(browser, url, options = {}, prepare = () => undefined) {
+/**
+ * A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. `inWorker` is a script
+ * that runs before the training worker's own.
+ */
+export async function openPage(browser, url, options = {}, prepare = () => undefined, inWorker = '') {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
@@ -57,7 +60,7 @@ export async function openPage(browser, url, options = {}, prepare = () => undef
   page.on('pageerror', (error) => page.thrown.push(error.message));
   await page.addInitScript(LIMITS);
   await prepare(page);
-  await beforeWorker(page, LIMITS);
+  await beforeWorker(page, `${LIMITS};\n${inWorker}`);
   await page.goto(url);
   return page;
 }

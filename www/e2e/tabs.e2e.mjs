@@ -119,6 +119,22 @@ test('a kept run that cannot be read stays until a person deletes it', async () 
   await banner(first).waitFor();
 });
 
+test('two tabs that pick answers of the same model both keep their picks', async () => {
+  const second = await anotherTab();
+  for (const page of [first, second]) await openTiny(page);
+  for (const [picks, page] of [first, second].entries()) {
+    await page.locator('#pick-prompt').fill('Where does Mia live?');
+    await page.locator('#pick-temperature').fill('1.6');
+    await at(page, 'two-answers').click();
+    await at(page, 'answer-second').waitFor();
+    await at(page, 'pick-both_good').click();
+    await at(page, 'picks-count')
+      .filter({ hasText: picks === 0 ? '1 pick:' : '2 picks:' })
+      .waitFor();
+  }
+  assert.deepEqual([...first.thrown, ...second.thrown], []);
+});
+
 test('a model that another tab is downloading is left to it', async () => {
   const network = await first.context().newCDPSession(first);
   await network.send('Network.enable');

@@ -1,6 +1,6 @@
 /** The runs of a client: whatever the worker tells of one goes to its handlers, from the request that begins it on. */
 import type { Message, Plan, StepReport } from '../types.js';
-import { TrainerError } from './error.js';
+import { trainerError, type TrainerError } from './errors.js';
 import type { RunEvent, TrainState } from './protocol.js';
 import { unreachable } from './protocol.js';
 import { withResolvers, type PromiseWithResolvers } from './resolvers.js';
@@ -66,7 +66,7 @@ export class ClientRuns {
         handlers.onCheckpoint?.(message.bytes, message.step);
         break;
       case 'loop_failed':
-        ended.reject(TrainerError.of(message.error));
+        ended.reject(trainerError(message.error));
         break;
       default:
         unreachable(message);

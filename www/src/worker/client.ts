@@ -21,13 +21,13 @@ import type {
 } from '../types.js';
 import type { Answer, Carries, FromWorker, LoopOptions, RequestType, WireError } from './protocol.js';
 import { ClientRuns, type TrainHandlers } from './client-runs.js';
-import { TrainerError } from './error.js';
+import { TrainerError, trainerError } from './errors.js';
 import { unreachable } from './protocol.js';
 import { withResolvers } from './resolvers.js';
 import { spawnWorker, trainerModule, type Spawned } from './spawn.js';
 
 export type { TrainHandlers } from './client-runs.js';
-export { TrainerError } from './error.js';
+export { TrainerError } from './errors.js';
 export type { LoopOptions, TrainState } from './protocol.js';
 
 interface Pending {
@@ -290,7 +290,7 @@ export class TrainerClient {
         this.take(message.id)?.resolve(message.value);
         break;
       case 'error':
-        this.take(message.id)?.reject(TrainerError.of(message.error));
+        this.take(message.id)?.reject(trainerError(message.error));
         this.breakAfter(message.error);
         break;
       case 'model_progress':
@@ -331,7 +331,7 @@ export class TrainerClient {
   }
 
   private breakAfter(error: WireError): void {
-    const broke = TrainerError.of(error);
+    const broke = trainerError(error);
     if (broke.isFatal) this.break(broke);
   }
 

@@ -16,8 +16,9 @@ import init, {
   validate_recipe,
 } from 'loralet-wasm/loralet.js';
 import type { DeviceChoice, DeviceReport, Message, Plan, StepReport } from '../types.js';
+import { wireError } from './errors.js';
 import { help, startHelper, type HelpRequest } from './helper.js';
-import type { Event, FromWorker, LoopOptions, Request, TrainState, WireError } from './protocol.js';
+import type { Event, FromWorker, LoopOptions, Request, TrainState } from './protocol.js';
 import { holdLock } from './lock.js';
 import { unreachable } from './protocol.js';
 
@@ -381,19 +382,4 @@ function transferring(bytes: Uint8Array<ArrayBuffer>): Answered {
 
 function send(message: FromWorker | Event, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
-}
-
-/** A trap inside WebAssembly has no sentence of its own for people. */
-function wireError(error: unknown): WireError {
-  if (error instanceof WebAssembly.RuntimeError) {
-    return {
-      kind: 'crashed',
-      message: `the trainer crashed (${error.message}), which a smaller batch or a shorter sequence may avoid`,
-    };
-  }
-  if (error instanceof Error) {
-    const kind = (error as Error & { kind?: unknown }).kind;
-    return { kind: typeof kind === 'string' ? kind : 'unexpected', message: error.message };
-  }
-  return { kind: 'unexpected', message: String(error) };
 }
