@@ -110,7 +110,7 @@ describe('a GPU that is lost', () => {
   test('it comes back, and nothing was kept yet: the run is to be started again', async () => {
     const page = await onGpu();
     await at(page, 'start').click();
-    await reaches(page, 1);
+    await at(page, 'tiles').waitFor();
     await lose(page);
     await says(page, /nothing of the run was kept yet, so start it again, on the GPU now/);
     assert.equal(await at(page, 'resume').count(), 0);

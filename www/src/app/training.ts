@@ -229,13 +229,16 @@ class TrainingStore extends Store {
   /** What has become of the run, to go on after a semicolon. */
   private async goOnIn(run: Run | null, replace: () => Promise<TrainerClient | null>): Promise<string> {
     const latest = await run?.keeper?.read();
+    const hadModel = model.open !== null;
     const client = await replace();
     if (!client)
       return 'no other could be started, so reload the page, which offers what was kept of the run';
     const where = trainer.device?.kind === 'cpu' ? 'on the CPU' : 'on the GPU';
-    if (!model.open || !data.open)
-      return 'model and data could not be read again; open them and reload the page to resume the run';
-    if (!run || this.run !== run) return `model and data are open again, ${where}`;
+    if (hadModel && !model.open) {
+      const after = latest ? ', and reload the page to resume the run' : '';
+      return `the model could not be read again, so open it once more${after}`;
+    }
+    if (!run || this.run !== run) return `another trainer, ${where}, has taken its place`;
     if (!run.keeper || !latest) return `nothing of the run was kept yet, so start it again, ${where} now`;
     await this.goOn(client, latest.run, latest.checkpoint, run.keeper);
     if (this.state === 'finished') return `the run, which was finished, is open again, ${where}`;
