@@ -51,6 +51,9 @@ pub enum Error {
     InvalidCheckpoint { reason: String },
     #[error("device: {reason}")]
     Device { reason: String },
+    /// Whatever was on the device is gone, and it computes no more.
+    #[error("the GPU was lost ({reason})")]
+    DeviceLost { reason: String },
 }
 
 impl Error {
@@ -76,8 +79,16 @@ impl Error {
             Error::InvalidAdapter { .. } => "invalid_adapter",
             Error::InvalidCheckpoint { .. } => "invalid_checkpoint",
             Error::Device { .. } => "device",
+            Error::DeviceLost { .. } => "device_lost",
         }
     }
+}
+
+/// The last cause of an error that another library spreads over lines, with a backtrace below.
+pub fn last_cause(text: &str) -> &str {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Backtrace"));
+    let causes = lines.filter(|line| !line.is_empty() && *line != "Caused by:");
+    causes.last().unwrap_or("it gives no reason").trim_end_matches('.')
 }
 
 fn nearest(suggestion: &Option<String>) -> String {

@@ -6,7 +6,7 @@ pub mod judge;
 
 use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
 use crate::data::encode::Example;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, last_cause};
 use crate::models::Model;
 use crate::objectives::{Counts, Loss};
 use crate::train::metrics::{Evaluation, Metrics};
@@ -84,6 +84,6 @@ pub async fn read_ids(ids: Tensor<1, Int>) -> Result<Vec<u32>> {
     Ok(ids.into_iter().map(|id| id as u32).collect())
 }
 
-fn stopped(error: impl std::fmt::Debug) -> Error {
-    Error::Device { reason: format!("it stopped answering ({error:?}); reload and resume") }
+fn stopped(error: impl std::fmt::Display) -> Error {
+    Error::DeviceLost { reason: last_cause(&error.to_string()).to_string() }
 }

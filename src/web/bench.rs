@@ -83,7 +83,9 @@ fn read_workload(workload: JsValue) -> Result<Workload, JsValue> {
 
 fn no_gpu_error() -> Result<(), JsValue> {
     match take_gpu_error() {
-        Some(reason) => Err(error::to_js(Error::Device { reason })),
+        Some(reason) => {
+            Err(error::to_js(Error::DeviceLost { reason: format!("it reported an error: {reason}") }))
+        }
         None => Ok(()),
     }
 }

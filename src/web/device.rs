@@ -1,7 +1,7 @@
 //! Chooses where to run: probes WebGPU first, trusts it only after a gradient self-test,
 //! and says in words what was chosen and why.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, last_cause};
 use crate::eval::read;
 use crate::kernels::matmul::matmul;
 use crate::kernels::set_software_adapter;
@@ -45,6 +45,8 @@ extern "C" {
 thread_local! {
     /// The first error that the GPU reported outside any call of ours.
     static GPU_ERROR: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What the browser said when it took the GPU away, after which nothing can be computed on it.
+    static LOST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Picks the device for `auto`, `webgpu` or `cpu`.
@@ -74,6 +76,11 @@ pub fn take_gpu_error() -> Option<String> {
     GPU_ERROR.with(|slot| slot.borrow_mut().take())
 }
 
+/// What is wrong with the GPU where an operation on it failed: that it is lost, if the browser has said so.
+pub fn lost() -> Option<Error> {
+    LOST.with(|slot| slot.borrow().clone()).map(|reason| Error::DeviceLost { reason })
+}
+
 async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
     let fused = super::relaxed::load().await;
     let name = if fused { ", fused multiply-add" } else { "" };
@@ -97,9 +104,12 @@ async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceRepo
         options.init_with_setup_async().await.map_err(|error| device_error(error.to_string()))?;
     setup.device.on_uncaptured_error(Arc::new(|error| {
         GPU_ERROR.with(|slot| {
-            slot.borrow_mut().get_or_insert_with(|| error.to_string());
+            slot.borrow_mut().get_or_insert_with(|| last_cause(&error.to_string()).to_string());
         });
     }));
+    setup.device.set_device_lost_callback(|_, message| {
+        LOST.with(|slot| slot.replace(Some(last_cause(&message).to_string())));
+    });
     let limits: wgpu::Limits = setup.device.limits();
     self_test(&device).await?;
     let tensor = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);

@@ -231,9 +231,9 @@ impl Session {
 
     fn gpu_error(&self) -> Result<(), JsValue> {
         match take_gpu_error() {
-            Some(reason) => Err(error::to_js(Error::Device {
-                reason: format!("the GPU reported an error ({reason}); reload, and resume on the CPU"),
-            })),
+            Some(reason) => {
+                Err(error::to_js(Error::DeviceLost { reason: format!("it reported an error: {reason}") }))
+            }
             None => Ok(()),
         }
     }

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use loralet::data::{DataReport, Subject};
+use loralet::error::last_cause;
 use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::weights::source::{ByteSource, FileSource, MemorySource};
@@ -239,4 +240,12 @@ fn a_run_keeps_the_date_that_its_template_prints() {
     let mut plain = tiny(Some(CHATML), Value::Null).unwrap();
     plain.open_data("d.jsonl", chats().as_bytes(), &recipe).unwrap();
     assert_eq!(plain.begin(&recipe).unwrap().date, None);
+}
+
+#[test]
+fn what_a_library_spreads_over_lines_is_said_in_one() {
+    let dump = "An error happened during execution\nCaused by:\n  An error happened during execution\nCaused by:\n  The buffer could not be mapped.\nBacktrace:\nNo backtrace available";
+    assert_eq!(last_cause(dump), "The buffer could not be mapped");
+    assert_eq!(last_cause("Device was destroyed."), "Device was destroyed");
+    assert_eq!(last_cause(""), "it gives no reason");
 }

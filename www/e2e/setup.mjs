@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { beforeWorker } from '../../xtask/browser/chromium.mjs';
 
-const FLAGS = [
+export const browserFlags = [
   '--headless=new',
   '--no-sandbox',
   '--disable-quic',
@@ -41,15 +41,18 @@ export async function startServer() {
 export function startBrowser(flags = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [...FLAGS, ...flags],
+    args: [...browserFlags, ...flags],
   });
 }
 
 /** The GPU of every page is as weak as WebGPU allows. */
 const LIMITS = await readFile(new URL('../../tests/support/default_limits.js', import.meta.url), 'utf8');
 
-/** A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. */
-export async function openPage(browser, url, options = {}, prepare = () => undefined) {
+/**
+ * A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. `inWorker` is a script
+ * that runs before the training worker's own.
+ */
+export async function openPage(browser, url, options = {}, prepare = () => undefined, inWorker = '') {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
@@ -57,7 +60,7 @@ export async function openPage(browser, url, options = {}, prepare = () => undef
   page.on('pageerror', (error) => page.thrown.push(error.message));
   await page.addInitScript(LIMITS);
   await prepare(page);
-  await beforeWorker(page, LIMITS);
+  await beforeWorker(page, `${LIMITS};\n${inWorker}`);
   await page.goto(url);
   return page;
 }
@@ -116,6 +119,18 @@ export async function tiles(page) {
   );
   return Object.fromEntries(entries);
 }
+
+/** Names a repository of the server's that is laid out like the Hub. */
+export async function fillHub(page, url, repo) {
+  const hub = page.locator('model-hub');
+  await hub.locator('details').evaluate((details) => (details.open = true));
+  await hub.getByLabel('Endpoint').fill(`${url}hub`);
+  await hub.getByLabel('Repository id').fill(repo);
+}
+
+/** In a page: what the private windows of some browsers do. */
+export const STORAGE_REFUSED = `navigator.storage.getDirectory = () =>
+  Promise.reject(new DOMException('Security error when calling GetDirectory', 'SecurityError'));`;
 
 /** The names in a zip's central directory. */
 export function zipEntries(bytes) {

@@ -5,6 +5,7 @@ import {
   CHATS,
   at,
   chooseData,
+  fillHub,
   openPage,
   openTiny,
   set,
@@ -29,7 +30,7 @@ after(async () => {
 
 test('a repository is downloaded from a server laid out like the Hub', async () => {
   const page = await openPage(browser, `${server.url}?device=cpu`);
-  await fillHub(page, 'loralet/tiny');
+  await fillHub(page, server.url, 'loralet/tiny');
   await at(page, 'hub-download').click();
   await at(page, 'model-facts').waitFor();
   assert.match(await at(page, 'stored').innerText(), /loralet\/tiny/);
@@ -55,7 +56,7 @@ test('a download goes on after a reload where it was', { timeout: 300_000 }, asy
     });
   await network.send('Network.enable');
   await limit(15e6);
-  await fillHub(page, 'loralet/smollm2');
+  await fillHub(page, server.url, 'loralet/smollm2');
   await at(page, 'hub-download').click();
   await at(page, 'transfer')
     .filter({ hasText: /: [2-9]\d MB of/ })
@@ -68,7 +69,7 @@ test('a download goes on after a reload where it was', { timeout: 300_000 }, asy
   page.on('request', (request) => {
     if (request.url().endsWith('.gguf') && request.method() === 'GET') ranges.push(request.headers().range);
   });
-  await fillHub(page, 'loralet/smollm2');
+  await fillHub(page, server.url, 'loralet/smollm2');
   await at(page, 'hub-download').click();
   await at(page, 'model-facts').waitFor({ timeout: 200_000 });
   assert.match(String(ranges[0]), /^bytes=[1-9]\d{6,}-$/);
@@ -79,13 +80,13 @@ test('a download goes on after a reload where it was', { timeout: 300_000 }, asy
 
 test('a repository that is not there gets one sentence', async () => {
   const page = await openPage(browser, `${server.url}?device=cpu`);
-  await fillHub(page, 'loralet/none');
+  await fillHub(page, server.url, 'loralet/none');
   await at(page, 'hub-download').click();
   assert.match(
     await at(page, 'model-error').innerText(),
     /^Loralet\/none: not found|^loralet\/none: not found/,
   );
-  await fillHub(page, 'not a repository');
+  await fillHub(page, server.url, 'not a repository');
   await at(page, 'hub-download').click();
   await at(page, 'model-error').filter({ hasText: 'owner/name' }).waitFor();
   await openTiny(page);
@@ -134,13 +135,6 @@ test('a stopped run is offered after a reload and goes on', async () => {
   assert.deepEqual(page.thrown, []);
   await page.context().close();
 });
-
-async function fillHub(page, repo) {
-  const hub = page.locator('model-hub');
-  await hub.locator('details').evaluate((details) => (details.open = true));
-  await hub.getByLabel('Endpoint').fill(`${server.url}hub`);
-  await hub.getByLabel('Repository id').fill(repo);
-}
 
 /** A run is offered again once it is in storage, a moment after its end. */
 async function saved(page) {

@@ -16,7 +16,7 @@ use crate::server::{JobFiles, Server};
 use crate::{paths, provision};
 
 /// Kinds of errors that are the program's fault rather than that of its input.
-const OUR_FAULT: &[&str] = &["unexpected", "crashed", "worker", "browser"];
+const OUR_FAULT: &[&str] = &["unexpected", "crashed", "worker", "browser", "device_lost"];
 
 /// Bytes of a model that take long enough to load for a progress bar.
 const WORTH_A_BAR: u64 = 100_000_000;
@@ -229,6 +229,9 @@ fn failure(event: &Value, console: &[String]) -> Failure {
     let message = event["message"].as_str().unwrap_or("the page failed without a message").to_string();
     if !OUR_FAULT.contains(&kind) {
         return Failure::Input(message);
+    }
+    if kind == "device_lost" {
+        return Failure::Failed(format!("{message}; run it again, with --device cpu if that does not help"));
     }
     let said = if console.is_empty() {
         String::new()

@@ -5,11 +5,12 @@ import { model } from './model.js';
 import { network } from './network.js';
 import { picks } from './picks.js';
 import { recipe } from './recipe.js';
+import { changeDevice, recover } from './restart.js';
 import { rewardModel } from './reward-model.js';
 import { runs } from './runs.js';
 import { sweep } from './sweep.js';
 import { trainer } from './trainer.js';
-import { restartTrainer, training } from './training.js';
+import { training } from './training.js';
 import type { DeviceChoice } from '../types.js';
 
 /** `?device=cpu` or `?device=webgpu` in the address chooses the device from the start. */
@@ -23,6 +24,7 @@ export async function startApp(): Promise<void> {
   // An estimate holds for the recipe, the model and the data that it was made with.
   for (const store of [recipe, model, data]) store.subscribe(() => sweep.forgetEstimate());
   recipe.onDevice = () => void changeDevice();
+  trainer.onBroken = (error) => void recover(error);
   const device = deviceFromAddress();
   await Promise.allSettled([
     startTrainer(device),
@@ -60,9 +62,4 @@ export async function useModel(opening: Promise<boolean>): Promise<void> {
 export async function useData(opening: Promise<boolean>): Promise<void> {
   if (!(await opening)) return;
   await training.reset();
-}
-
-async function changeDevice(): Promise<void> {
-  await training.reset();
-  await restartTrainer();
 }

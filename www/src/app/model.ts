@@ -1,6 +1,7 @@
 /** The open model and the ways to get one. */
 import { baseOf, bundledKey, fetchBundled, listBundled, type BundledModel } from '../hub/bundled.js';
 import { download, openCached, type DownloadJob, type Transfer } from '../hub/download.js';
+import { holding, whenFree } from '../storage/locks.js';
 import * as opfs from '../storage/opfs.js';
 import type { CachedModel, ModelSource } from '../storage/opfs.js';
 import type { ModelFile, ModelReport } from '../types.js';
@@ -35,6 +36,14 @@ type FetchFiles = (signal: AbortSignal) => Promise<Omit<OpenModel, 'report'>>;
 class ModelStore extends Store {
   bundled: BundledModel[] = [];
   stored: CachedModel[] = [];
+  /** The keys of stored models that another tab is downloading. */
+  elsewhere = new Set<string>();
+  /** Folders in storage that hold no model. */
+  unreadableFolders: string[] = [];
+  /** Why the browser keeps nothing for this page, if so. */
+  refused: string | null = null;
+  /** Why the model that was opened last is not kept. */
+  unkept: string | null = null;
   open: OpenModel | null = null;
   busy: Busy | null = null;
   error: { place: Place; text: string } | null = null;
@@ -57,7 +66,11 @@ class ModelStore extends Store {
     return this.load('bundled', model.name, async (signal) => ({
       label: model.label,
       source: { kind: 'bundled', name: model.name },
-      files: cached ? await openCached(cached) : await fetchBundled(model, this.onTransfer, signal),
+      files: cached
+        ? await openCached(cached)
+        : await this.keeping(bundledKey(model.name), model.label, () =>
+            fetchBundled(model, this.onTransfer, signal),
+          ),
       base: baseOf(model.name),
     }));
   }
@@ -89,7 +102,7 @@ class ModelStore extends Store {
     return this.load('hub', job.key, async (signal) => ({
       label: job.label,
       source: job.source,
-      files: await download(job, this.onTransfer, signal),
+      files: await this.keeping(job.key, job.label, () => download(job, this.onTransfer, signal)),
       base: knownBase(job.source),
     }));
   }
@@ -121,21 +134,35 @@ class ModelStore extends Store {
     await this.opening;
   }
 
-  /** Hands the open model to a new trainer. */
-  async reopen(): Promise<void> {
-    const open = this.open;
-    if (!open) return;
+  /** A file of the open model that cannot be read any more, in words; null if all can. */
+  async unreadable(): Promise<string | null> {
+    for (const { name, blob } of this.open?.files ?? []) {
+      const read = blob.slice(0, 1).arrayBuffer();
+      if (!(await read.catch(() => null)))
+        return `${name} has been changed or moved since it was chosen; choose it again first`;
+    }
+    return null;
+  }
+
+  /** Hands the model that was open to a new trainer; answers why not, or null. */
+  async reopen(open: OpenModel): Promise<string | null> {
+    if (await this.load('stored', open.label, () => Promise.resolve(open))) return null;
     this.open = null;
-    await this.load('stored', open.label, () => Promise.resolve(open));
+    this.changed();
+    return this.error?.text ?? 'another model is being opened';
   }
 
   cancel(): void {
     this.abort?.abort();
   }
 
-  async forget(model: CachedModel): Promise<void> {
-    await opfs.deleteModel(model.key);
-    await this.refreshStored();
+  forget(model: CachedModel): Promise<void> {
+    return this.change(() => opfs.deleteModel(model));
+  }
+
+  /** Deletes a folder that holds no model. */
+  forgetFolder(name: string): Promise<void> {
+    return this.change(() => opfs.deleteModelFolder(name));
   }
 
   fail(place: Place, error: unknown): void {
@@ -143,9 +170,37 @@ class ModelStore extends Store {
     this.changed();
   }
 
+  private async change(work: () => Promise<void>): Promise<void> {
+    this.error = null;
+    await work().catch((error: unknown) => this.fail('stored', error));
+    await this.refreshStored();
+  }
+
   private async refreshStored(): Promise<void> {
-    this.stored = opfs.storageAvailable() ? await opfs.listModels().catch(() => []) : [];
+    try {
+      const { models, unreadable, elsewhere } = await opfs.listModels();
+      this.stored = models;
+      this.unreadableFolders = unreadable;
+      for (const key of elsewhere)
+        if (!this.elsewhere.has(key)) void whenFree(opfs.modelLock(key)).then(() => this.refreshStored());
+      this.elsewhere = elsewhere;
+    } catch (error) {
+      this.refused = error instanceof Error ? error.message : String(error);
+    }
     this.changed();
+  }
+
+  /** Downloads a model, which no other tab does meanwhile, and says so if it could not be kept. */
+  private async keeping(
+    key: string,
+    label: string,
+    fetchFiles: () => Promise<ModelFile[]>,
+  ): Promise<ModelFile[]> {
+    const taken = `another tab is downloading ${label}; wait until it is there, then open it here from the stored models`;
+    const files = await holding(opfs.modelLock(key), taken, fetchFiles);
+    const reason = opfs.letGo(key);
+    this.unkept = reason && `${label} is open here and not kept: ${reason}.`;
+    return files;
   }
 
   private load(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
@@ -157,6 +212,7 @@ class ModelStore extends Store {
   /** Fetches, opens and locks the network. What was open before stays open if any of it fails. */
   private async fetchAndOpen(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
     this.error = null;
+    this.unkept = null;
     this.busy = { place, name, what: 'Fetching', transfer: null, share: 0 };
     this.abort = new AbortController();
     this.changed();

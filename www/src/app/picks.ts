@@ -1,6 +1,5 @@
 /** RLHF by hand: two sampled answers to a prompt, a person's pick, and the picks as data to train on. */
-import { readPicks, writePicks, type Pick, type Verdict } from '../storage/picks.js';
-import { storageAvailable } from '../storage/opfs.js';
+import { changePicks, readPicks, type Pick, type Verdict } from '../storage/picks.js';
 import type { Objective } from '../types.js';
 import { data } from './data.js';
 import { model } from './model.js';
@@ -29,13 +28,16 @@ class PicksStore extends Store {
   error: string | null = null;
   /** Ends all answers of a press. */
   private stop = new AbortController();
+  private unsaved: Change[] = [];
+  private saving: Promise<void> = Promise.resolve();
 
   /** Those of the model that was opened. */
   async load(): Promise<void> {
     this.pair = null;
     this.error = null;
+    this.unsaved = [];
     const label = model.open?.label;
-    this.list = label && storageAvailable() ? await readPicks(label).catch(() => []) : [];
+    this.list = label ? await readPicks(label).catch(() => []) : [];
     this.changed();
   }
 
@@ -73,9 +75,9 @@ class PicksStore extends Store {
 
   async pick(verdict: Verdict): Promise<void> {
     if (!this.pair) return;
-    this.list = [...this.list, { ...this.pair, verdict, pickedAt: new Date().toISOString() }];
+    const pick = { ...this.pair, verdict, pickedAt: new Date().toISOString() };
     this.pair = null;
-    await this.save();
+    await this.save((picks) => [...picks, pick]);
   }
 
   skip(): void {
@@ -87,14 +89,12 @@ class PicksStore extends Store {
   async undo(): Promise<void> {
     const last = this.list.at(-1);
     if (!last || this.busy) return;
-    this.list = this.list.slice(0, -1);
     this.pair = { prompt: last.prompt, answers: last.answers, step: last.step };
-    await this.save();
+    await this.save((picks) => without(picks, last));
   }
 
   async remove(pick: Pick): Promise<void> {
-    this.list = this.list.filter((other) => other !== pick);
-    await this.save();
+    await this.save((picks) => without(picks, pick));
   }
 
   /** Opens the picks as the data set, for an objective that learns from them. */
@@ -146,18 +146,35 @@ class PicksStore extends Store {
     return report.text.trim();
   }
 
-  private async save(): Promise<void> {
+  /** What cannot be kept now is tried again with the next change. */
+  private save(change: Change): Promise<void> {
+    this.list = change(this.list);
     this.error = null;
     this.changed();
     const label = model.open?.label;
-    if (!label || !storageAvailable()) return;
-    try {
-      await writePicks(label, this.list);
-    } catch (error) {
-      this.error = `The picks could not be kept: ${sentence(error)}`;
+    if (!label) return Promise.resolve();
+    this.unsaved.push(change);
+    const { unsaved } = this;
+    this.saving = this.saving.then(async () => {
+      const changes = [...unsaved];
+      try {
+        const list = await changePicks(label, (picks) => changes.reduce((all, change) => change(all), picks));
+        unsaved.splice(0, changes.length);
+        if (model.open?.label === label && unsaved.length === 0) this.list = list;
+      } catch (error) {
+        this.error = `The picks could not be kept: ${sentence(error)}`;
+      }
       this.changed();
-    }
+    });
+    return this.saving;
   }
+}
+
+type Change = (picks: Pick[]) => Pick[];
+
+/** The same pick, read anew from storage, is another object. */
+function without(picks: Pick[], pick: Pick): Pick[] {
+  return picks.filter((other) => JSON.stringify(other) !== JSON.stringify(pick));
 }
 
 function pairs({ prompt, answers: [first, second], verdict }: Pick): object[] {

@@ -60,6 +60,12 @@ class RecipeStore extends Store {
     });
   }
 
+  /** Says on which device the trainer is, without asking for another. */
+  putDevice(device: DeviceChoice): void {
+    this.value = { ...this.value, device };
+    this.changed();
+  }
+
   /** For text that is not even a number. */
   reject(path: string, error: string): void {
     this.unreadable = { ...this.unreadable, [path]: error };

@@ -1,5 +1,7 @@
 /** Every run that this browser keeps: recorded while it goes on, compared, repeated. */
-import { storageAvailable } from '../storage/opfs.js';
+import { StorageError } from '../storage/opfs.js';
+import { heldElsewhere } from '../storage/locks.js';
+import { runLock } from '../storage/checkpoints.js';
 import * as storage from '../storage/runs.js';
 import type { RunData, RunRecord, RunState } from '../storage/runs.js';
 import type { Evaluation, Plan, StepReport } from '../types.js';
@@ -20,6 +22,8 @@ class RunsStore extends Store {
   /** Files that cannot be read; they stay where they are until someone deletes them. */
   unreadable: string[] = [];
   error: string | null = null;
+  /** Why the table will be gone with the tab, if so. */
+  refused: string | null = null;
   /** What was done at the person's wish. */
   said: string | null = null;
   /** Runs in the chart, by id, once any was chosen by hand. */
@@ -27,17 +31,18 @@ class RunsStore extends Store {
   private writing: Promise<void> = Promise.resolve();
 
   async load(): Promise<void> {
-    if (!storageAvailable()) return;
     try {
       const { records, unreadable } = await storage.listRuns();
       const here = this.records.filter((run) => !records.some(({ id }) => id === run.id));
-      // A page that was closed could not say how its run ended.
+      const held = await heldElsewhere();
+      // A page that was closed could not say how its run ended; one that another tab has open goes on.
       const closed = (run: RunRecord): RunRecord =>
-        run.state === 'running' ? { ...run, state: 'stopped' } : run;
+        run.state === 'running' && !held.has(runLock(run.id)) ? { ...run, state: 'stopped' } : run;
       this.records = [...records.map(closed), ...here];
       this.unreadable = unreadable;
     } catch (error) {
-      this.error = sentence(error);
+      if (error instanceof StorageError) this.refused = error.message;
+      else this.error = sentence(error);
     }
     this.changed();
   }
@@ -164,13 +169,13 @@ class RunsStore extends Store {
 
   /** One after the other, so that the last one is what stays. Training goes on if it fails. */
   private write(record: RunRecord): void {
-    if (!storageAvailable()) return;
     this.writing = this.writing
       .then(() => storage.writeRunRecord(record))
-      .catch((error: unknown) => {
-        this.error = `The run could not be kept: ${sentence(error)}`;
-        this.changed();
-      });
+      .then(
+        () => (this.refused = null),
+        (error: Error) => (this.refused = error.message),
+      )
+      .then(() => this.changed());
   }
 
   private async change(work: () => Promise<void>): Promise<void> {

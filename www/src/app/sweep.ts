@@ -6,7 +6,7 @@ import { recipe } from './recipe.js';
 import { fileOf, runs } from './runs.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
-import { restartTrainer, training } from './training.js';
+import { training } from './training.js';
 
 /** What is under way. */
 export interface SweepProgress {
@@ -124,17 +124,13 @@ class SweepStore extends Store {
     this.error = null;
     this.said = null;
     this.changed();
-    let broken = false;
     await training.lend(async () => {
       try {
         await work(await trainer.client());
       } catch (error) {
         this.error = sentence(error);
-        broken =
-          'kind' in (error as object) && ['crashed', 'worker'].includes((error as { kind: string }).kind);
       }
     });
-    if (broken) await restartTrainer();
     this.state = 'idle';
     this.progress = null;
     this.abort = null;

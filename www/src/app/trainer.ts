@@ -1,37 +1,54 @@
-/** The one trainer of this page: started at once, restarted when the device changes or it crashed. */
+/** The one trainer of this page: started at once, replaced when the device changes or it broke. */
 import type { DeviceChoice, DeviceReport } from '../types.js';
-import { TrainerClient } from '../worker/client.js';
+import { TrainerClient, TrainerError } from '../worker/client.js';
 import { Store, sentence } from './store.js';
 
 class TrainerStore extends Store {
   device: DeviceReport | null = null;
+  /** The device that was asked for. */
+  choice: DeviceChoice = 'auto';
   error: string | null = null;
+  /** Called when the trainer can do nothing more; whoever asked it for something has been told. */
+  onBroken: (error: TrainerError) => void = () => undefined;
   private starting: Promise<TrainerClient> | null = null;
-  private current: TrainerClient | null = null;
+  private leaving: AbortController | null = null;
 
   /** The running trainer; starts it if need be. */
   client(): Promise<TrainerClient> {
     return this.starting ?? this.start('auto');
   }
 
+  /** The trainer before, also one that is still being started, ends with its workers. */
   async start(device: DeviceChoice): Promise<TrainerClient> {
-    this.current?.terminate();
-    this.current = null;
+    this.leaving?.abort();
+    const mine = (this.leaving = new AbortController());
     this.device = null;
+    this.choice = device;
     this.error = null;
     this.changed();
-    this.starting = TrainerClient.start({ device });
+    const starting = TrainerClient.start({ device, signal: mine.signal });
+    this.starting = starting;
     try {
-      this.current = await this.starting;
-      this.device = this.current.device;
-      return this.current;
+      const client = await starting;
+      if (this.starting === starting) this.device = client.device;
+      void client.broken.then((error) => {
+        if (this.starting === starting) this.onBroken(error);
+      });
+      return client;
     } catch (error) {
-      this.starting = null;
-      this.error = sentence(error);
+      if (this.starting === starting) {
+        this.starting = null;
+        this.error = sentence(error);
+      }
       throw error;
     } finally {
       this.changed();
     }
+  }
+
+  say(error: string): void {
+    this.error = sentence(error);
+    this.changed();
   }
 }
 

@@ -1,14 +1,14 @@
 /** The run: its plan, its steps so far, its checkpoints. */
-import * as opfs from '../storage/opfs.js';
-import type { ModelSource, SavedRun } from '../storage/opfs.js';
+import * as checkpoints from '../storage/checkpoints.js';
+import type { KeptRun } from '../storage/checkpoints.js';
+import type { ModelSource } from '../storage/opfs.js';
 import type { MemoryReport, Plan, StepReport } from '../types.js';
-import { TrainerError, type TrainHandlers, type TrainState } from '../worker/client.js';
+import type { TrainHandlers, TrainState, TrainerClient } from '../worker/client.js';
 import { data } from './data.js';
+import { Keeper } from './keeper.js';
 import { model } from './model.js';
-import { probe } from './probe.js';
 import { ratings } from './ratings.js';
 import { recipe } from './recipe.js';
-import { rewardModel } from './reward-model.js';
 import { fileOf, runs } from './runs.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
@@ -19,8 +19,8 @@ const CHECKPOINT_EVERY = 20;
 interface Run {
   plan: Plan | null;
   reports: StepReport[];
-  /** The step of its latest checkpoint in storage. */
-  savedStep: number;
+  /** Where its checkpoints go; null until it has begun. */
+  keeper: Keeper | null;
   model: { source: ModelSource; label: string };
   dataName: string;
   /** Its record in the run table, and whether it says there how it ended. */
@@ -32,16 +32,24 @@ class TrainingStore extends Store {
   state: TrainState = 'idle';
   memory: MemoryReport | null = null;
   error: string | null = null;
-  /** An action is on its way to the worker. */
-  busy = false;
   /** A run of an earlier visit that can go on. */
-  saved: SavedRun | null = null;
-  /** Checkpoints on their way to storage. */
-  savesUnderWay = 0;
-  private saving: Promise<void> = Promise.resolve();
+  saved: KeptRun | null = null;
+  /** The keys of kept runs that cannot be read. */
+  unreadable: string[] = [];
   private run: Run | null = null;
+  /** The keys of this tab's runs before, whose place in storage the next one takes. */
+  private former: Promise<string>[] = [];
   /** Somebody else trains with the trainer. */
   private lent = false;
+  /** An action is on its way to the worker. */
+  private acting = false;
+  /** The trainer is being replaced. */
+  private replacing = false;
+
+  /** Nothing can be asked of the trainer now. */
+  get busy(): boolean {
+    return this.acting || this.replacing;
+  }
 
   get plan(): Plan | null {
     return this.run?.plan ?? null;
@@ -51,8 +59,25 @@ class TrainingStore extends Store {
     return this.run?.reports ?? [];
   }
 
+  /** The step of the latest checkpoint. */
   get savedStep(): number {
-    return this.run?.savedStep ?? 0;
+    return this.run?.keeper?.savedStep ?? 0;
+  }
+
+  /** Checkpoints on their way to storage. */
+  get savesUnderWay(): number {
+    return this.run?.keeper?.underWay ?? 0;
+  }
+
+  /** Whether the run is in storage as it stands. */
+  get isKept(): boolean {
+    return this.unkept === null && this.savesUnderWay === 0 && this.savedStep === this.last?.step;
+  }
+
+  /** Why the run is not in storage; a sentence. */
+  get unkept(): string | null {
+    const error = this.run?.keeper?.error ?? null;
+    return error && `The run could not be kept: ${error}; download the adapter when it is done.`;
   }
 
   get last(): StepReport | null {
@@ -85,10 +110,13 @@ class TrainingStore extends Store {
       const options = { paused, checkpointEvery: CHECKPOINT_EVERY, rated: true };
       run.plan = await client.begin(recipe.value, this.handlersOf(run), options);
       this.replaceRun(run);
+      const id = (run.id = runs.begin(run.plan, file));
+      const replaces = this.former.splice(0);
+      if (this.saved && !this.saved.elsewhere) replaces.push(Promise.resolve(this.saved.key));
       this.saved = null;
-      run.id = runs.begin(run.plan, file);
-      if (opfs.storageAvailable()) this.saving = this.saving.then(() => opfs.saveRunData(bytes));
-      void this.watchEnd(client.finished());
+      const changed = () => this.changed();
+      run.keeper = new Keeper(id, bytes, checkpoints.holdRun(id), Promise.all(replaces), changed);
+      void this.watchEnd(run, client.finished());
     });
   }
 
@@ -131,15 +159,27 @@ class TrainingStore extends Store {
     }
   }
 
+  /** Looks for runs of earlier visits, and of other tabs, until which it waits. */
   async findSaved(): Promise<void> {
-    if (opfs.storageAvailable()) this.saved = await opfs.readRun().catch(() => null);
+    const { runs: kept, unreadable } = await checkpoints
+      .keptRuns()
+      .catch(() => ({ runs: [], unreadable: [] }));
+    const others = kept.filter(({ key }) => key !== this.run?.keeper?.key);
+    this.saved = others.find(({ elsewhere }) => !elsewhere) ?? others[0] ?? null;
+    this.unreadable = unreadable;
     this.changed();
+    if (this.saved?.elsewhere) void checkpoints.whenReleased(this.saved.key).then(() => this.findSaved());
   }
 
-  async discardSaved(): Promise<void> {
-    this.saved = null;
-    this.changed();
-    await opfs.deleteRun();
+  /** Deletes a kept run, because a person wants it. */
+  async discard(key: string): Promise<void> {
+    this.error = null;
+    try {
+      await checkpoints.deleteRun(key);
+    } catch (error) {
+      this.error = sentence(error);
+    }
+    await this.findSaved();
   }
 
   /** Opens model and data of the saved run and waits, paused, where it ended. */
@@ -147,27 +187,82 @@ class TrainingStore extends Store {
     const saved = this.saved;
     if (!saved) return;
     await this.act(async (client) => {
-      const files = await opfs.readRunFiles();
-      await recipe.replace(JSON.stringify({ ...saved.recipe, device: recipe.value.device }));
-      if (!(await model.openSource(saved.model)) && !(saved.model.kind === 'local' && model.open)) {
-        throw new Error(`open the model "${saved.modelLabel}" first, then resume`);
+      const release = await checkpoints.holdRun(saved.key);
+      if (!release) throw checkpoints.openElsewhere();
+      try {
+        const files = await checkpoints.readRunFiles(saved);
+        await recipe.replace(JSON.stringify({ ...saved.recipe, device: recipe.value.device }));
+        if (!(await model.openSource(saved.model)) && !(saved.model.kind === 'local' && model.open)) {
+          throw new Error(`open the model "${saved.modelLabel}" first, then resume`);
+        }
+        if (!(await data.read(saved.dataName, files.data, null)))
+          throw new Error(data.error ?? 'the data could not be read');
+        const changed = () => this.changed();
+        const none = Promise.resolve([]);
+        const keeper = new Keeper(saved.key, files.data, Promise.resolve(release), none, changed);
+        await this.goOn(client, saved, files.checkpoint, keeper);
+      } catch (error) {
+        release();
+        throw error;
       }
-      if (!(await data.read(saved.dataName, files.data, null)))
-        throw new Error(data.error ?? 'the data could not be read');
-      const run = newRun();
-      const options = { paused: true, checkpointEvery: CHECKPOINT_EVERY, rated: true };
-      run.plan = await client.resumeFrom(files.checkpoint, this.handlersOf(run), options);
-      run.reports = saved.reports.filter((report) => report.step <= saved.step);
-      run.savedStep = saved.step;
-      this.replaceRun(run);
       this.saved = null;
-      if (data.open) run.id = runs.resume(saved.runId, run.plan, await fileOf(data.open), run.reports);
-      if (saved.step >= saved.totalSteps || this.last?.finished) {
-        this.state = 'finished';
-        this.endRecord();
-      }
-      void this.watchEnd(client.finished());
     });
+  }
+
+  /** After the trainer broke: `replace` makes another, in which the run waits at its latest checkpoint. */
+  async recover(error: Error, replace: () => Promise<TrainerClient | null>): Promise<void> {
+    await this.whileReplaced(async () => {
+      const done = await this.goOnIn(this.run, replace).catch((failure: unknown) => sentence(failure));
+      this.error = sentence(`${error.message}; ${done}`);
+    });
+  }
+
+  /** Lets nothing be asked of the trainer until another is in its place. */
+  async whileReplaced(work: () => Promise<void>): Promise<void> {
+    this.replacing = true;
+    this.changed();
+    await work();
+    this.replacing = false;
+    this.changed();
+  }
+
+  /** What has become of the run, to go on after a semicolon. */
+  private async goOnIn(run: Run | null, replace: () => Promise<TrainerClient | null>): Promise<string> {
+    const latest = await run?.keeper?.read();
+    const hadModel = model.open !== null;
+    const client = await replace();
+    if (!client)
+      return 'no other could be started, so reload the page, which offers what was kept of the run';
+    const where = trainer.device?.kind === 'cpu' ? 'on the CPU' : 'on the GPU';
+    if (hadModel && !model.open) {
+      const after = latest ? ', and reload the page to resume the run' : '';
+      return `the model could not be read again, so open it once more${after}`;
+    }
+    if (!run || this.run !== run) return `another trainer, ${where}, has taken its place`;
+    if (!run.keeper || !latest) return `nothing of the run was kept yet, so start it again, ${where} now`;
+    await this.goOn(client, latest.run, latest.checkpoint, run.keeper);
+    if (this.state === 'finished') return `the run, which was finished, is open again, ${where}`;
+    return `the run is back at its last checkpoint, step ${latest.run.step}, ${where}: continue, or download its adapter`;
+  }
+
+  private async goOn(
+    client: TrainerClient,
+    saved: checkpoints.SavedRun,
+    checkpoint: Uint8Array<ArrayBuffer>,
+    keeper: Keeper,
+  ): Promise<void> {
+    const run = { ...newRun(), keeper };
+    const options = { paused: true, checkpointEvery: CHECKPOINT_EVERY, rated: true };
+    run.plan = await client.resumeFrom(checkpoint, this.handlersOf(run), options);
+    run.reports = saved.reports.filter((report) => report.step <= saved.step);
+    keeper.savedStep = saved.step;
+    this.replaceRun(run);
+    if (data.open) run.id = runs.resume(saved.runId, run.plan, await fileOf(data.open), run.reports);
+    if (saved.step >= saved.totalSteps || this.last?.finished) {
+      this.state = 'finished';
+      this.endRecord();
+    }
+    void this.watchEnd(run, client.finished());
   }
 
   private handlersOf(run: Run): TrainHandlers {
@@ -185,23 +280,13 @@ class TrainingStore extends Store {
         if (state === 'finished' || state === 'stopped') this.endRecord();
         this.changed();
       },
-      onCheckpoint: (bytes, step) => {
-        // One after the other: each replaces the one before.
-        this.savesUnderWay += 1;
-        this.saving = this.saving
-          .then(() => this.save(run, bytes, step))
-          .catch(() => undefined)
-          .finally(() => {
-            this.savesUnderWay -= 1;
-            this.changed();
-          });
-      },
+      onCheckpoint: (bytes, step) => this.save(run, bytes, step),
     };
   }
 
-  private async save(run: Run, checkpoint: Uint8Array<ArrayBuffer>, step: number): Promise<void> {
-    if (!run.plan || !opfs.storageAvailable()) return;
-    const saved: SavedRun = {
+  private save(run: Run, checkpoint: Uint8Array<ArrayBuffer>, step: number): void {
+    if (!run.plan) return;
+    const saved = {
       model: run.model.source,
       modelLabel: run.model.label,
       dataName: run.dataName,
@@ -212,25 +297,29 @@ class TrainingStore extends Store {
       savedAt: new Date().toISOString(),
       ...(run.id ? { runId: run.id } : {}),
     };
-    await opfs.saveRun(saved, checkpoint);
-    run.savedStep = step;
+    run.keeper?.save(saved, checkpoint);
     this.changed();
   }
 
-  private async watchEnd(end: Promise<unknown>): Promise<void> {
+  private async watchEnd(run: Run, end: Promise<unknown>): Promise<void> {
     try {
       await end;
     } catch (error) {
+      // What has taken its place says how things stand.
+      if (this.run !== run) return;
       ratings.clear();
       this.state = 'failed';
-      this.endRecord(sentence(error));
-      await this.fail(error);
+      this.error = sentence(error);
+      this.endRecord(this.error);
+      this.changed();
     }
     await this.readMemory();
   }
 
   private replaceRun(run: Run | null): void {
     this.endRecord();
+    const keeper = this.run?.keeper;
+    if (keeper && keeper !== run?.keeper) this.former.push(keeper.close());
     this.run = run;
   }
 
@@ -244,33 +333,25 @@ class TrainingStore extends Store {
   }
 
   private async readMemory(): Promise<void> {
-    const client = await trainer.client();
-    this.memory = await client.memory().catch(() => null);
+    this.memory = await trainer
+      .client()
+      .then((client) => client.memory())
+      .catch(() => null);
     this.changed();
   }
 
-  private async act(
-    action: (client: Awaited<ReturnType<typeof trainer.client>>) => Promise<unknown>,
-  ): Promise<void> {
+  private async act(action: (client: TrainerClient) => Promise<unknown>): Promise<void> {
     this.error = null;
-    this.busy = true;
+    this.acting = true;
     this.changed();
     try {
       await action(await trainer.client());
     } catch (error) {
-      await this.fail(error);
+      this.error = sentence(error);
     } finally {
-      this.busy = false;
+      this.acting = false;
       this.changed();
     }
-  }
-
-  /** Says what happened; a crashed trainer is replaced by a fresh one with the same model and data. */
-  private async fail(error: unknown): Promise<void> {
-    this.error = sentence(error);
-    this.changed();
-    if (!(error instanceof TrainerError) || (error.kind !== 'crashed' && error.kind !== 'worker')) return;
-    await restartTrainer();
   }
 }
 
@@ -280,27 +361,12 @@ function newRun(): Run {
   return {
     plan: null,
     reports: [],
-    savedStep: 0,
+    keeper: null,
     model: { source: model.open.source, label: model.open.label },
     dataName: data.open.name,
     id: null,
     recorded: false,
   };
-}
-
-/** A fresh trainer on the chosen device, with the model and the data that were open. */
-export async function restartTrainer(): Promise<void> {
-  // A model that is on its way to the old trainer has to arrive, or it would be lost with it.
-  await model.settled();
-  try {
-    await trainer.start(recipe.value.device);
-  } catch {
-    return;
-  }
-  await model.reopen();
-  await probe.reopen();
-  await rewardModel.reopen();
-  await data.reread();
 }
 
 export const training = new TrainingStore();

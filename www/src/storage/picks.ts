@@ -3,7 +3,8 @@
  *
  * A file that cannot be read is never overwritten: it is set aside under another name.
  */
-import { folder, writeFile } from './opfs.js';
+import { inTurn } from './locks.js';
+import { existing, folder, writeFile } from './opfs.js';
 
 export type Verdict = 'first' | 'second' | 'both_good' | 'both_bad';
 
@@ -24,17 +25,23 @@ export async function readPicks(model: string): Promise<Pick[]> {
   if (picks) return picks;
   const place = await folder(['picks']);
   await writeFile(place, `${fileOf(model)}.${String(Date.now())}.unreadable`, text);
+  await place.removeEntry(fileOf(model));
   return [];
 }
 
-export async function writePicks(model: string, picks: Pick[]): Promise<void> {
-  await writeFile(await folder(['picks']), fileOf(model), JSON.stringify({ version: 1, picks }));
+/** Changes the picks as they lie in storage, where another tab may have changed some; answers what lies there then. */
+export function changePicks(model: string, change: (picks: Pick[]) => Pick[]): Promise<Pick[]> {
+  return inTurn(`loralet picks ${model}`, async () => {
+    const picks = change(await readPicks(model));
+    await writeFile(await folder(['picks']), fileOf(model), JSON.stringify({ version: 1, picks }));
+    return picks;
+  });
 }
 
 async function content(model: string): Promise<string | null> {
-  const place = await folder(['picks']);
+  const place = await existing(['picks']);
   try {
-    return await (await (await place.getFileHandle(fileOf(model))).getFile()).text();
+    return (await (await place?.getFileHandle(fileOf(model)))?.getFile())?.text() ?? null;
   } catch {
     return null;
   }

@@ -4,7 +4,7 @@
  * A file that cannot be read is never deleted unasked: it may be of another version of the page.
  */
 import type { Evaluation, Recipe } from '../types.js';
-import { folder, writeFile, type ModelSource } from './opfs.js';
+import { existing, folder, writeFile, type ModelSource } from './opfs.js';
 
 export type RunState = 'running' | 'finished' | 'stopped' | 'failed' | 'outdone';
 
@@ -52,7 +52,9 @@ export interface StoredRuns {
 
 export async function listRuns(): Promise<StoredRuns> {
   const found: StoredRuns = { records: [], unreadable: [] };
-  for await (const handle of (await folder(['runs'])).values()) {
+  const place = await existing(['runs']);
+  if (!place) return found;
+  for await (const handle of place.values()) {
     if (handle.kind !== 'file' || !handle.name.endsWith('.json')) continue;
     const record = await readRecord(handle);
     if (record) found.records.push(record);

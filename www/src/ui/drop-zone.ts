@@ -30,6 +30,7 @@ export class DropZone extends LitElement {
   @property({ type: Boolean }) folder = false;
   @property({ type: Boolean }) disabled = false;
   @state() private over = false;
+  @state() private said = '';
 
   override render() {
     return html`<div
@@ -58,6 +59,7 @@ export class DropZone extends LitElement {
         @change=${this.chosen}
       />
       <input hidden type="file" name="folder" aria-label="Folder" webkitdirectory @change=${this.chosen} />
+      <div role="status" class="small">${this.said}</div>
     </div>`;
   }
 
@@ -86,7 +88,12 @@ export class DropZone extends LitElement {
   }
 
   private give(files: File[]): void {
-    if (files.length > 0 && !this.disabled) this.dispatchEvent(new CustomEvent('files', { detail: files }));
+    const [first] = files;
+    if (!first) return;
+    this.said = this.disabled
+      ? `${first.name} was not taken, because something else is being read or trained; give it again after that.`
+      : '';
+    if (!this.disabled) this.dispatchEvent(new CustomEvent('files', { detail: files }));
   }
 }
 

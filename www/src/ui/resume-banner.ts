@@ -3,9 +3,10 @@ import { customElement } from 'lit/decorators.js';
 import { Watch } from '../app/store.js';
 import { model } from '../app/model.js';
 import { training } from '../app/training.js';
+import type { KeptRun } from '../storage/checkpoints.js';
 import { shared } from './styles.js';
 
-/** Offers the run of an earlier visit. */
+/** Offers the run of an earlier visit, or says which tab has it. */
 @customElement('resume-banner')
 export class ResumeBanner extends LitElement {
   static override styles = [
@@ -34,36 +35,64 @@ export class ResumeBanner extends LitElement {
   }
 
   override render() {
-    const run = training.saved;
-    if (!run) return nothing;
+    const { saved, unreadable, error } = training;
+    return html`${saved ? this.offer(saved) : nothing} ${unreadable.map((key) => this.spoilt(key))}
+    ${error && (saved || unreadable.length > 0) ? html`<p class="notice error" role="alert">${error}</p>` : nothing}`;
+  }
+
+  private offer(run: KeptRun) {
     const finished = run.step >= run.totalSteps || run.reports.at(-1)?.finished === true;
     const when = new Date(run.savedAt).toLocaleString();
+    const title = run.elsewhere
+      ? 'Another tab has a run open.'
+      : finished
+        ? 'A finished run is kept here.'
+        : `A run stopped at step ${run.step} of ${run.totalSteps}.`;
+    const needsModel = run.model.kind === 'local' && !model.open;
     return html`<div class="banner" role="region" aria-label="Earlier run">
       <div class="text">
-        <b
-          >${finished ? 'A finished run is kept here.' : `A run stopped at step ${run.step} of ${run.totalSteps}.`}</b
-        >
+        <b>${title}</b>
         <div class="small">${run.modelLabel} with ${run.dataName}, ${when}</div>
         ${
-          run.model.kind === 'local' && !model.open
-            ? html`<div class="small">
-                Open ${run.modelLabel} below first; local files cannot be opened again without you.
-              </div>`
-            : nothing
+          run.elsewhere
+            ? html`<div class="small">Go on there, or close that tab to resume it here.</div>`
+            : needsModel
+              ? html`<div class="small">
+                  Open ${run.modelLabel} below first; local files cannot be opened again without you.
+                </div>`
+              : nothing
         }
       </div>
-      <button
-        class="primary"
-        data-test="resume"
-        ?disabled=${training.busy || model.busy !== null || (run.model.kind === 'local' && !model.open)}
-        @click=${() => training.resumeSaved()}
-      >
-        ${finished ? 'Open it' : 'Resume'}
-      </button>
-      <button data-test="discard" ?disabled=${training.busy} @click=${() => training.discardSaved()}>
-        Discard
-      </button>
-      ${training.error ? html`<p class="notice error" role="alert">${training.error}</p>` : nothing}
+      ${
+        run.elsewhere
+          ? nothing
+          : html`<button
+                class="primary"
+                data-test="resume"
+                ?disabled=${training.busy || training.active || model.busy !== null || needsModel}
+                @click=${() => training.resumeSaved()}
+              >
+                ${finished ? 'Open it' : 'Resume'}
+              </button>
+              <button
+                data-test="discard"
+                ?disabled=${training.busy}
+                @click=${() => training.discard(run.key)}
+              >
+                Discard
+              </button>`
+      }
+    </div>`;
+  }
+
+  /** What cannot be read stays until someone decides. */
+  private spoilt(key: string) {
+    return html`<div class="banner" role="region" aria-label="A run that cannot be read">
+      <div class="text">
+        <b>A kept run cannot be read; nothing was deleted.</b>
+        <div class="small">It lies in <code>run/${key}</code> of this page's storage.</div>
+      </div>
+      <button @click=${() => training.discard(key)}>Delete</button>
     </div>`;
   }
 }

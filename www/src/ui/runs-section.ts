@@ -95,7 +95,8 @@ export class RunsSection extends LitElement {
   override render() {
     return html`
       <sweep-panel></sweep-panel>
-      ${runs.records.length > 0 ? this.all() : html`<p class="muted small" data-test="no-runs">Each run is kept here from its first step on.</p>`}
+      ${runs.records.length > 0 ? this.all() : html`<p class="muted small" data-test="no-runs">Each run is listed here from its first step on.</p>`}
+      ${runs.refused ? html`<p class="notice warn" data-test="runs-refused">These runs are gone when the tab is closed: ${runs.refused}.</p>` : nothing}
       ${this.unreadable()}
       ${runs.error ? html`<p class="notice error" role="alert" data-test="runs-error">${runs.error}</p>` : nothing}
       <div role="status">

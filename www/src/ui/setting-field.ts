@@ -141,7 +141,7 @@ export class SettingField extends LitElement {
           >
             ${(options ?? []).map(
               (option) =>
-                html`<option value=${option.value} ?selected=${option.value === value}>
+                html`<option value=${option.value} .selected=${option.value === value}>
                   ${option.label}
                 </option>`,
             )}

@@ -1,7 +1,7 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { useModel } from '../app/app.js';
-import { bytes } from '../app/format.js';
+import { bytes, plural } from '../app/format.js';
 import { model } from '../app/model.js';
 import { Watch } from '../app/store.js';
 import type { CachedModel } from '../storage/opfs.js';
@@ -43,31 +43,61 @@ export class StoredModels extends LitElement {
   }
 
   override render() {
-    if (model.stored.length === 0) return nothing;
-    return html`<h3>Stored in this browser</h3>
-      <ul data-test="stored">
-        ${model.stored.map((stored) => this.item(stored))}
-      </ul>`;
+    const { stored, unreadableFolders, unkept, refused } = model;
+    const note = unkept ?? (refused && `Models and runs are gone when the tab is closed: ${refused}.`);
+    return html`
+      ${note ? html`<p class="notice warn" role="status" data-test="unkept">${note}</p>` : nothing}
+      ${
+        stored.length > 0
+          ? html`<h3>Stored in this browser</h3>
+              <ul data-test="stored">
+                ${stored.map((one) => this.item(one))}
+              </ul>`
+          : nothing
+      }
+      ${unreadableFolders.length > 0 ? this.unreadable() : nothing}
+    `;
+  }
+
+  /** What cannot be read stays until someone decides. */
+  private unreadable() {
+    return html`<div class="notice warn" data-test="unreadable-models">
+      ${plural(model.unreadableFolders.length, 'stored model')} cannot be read; nothing was deleted.
+      <ul>
+        ${model.unreadableFolders.map(
+          (name) =>
+            html`<li>
+              <code class="name">${name}</code>
+              <button ?disabled=${this.disabled} @click=${() => model.forgetFolder(name)}>Delete</button>
+            </li>`,
+        )}
+      </ul>
+    </div>`;
   }
 
   private item(stored: CachedModel) {
     const size = stored.files.reduce((sum, file) => sum + file.bytes, 0);
+    const elsewhere = model.elsewhere.has(stored.key);
+    const incomplete = elsewhere ? ', in use by another tab' : ', incomplete: download again to go on';
     return html`<li>
       <span class="name"
         >${stored.label}
         <span class="muted small"
-          >${bytes(size)}${stored.complete ? '' : ', incomplete: download again to go on'}</span
+          >${bytes(size)}${stored.complete && !elsewhere ? '' : incomplete}</span
         ></span
       >
       ${
         stored.complete
-          ? html`<button ?disabled=${this.disabled} @click=${() => useModel(model.openStored(stored))}>
+          ? html`<button
+              ?disabled=${this.disabled || elsewhere}
+              @click=${() => useModel(model.openStored(stored))}
+            >
               Open
             </button>`
           : nothing
       }
       <button
-        ?disabled=${this.disabled}
+        ?disabled=${this.disabled || elsewhere}
         aria-label=${`Delete ${stored.label} from this browser`}
         @click=${() => model.forget(stored)}
       >

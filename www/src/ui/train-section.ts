@@ -79,6 +79,9 @@ export class TrainSection extends LitElement {
       <div class="row controls">${this.controls()}</div>
       <div role="status" class="small" data-test="train-status">${this.status()}</div>
       ${training.error ? html`<p class="notice error" role="alert" data-test="train-error">${training.error}</p>` : nothing}
+      <div role="status">
+        ${training.unkept ? html`<p class="notice warn" data-test="run-unkept">${training.unkept}</p>` : nothing}
+      </div>
       <ratings-panel></ratings-panel>
       ${training.plan ? this.run() : nothing} ${this.deviceLine()}
     `;
@@ -145,7 +148,8 @@ export class TrainSection extends LitElement {
       case 'pausing':
         return 'Pausing after this step …';
       case 'paused':
-        return step > 0 ? `Paused at step ${step}; a checkpoint is kept.` : 'Paused before the first step.';
+        if (step === 0) return 'Paused before the first step.';
+        return `Paused at step ${step}${training.isKept ? '; a checkpoint is kept' : ''}.`;
       case 'stopping':
         return 'Stopping after this step …';
       case 'stopped':
@@ -153,7 +157,7 @@ export class TrainSection extends LitElement {
       case 'finished':
         return `${finished(training.last)} Compare it below, then download it.${saving}`;
       case 'failed':
-        return 'The run ended with an error.';
+        return training.busy ? 'The trainer is being replaced …' : 'The run ended with an error.';
       default:
         return unreachable(training.state);
     }

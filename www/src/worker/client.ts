@@ -10,14 +10,12 @@ import type {
   GenerateRequest,
   Measured,
   MemoryReport,
-  Message,
   ModelFile,
   ModelReport,
   Neighbour,
   Plan,
   ProbeSummary,
   Recipe,
-  StepReport,
   Sweep,
   SweepPlan,
 } from '../types.js';
@@ -27,29 +25,17 @@ import type {
   FromWorker,
   LoopOptions,
   RequestType,
-  RunEvent,
-  TrainState,
+  WireError,
 } from './protocol.js';
+import { ClientRuns, type TrainHandlers } from './client-runs.js';
 import { TrainerError, trainerError } from './errors.js';
 import { unreachable } from './protocol.js';
+import { withResolvers } from './resolvers.js';
 import { spawnWorker, trainerModule, type Spawned } from './spawn.js';
 
+export type { TrainHandlers } from './client-runs.js';
 export { TrainerError, wasStopped } from './errors.js';
 export type { LoopOptions, TrainState } from './protocol.js';
-
-export interface TrainHandlers {
-  onStep?(report: StepReport): void;
-  /** Sampled answers wait for `rateAnswers`; with `rated` in the options only. */
-  onRate?(prompt: Message[], answers: string[]): void;
-  onState?(state: TrainState): void;
-  onCheckpoint?(bytes: Uint8Array<ArrayBuffer>, step: number): void;
-}
-
-/** A run, from the request that begins it until its last event. */
-interface Run {
-  handlers: TrainHandlers;
-  ended: PromiseWithResolvers<'finished' | 'stopped'>;
-}
 
 interface Pending {
   resolve(value: unknown): void;
@@ -58,62 +44,67 @@ interface Pending {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** After these a run tells nothing more. */
-const ENDED: TrainState[] = ['idle', 'stopped', 'finished', 'failed'];
-
-/** How long a worker may take until its script runs, before another is tried. */
-const LOADING_SECONDS = 10;
+/** How long a worker may take until its script runs: one before another is tried, and that other one. */
+const LOADING_SECONDS = [10, 60] as const;
 
 export class TrainerClient {
   /** What the trainer runs on and why; known once started. */
   device!: DeviceReport;
   private readonly pending = new Map<number, Pending>();
+  private readonly runs = new ClientRuns();
   private loaded = false;
   private nextId = 1;
-  /** The runs that may still tell something, by the ids of the requests that began them. */
-  private readonly runs = new Map<number, Run>();
-  private latest: Run = { handlers: {}, ended: withResolvers() };
-  /** The latest that a run asked with `onRate`. */
-  private question = 0;
+  /** Why nothing more can be asked. */
+  private ended: TrainerError | null = null;
+  private readonly breaking = withResolvers<TrainerError>();
+  private readonly watching = new AbortController();
 
   private constructor(private readonly spawned: Spawned) {
     spawned.worker.onmessage = (message: MessageEvent<FromWorker>) => this.receive(message.data);
     // A script that does not load is an event without a message.
     spawned.worker.onerror = (event) =>
-      this.fail((event.message as string | undefined) ?? 'its script did not load');
+      this.fail((event.message as string | undefined) ?? 'its script did not load; reload the page');
     spawned.worker.onmessageerror = () => this.fail('a message could not be read');
   }
 
-  /** Loads the WebAssembly module, starts a worker and lets it choose its device. */
-  static async start(options: { device?: DeviceChoice } = {}): Promise<TrainerClient> {
+  /** Loads the WebAssembly module, starts a worker and lets it choose its device; the signal ends it, now or later. */
+  static async start(options: { device?: DeviceChoice; signal?: AbortSignal } = {}): Promise<TrainerClient> {
     const module = await trainerModule();
-    const device = options.device ?? 'auto';
+    const create = async (loadingSeconds: number) => {
+      const client = new TrainerClient(await spawnWorker());
+      await client.create(module, options.device ?? 'auto', loadingSeconds, options.signal);
+      return client;
+    };
     // About once in sixty pages Chromium makes no worker, most often without saying so; a second one has loaded then.
-    return TrainerClient.create(module, device, LOADING_SECONDS).catch((error: unknown) => {
-      if (error instanceof TrainerError && error.kind === 'worker')
-        return TrainerClient.create(module, device);
+    return create(LOADING_SECONDS[0]).catch((error: unknown) => {
+      if (error instanceof TrainerError && error.kind === 'worker') return create(LOADING_SECONDS[1]);
       throw error;
     });
   }
 
   /** Nothing is awaited between the worker and its listeners: an error before them would never be heard of. */
-  private static async create(
+  private async create(
     module: WebAssembly.Module,
     device: DeviceChoice,
-    loadingSeconds?: number,
-  ): Promise<TrainerClient> {
-    const client = new TrainerClient(await spawnWorker());
-    if (loadingSeconds) {
-      const silent = () => client.loaded || client.fail('its script did not load');
-      setTimeout(silent, loadingSeconds * 1000);
-    }
+    loadingSeconds: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const leave = () => this.terminate();
+    signal?.addEventListener('abort', leave);
+    if (signal?.aborted) leave();
+    const silent = () => this.loaded || this.fail('its script did not load; reload the page');
+    setTimeout(silent, loadingSeconds * 1000);
     try {
-      client.device = await client.call('create', { module, device });
+      this.device = await this.call('create', { module, device });
     } catch (error) {
-      client.terminate();
+      leave();
       throw error;
     }
-    return client;
+  }
+
+  /** Resolves with the reason once the worker can do nothing more, unless it was terminated. */
+  get broken(): Promise<TrainerError> {
+    return this.breaking.promise;
   }
 
   defaultRecipe(): Promise<Recipe> {
@@ -160,7 +151,8 @@ export class TrainerClient {
 
   /** Plans the run and starts the loop, which the worker owns. */
   begin(recipe: Recipe, handlers: TrainHandlers, options: LoopOptions = {}): Promise<Plan> {
-    return this.newRun(handlers, (id) => this.call('begin', { recipe, options }, {}, id));
+    const id = this.nextId++;
+    return this.runs.begin(id, handlers, () => this.call('begin', { recipe, options }, {}, id));
   }
 
   /** Goes on from a checkpoint, paused unless told otherwise. The model and the same data must be open. */
@@ -169,14 +161,15 @@ export class TrainerClient {
     handlers?: TrainHandlers,
     options: LoopOptions = { paused: true },
   ): Promise<Plan> {
-    return this.newRun(handlers ?? this.latest.handlers, (id) =>
+    const id = this.nextId++;
+    return this.runs.begin(id, handlers ?? this.runs.latest.handlers, () =>
       this.call('resume_from', { checkpoint, options }, {}, id),
     );
   }
 
   /** How the run ended; rejects with the error that ended it. */
   finished(): Promise<'finished' | 'stopped'> {
-    return this.latest.ended.promise;
+    return this.runs.latest.ended.promise;
   }
 
   pause(): Promise<null> {
@@ -203,7 +196,7 @@ export class TrainerClient {
 
   /** What the answers of the latest `onRate` are worth, a number each; the step goes on. */
   rateAnswers(ratings: number[]): Promise<null> {
-    return this.call('rate_answers', { question: this.question, ratings });
+    return this.call('rate_answers', { question: this.runs.question, ratings });
   }
 
   /** Drops adapter and optimizer; the model and the data stay open. */
@@ -279,23 +272,7 @@ export class TrainerClient {
 
   terminate(): void {
     this.spawned.terminate();
-    this.rejectAll(new TrainerError('terminated', 'the trainer was closed'));
-  }
-
-  /** A run that cannot begin leaves the one before it as it was. */
-  private async newRun(handlers: TrainHandlers, begin: (id: number) => Promise<Plan>): Promise<Plan> {
-    const id = this.nextId++;
-    const before = this.latest;
-    const run: Run = { handlers, ended: withResolvers() };
-    this.runs.set(id, run);
-    this.latest = run;
-    try {
-      return await begin(id);
-    } catch (error) {
-      this.runs.delete(id);
-      if (this.latest === run) this.latest = before;
-      throw error;
-    }
+    this.end(new TrainerError('terminated', 'the trainer was closed'));
   }
 
   private call<T extends RequestType>(
@@ -310,6 +287,10 @@ export class TrainerClient {
     if (signal?.aborted) return Promise.reject(new TrainerError('stopped', 'this was stopped'));
     const cancel = () => void this.call('cancel', { request: id }).catch(() => undefined);
     const answered = new Promise<Answer<T>>((resolve, reject) => {
+      if (this.ended) {
+        reject(this.ended);
+        return;
+      }
       this.pending.set(id, { resolve: resolve as (value: unknown) => void, reject, ...listeners });
       this.spawned.worker.postMessage({ type, id, ...carries });
     });
@@ -322,12 +303,14 @@ export class TrainerClient {
     switch (message.type) {
       case 'loaded':
         this.loaded = true;
+        if (message.lock) this.watch(message.lock);
         break;
       case 'answer':
         this.take(message.id)?.resolve(message.value);
         break;
       case 'error':
         this.take(message.id)?.reject(trainerError(message.error));
+        this.breakAfter(message.error);
         break;
       case 'model_progress':
         this.pending.get(message.id)?.onProgress?.(message.done, message.total);
@@ -340,37 +323,8 @@ export class TrainerClient {
       case 'state':
       case 'checkpoint':
       case 'loop_failed':
-        this.receiveOfRun(message);
-        break;
-      default:
-        unreachable(message);
-    }
-  }
-
-  private receiveOfRun(message: RunEvent): void {
-    const run = this.runs.get(message.run);
-    if (!run) return;
-    const { handlers, ended } = run;
-    switch (message.type) {
-      case 'step':
-        handlers.onStep?.(message.report);
-        break;
-      case 'rate':
-        this.question = message.question;
-        handlers.onRate?.(message.prompt, message.answers);
-        break;
-      case 'state':
-        handlers.onState?.(message.state);
-        if (!ENDED.includes(message.state)) break;
-        // A run that something else takes the place of has stopped; one that failed has been rejected.
-        ended.resolve(message.state === 'finished' ? 'finished' : 'stopped');
-        this.runs.delete(message.run);
-        break;
-      case 'checkpoint':
-        handlers.onCheckpoint?.(message.bytes, message.step);
-        break;
-      case 'loop_failed':
-        ended.reject(trainerError(message.error));
+        this.runs.receive(message);
+        if (message.type === 'loop_failed') this.breakAfter(message.error);
         break;
       default:
         unreachable(message);
@@ -383,31 +337,34 @@ export class TrainerClient {
     return pending;
   }
 
-  private fail(reason: string): void {
-    this.rejectAll(new TrainerError('worker', `the training worker stopped (${reason}); reload the page`));
+  /** The worker's lock is free when the browser has ended it, of which no event tells. */
+  private watch(lock: string): void {
+    const { signal } = this.watching;
+    navigator.locks
+      .request(lock, { signal }, () => this.fail('the browser has ended it'))
+      .catch(() => undefined);
   }
 
-  private rejectAll(error: TrainerError): void {
+  private fail(reason: string): void {
+    this.break(new TrainerError('worker', `the training worker stopped (${reason})`));
+  }
+
+  private breakAfter(error: WireError): void {
+    const broke = trainerError(error);
+    if (broke.isFatal) this.break(broke);
+  }
+
+  private break(error: TrainerError): void {
+    if (this.ended) return;
+    this.end(error);
+    this.breaking.resolve(error);
+  }
+
+  private end(error: TrainerError): void {
+    this.ended ??= error;
+    this.watching.abort();
     for (const pending of this.pending.values()) pending.reject(error);
     this.pending.clear();
-    for (const run of this.runs.values()) run.ended.reject(error);
-    this.runs.clear();
+    this.runs.rejectAll(error);
   }
-}
-
-interface PromiseWithResolvers<T> {
-  promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: Error): void;
-}
-
-function withResolvers<T>(): PromiseWithResolvers<T> {
-  let resolve!: (value: T) => void;
-  let reject!: (error: Error) => void;
-  const promise = new Promise<T>((res, rej) => {
-    resolve = res;
-    reject = rej;
-  });
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
 }

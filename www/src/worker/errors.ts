@@ -10,6 +10,11 @@ export class TrainerError extends Error {
   ) {
     super(message);
   }
+
+  /** After this the worker can do nothing more. */
+  get isFatal(): boolean {
+    return ['crashed', 'device_lost', 'worker', 'terminated'].includes(this.kind);
+  }
 }
 
 /** Whether something failed because a person stopped it. */
@@ -26,7 +31,7 @@ export function wireError(error: unknown): WireError {
   if (error instanceof WebAssembly.RuntimeError) {
     return {
       kind: 'crashed',
-      message: `the trainer crashed (${error.message}); reload the page, and try a smaller batch or a shorter sequence`,
+      message: `the trainer crashed (${error.message}), which a smaller batch or a shorter sequence may avoid`,
     };
   }
   if (error instanceof Error) {

@@ -104,8 +104,8 @@ export type Reply =
   | { type: 'error'; id: number; error: WireError };
 
 export type Event =
-  /** The worker's script runs. */
-  | { type: 'loaded' }
+  /** The worker's script runs, and holds the Web Lock of this name as long as it lives; null where there are none. */
+  | { type: 'loaded'; lock: string | null }
   | { type: 'model_progress'; id: number; done: number; total: number }
   | { type: 'text'; id: number; delta: string }
   | RunEvent;

@@ -38,7 +38,10 @@ export async function spawnWorker(): Promise<Spawned> {
   const blobUrl = URL.createObjectURL(new Blob([await source], { type: 'text/javascript' }));
   const frame = await lockedFrame();
   const frameWindow = frame.contentWindow as (Window & { Worker: typeof Worker }) | null;
-  if (!frameWindow) throw new Error('the browser did not open the frame that the trainer runs in');
+  if (!frameWindow) {
+    frame.remove();
+    throw new Error('the browser did not open the frame that the trainer runs in');
+  }
   const worker = new frameWindow.Worker(blobUrl, { type: 'module' });
   return {
     worker,

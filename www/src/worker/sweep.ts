@@ -172,7 +172,7 @@ function recipeOf(plan: SweepPlan, run: number) {
 
 /** An error after which the trainer can do nothing more. */
 function isFatal(error: unknown): boolean {
-  return error instanceof TrainerError && ['crashed', 'worker', 'terminated', 'device'].includes(error.kind);
+  return error instanceof TrainerError && error.isFatal;
 }
 
 function since(start: number): number {

@@ -16,9 +16,10 @@ import init, {
   validate_recipe,
 } from 'loralet-wasm/loralet.js';
 import type { DeviceChoice, DeviceReport, Message, Plan, StepReport } from '../types.js';
-import { help, startHelper, type HelpRequest } from './helper.js';
 import { wireError } from './errors.js';
+import { help, startHelper, type HelpRequest } from './helper.js';
 import type { Event, FromWorker, LoopOptions, Request, TrainState } from './protocol.js';
+import { holdLock } from './lock.js';
 import { unreachable } from './protocol.js';
 import { cancelWaiting, inTurn, inTurnUnlessCancelled, nextTask } from './turns.js';
 
@@ -65,7 +66,7 @@ self.onmessage = (message: MessageEvent<Request | HelpRequest>) => {
   );
 };
 
-send({ type: 'loaded' });
+void holdLock().then((lock) => send({ type: 'loaded', lock }));
 
 /** On the CPU with a second thread beside this one, where the browser lets them share memory. */
 async function create(choice: DeviceChoice): Promise<DeviceReport> {
