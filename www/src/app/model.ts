@@ -1,6 +1,8 @@
 /** The open model and the ways to get one. */
 import { baseOf, bundledKey, fetchBundled, listBundled, type BundledModel } from '../hub/bundled.js';
 import { download, openCached, type DownloadJob, type Transfer } from '../hub/download.js';
+import { listWeights, type HubAddress, type WeightsChoice } from '../hub/hub.js';
+import type { Link, Wait } from '../hub/request.js';
 import * as opfs from '../storage/opfs.js';
 import type { CachedModel, ModelSource } from '../storage/opfs.js';
 import type { ModelFile, ModelReport } from '../types.js';
@@ -28,9 +30,12 @@ export interface Busy {
   what: string;
   transfer: Transfer | null;
   share: number;
+  /** The server has asked for a pause. */
+  wait: Wait | null;
+  canStop: boolean;
 }
 
-type FetchFiles = (signal: AbortSignal) => Promise<Omit<OpenModel, 'report'>>;
+type FetchFiles = (link: Link) => Promise<Omit<OpenModel, 'report'>>;
 
 class ModelStore extends Store {
   bundled: BundledModel[] = [];
@@ -54,10 +59,10 @@ class ModelStore extends Store {
       network.unlock(model.name);
       return false;
     }
-    return this.load('bundled', model.name, async (signal) => ({
+    return this.load('bundled', model.name, async (link) => ({
       label: model.label,
       source: { kind: 'bundled', name: model.name },
-      files: cached ? await openCached(cached) : await fetchBundled(model, this.onTransfer, signal),
+      files: cached ? await openCached(cached) : await fetchBundled(model, this.onTransfer, link),
       base: baseOf(model.name),
     }));
   }
@@ -85,11 +90,26 @@ class ModelStore extends Store {
     });
   }
 
+  /** What a repository offers; null where that was stopped or failed, which is said. */
+  async lookHub(address: HubAddress): Promise<WeightsChoice[] | null> {
+    if (this.busy) return null;
+    const link = this.begin('hub', address.repo, 'Looking at the repository', true);
+    try {
+      return await listWeights(address, link);
+    } catch (error) {
+      if (!link.signal.aborted) this.error = { place: 'hub', text: sentence(error) };
+      return null;
+    } finally {
+      this.busy = null;
+      this.changed();
+    }
+  }
+
   openHub(job: DownloadJob): Promise<boolean> {
-    return this.load('hub', job.key, async (signal) => ({
+    return this.load('hub', job.key, async (link) => ({
       label: job.label,
       source: job.source,
-      files: await download(job, this.onTransfer, signal),
+      files: await download(job, this.onTransfer, link),
       base: knownBase(job.source),
     }));
   }
@@ -156,14 +176,10 @@ class ModelStore extends Store {
 
   /** Fetches, opens and locks the network. What was open before stays open if any of it fails. */
   private async fetchAndOpen(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
-    this.error = null;
-    this.busy = { place, name, what: 'Fetching', transfer: null, share: 0 };
-    this.abort = new AbortController();
-    this.changed();
+    const link = this.begin(place, name, 'Fetching', true);
     try {
-      const fetched = await fetchFiles(this.abort.signal);
-      this.busy = { place, name, what: 'Reading the weights', transfer: null, share: 0 };
-      this.changed();
+      const fetched = await fetchFiles(link);
+      this.begin(place, name, 'Reading the weights', false);
       const client = await trainer.client();
       const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
       const label = fetched.base ?? fetched.label;
@@ -176,13 +192,27 @@ class ModelStore extends Store {
       await network.lock();
       return true;
     } catch (error) {
-      if (!this.abort.signal.aborted) this.error = { place, text: sentence(error) };
+      if (!link.signal.aborted) this.error = { place, text: sentence(error) };
       return false;
     } finally {
       this.busy = null;
       await this.refreshStored();
     }
   }
+
+  private begin(place: Place, name: string, what: string, canStop: boolean): Link {
+    this.error = null;
+    this.busy = { place, name, what, transfer: null, share: 0, wait: null, canStop };
+    this.abort = new AbortController();
+    this.changed();
+    return { signal: this.abort.signal, onWait: this.onWait };
+  }
+
+  private readonly onWait = (wait: Wait | null): void => {
+    if (!this.busy) return;
+    this.busy = { ...this.busy, wait };
+    this.changed();
+  };
 
   private readonly onTransfer = (transfer: Transfer): void => {
     if (!this.busy) return;
