@@ -63,20 +63,20 @@ const GATED = /gated \(40[13]\).* sign in at .*\/cases\/gated.*, ask for access,
 const FAULTS = [
   ['redirects-without-cors', /^[\w.]+: 127\.0\.0\.1:\d+ hands this on to another host.* no CORS headers/],
   ['redirects-nowhere', /^[\w.]+: 127\.0\.0\.1:\d+ hands this on to another host.* could not be reached/],
-  ['mirror-without-cors', /^Cases\/mirror-without-cors: .* hands this on to another host.* no CORS headers/],
+  ['mirror-without-cors', /^cases\/mirror-without-cors: .* hands this on to another host.* no CORS headers/],
   ['busy-always', /^model\.safetensors: 127.* too many requests \(429\), even after 3 waits; try again/],
   ['busy-long', /^[\w.]+: 127.* too many requests \(429\) and asks to wait 5 min; press .* after \d+:\d+/],
-  ['down', /^Cases\/down: 127.* not available now \(503\), even after 3 waits; try again/],
-  ['broken', /^Cases\/broken: 127.* answered 500; try again later/],
+  ['down', /^cases\/down: 127.* not available now \(503\), even after 3 waits; try again/],
+  ['broken', /^cases\/broken: 127.* answered 500; try again later/],
   ['gated', GATED],
   ['gated-refused', GATED],
   ['gated-silent', /^[\w.]+: .* only to those who are signed in \(401\), as with gated repositories/],
-  ['private', /^Cases\/private: .* refuses to give it out \(403\)/],
-  ['unknown', /^Cases\/unknown: .* \(401\); the name may be wrong or the repository private/],
-  ['missing', /^Cases\/missing: not found on 127.* \(404\); check the name/],
-  ['no-revision', /^Cases\/no-revision: .* no such revision \(404\)/],
+  ['private', /^cases\/private: .* refuses to give it out \(403\)/],
+  ['unknown', /^cases\/unknown: .* \(401\); the name may be wrong or the repository private/],
+  ['missing', /^cases\/missing: not found on 127.* \(404\); check the name/],
+  ['no-revision', /^cases\/no-revision: .* no such revision \(404\)/],
   ['not-there', /^model\.safetensors: not found on 127.* \(404\), though it was listed/],
-  ['page-listing', /^Cases\/page-listing: 127.* sent a web page in place of the file/],
+  ['page-listing', /^cases\/page-listing: 127.* sent a web page in place of the file/],
   ['not-a-hub', /does not answer like the Hugging Face Hub; check the endpoint/],
   ['page', /^model\.safetensors: 127.* sent a web page in place of the file/],
   ['page-large', /^model\.safetensors: 127.* sent a web page in place of the file/],
@@ -122,7 +122,7 @@ test('a host that is not there is called that, and one that pages may not read i
   const page = await openHub();
   assert.match(
     await refused(page, 'cases/plain', hub.nowhere),
-    /^Cases\/plain: 127\.0\.0\.1:\d+ could not be reached; check/,
+    /^cases\/plain: 127\.0\.0\.1:\d+ could not be reached; check/,
   );
   const { port } = hub.noCors.address();
   assert.match(

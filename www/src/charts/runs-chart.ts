@@ -122,6 +122,7 @@ export class RunsChart extends LitElement {
     const { ctx } = plot;
     ctx.save();
     ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = 'left';
     ctx.textBaseline = 'middle';
     for (const curve of this.curves) {
       const end = curve.points.findLast(({ validation }) => validation != null) ?? curve.points.at(-1);

@@ -200,9 +200,19 @@ export class LoraletApp extends LitElement {
         }
       }
       @media (max-width: 480px) {
+        nav ol {
+          padding-inline: 4px;
+        }
         nav a {
+          padding-inline: 0;
           font-size: 0.64rem;
-          letter-spacing: -0.01em;
+        }
+      }
+      @media (max-width: 360px) {
+        nav a {
+          font-size: 0.6rem;
+          font-weight: 500;
+          letter-spacing: -0.02em;
         }
       }
       @media (max-height: 420px) {

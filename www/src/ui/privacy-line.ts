@@ -54,7 +54,7 @@ export class PrivacyLine extends LitElement {
       @media (max-width: 640px) {
         .panel {
           position: fixed;
-          inset: 56px 12px auto;
+          inset: 64px 12px auto;
           width: auto;
           margin: 0;
         }
