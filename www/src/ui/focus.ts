@@ -13,7 +13,10 @@ export function keepFocus(): void {
     const works = control.isConnected && !control.matches(':disabled') && control.checkVisibility();
     if (refuge) {
       if (now !== refuge && now !== null) place = null;
-      else if (works && now === refuge) control.focus({ preventScroll: true });
+      else if (works && now === refuge) {
+        place.refuge = null;
+        control.focus({ preventScroll: true });
+      }
     } else if (!works && (now === control || now === null)) {
       const next = place.around.find((element) => element.isConnected && element.hasAttribute('tabindex'));
       place.refuge = next ?? null;
@@ -22,20 +25,27 @@ export function keepFocus(): void {
   };
   const watch = new MutationObserver(check);
 
-  window.addEventListener('focusin', (event) => {
-    const around = event.composedPath().filter((node): node is HTMLElement => node instanceof HTMLElement);
-    const control = around.shift();
-    if (!control || control === place?.refuge) return;
+  // A move inside a shadow tree is not heard outside of it, so each tree that the focus has been in is listened to.
+  const heard = new WeakSet<Node>();
+  const hear = (target: Node) => {
+    if (heard.has(target)) return;
+    heard.add(target);
+    target.addEventListener('focusin', enter);
+  };
+  const enter = (event: Event) => {
+    const control = event.composedPath()[0];
+    if (!(control instanceof HTMLElement)) return;
+    const around = ancestors(control);
+    const roots = new Set([control, ...around].map((element) => element.getRootNode()));
+    roots.forEach(hear);
+    if (control === place?.refuge || control === place?.control) return;
     place = { control, around, refuge: null };
     watch.disconnect();
-    for (const root of new Set(around.map((element) => element.getRootNode()).concat(control.getRootNode())))
-      watch.observe(root, {
-        subtree: true,
-        childList: true,
-        attributes: true,
-        attributeFilter: ['disabled', 'hidden', 'open'],
-      });
-  });
+    const attributeFilter = ['disabled', 'hidden', 'open'];
+    for (const root of roots)
+      watch.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter });
+  };
+  hear(document);
 
   // Who leaves a control that works has gone elsewhere.
   window.addEventListener('focusout', () => {
@@ -53,6 +63,13 @@ interface Place {
   around: HTMLElement[];
   /** Where the focus went from a control that does not work. */
   refuge: HTMLElement | null;
+}
+
+/** From the inside out, through all shadow trees. */
+function ancestors(element: Element): HTMLElement[] {
+  const root = element.getRootNode();
+  const next = element.parentElement ?? (root instanceof ShadowRoot ? root.host : null);
+  return next instanceof HTMLElement ? [next, ...ancestors(next)] : [];
 }
 
 /** The element that has the focus, through all shadow trees; null where none has. */
