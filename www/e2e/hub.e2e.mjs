@@ -158,8 +158,10 @@ test('a wait counts down, is announced, and can be stopped', async () => {
   await line.getByText(/: 127.* too many requests \(429\); going on in 60 s|1 min 0 s/).waitFor();
   await line.getByText(/going on in 5[0-8] s/).waitFor();
   assert.match(await at(page, 'transfer-status').filter({ hasText: 'going on' }).innerText(), /429/);
-  await line.getByRole('button', { name: 'Stop' }).click();
+  await page.getByRole('progressbar', { name: /^Download of [\w.]+$/ }).waitFor();
+  await line.getByRole('button', { name: 'Stop' }).press('Enter');
   await line.waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'LORALET-APP', 'the focus is lost');
   assert.equal(await at(page, 'model-error').count(), 0);
   hub.heal();
   await at(page, 'hub-download').click();

@@ -179,6 +179,7 @@ class ModelStore extends Store {
     const link = this.begin(place, name, 'Fetching', true);
     try {
       const fetched = await fetchFiles(link);
+      link.signal.throwIfAborted();
       this.begin(place, name, 'Reading the weights', false);
       const client = await trainer.client();
       const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
