@@ -78,7 +78,9 @@ describe('runs', () => {
     assert.equal(second.Steps, '6 of 6');
     assert.equal(second.Ended, 'finished');
     assert.ok(Number(second['Validation loss']) < Number(first['Validation loss']));
-    await page.locator('runs-chart [aria-label="Loss over steps of run 1, run 2."] canvas').waitFor();
+    await page
+      .locator('runs-chart [aria-label^="Loss over steps of run 1 "][aria-label*=" run 2 "] canvas')
+      .waitFor();
   });
 
   test('they survive a reload, beside a file that cannot be read, which stays', async () => {

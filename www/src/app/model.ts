@@ -1,6 +1,8 @@
 /** The open model and the ways to get one. */
 import { baseOf, bundledKey, fetchBundled, listBundled, type BundledModel } from '../hub/bundled.js';
 import { download, openCached, type DownloadJob, type Transfer } from '../hub/download.js';
+import { listWeights, type HubAddress, type WeightsChoice } from '../hub/hub.js';
+import type { Link, Wait } from '../hub/request.js';
 import { holding, whenFree } from '../storage/locks.js';
 import * as opfs from '../storage/opfs.js';
 import type { CachedModel, ModelSource } from '../storage/opfs.js';
@@ -29,9 +31,11 @@ export interface Busy {
   what: string;
   transfer: Transfer | null;
   share: number;
+  /** The server has asked for a pause. */
+  wait: Wait | null;
 }
 
-type FetchFiles = (signal: AbortSignal) => Promise<Omit<OpenModel, 'report'>>;
+type FetchFiles = (link: Link) => Promise<Omit<OpenModel, 'report'>>;
 
 class ModelStore extends Store {
   bundled: BundledModel[] = [];
@@ -63,13 +67,13 @@ class ModelStore extends Store {
       network.unlock(model.name);
       return false;
     }
-    return this.load('bundled', model.name, async (signal) => ({
+    return this.load('bundled', model.name, async (link) => ({
       label: model.label,
       source: { kind: 'bundled', name: model.name },
       files: cached
         ? await openCached(cached)
         : await this.keeping(bundledKey(model.name), model.label, () =>
-            fetchBundled(model, this.onTransfer, signal),
+            fetchBundled(model, this.onTransfer, link),
           ),
       base: baseOf(model.name),
     }));
@@ -98,11 +102,26 @@ class ModelStore extends Store {
     });
   }
 
+  /** What a repository offers; null where that was stopped or failed, which is said. */
+  async lookHub(address: HubAddress): Promise<WeightsChoice[] | null> {
+    if (this.busy) return null;
+    const link = this.begin('hub', address.repo, 'Looking at the repository');
+    try {
+      return await listWeights(address, link);
+    } catch (error) {
+      if (!link.signal.aborted) this.error = { place: 'hub', text: sentence(error) };
+      return null;
+    } finally {
+      this.busy = null;
+      this.changed();
+    }
+  }
+
   openHub(job: DownloadJob): Promise<boolean> {
-    return this.load('hub', job.key, async (signal) => ({
+    return this.load('hub', job.key, async (link) => ({
       label: job.label,
       source: job.source,
-      files: await this.keeping(job.key, job.label, () => download(job, this.onTransfer, signal)),
+      files: await this.keeping(job.key, job.label, () => download(job, this.onTransfer, link)),
       base: knownBase(job.source),
     }));
   }
@@ -211,15 +230,12 @@ class ModelStore extends Store {
 
   /** Fetches, opens and locks the network. What was open before stays open if any of it fails. */
   private async fetchAndOpen(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
-    this.error = null;
     this.unkept = null;
-    this.busy = { place, name, what: 'Fetching', transfer: null, share: 0 };
-    this.abort = new AbortController();
-    this.changed();
+    let link = this.begin(place, name, 'Fetching');
     try {
-      const fetched = await fetchFiles(this.abort.signal);
-      this.busy = { place, name, what: 'Reading the weights', transfer: null, share: 0 };
-      this.changed();
+      const fetched = await fetchFiles(link);
+      link.signal.throwIfAborted();
+      link = this.begin(place, name, 'Reading the weights');
       const client = await trainer.client();
       const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
       const label = fetched.base ?? fetched.label;
@@ -227,20 +243,33 @@ class ModelStore extends Store {
         if (this.busy) this.busy = { ...this.busy, share: total > 0 ? done / total : 0 };
         this.changed();
       };
-      const { signal } = this.abort;
-      const report = await client.openModel(fetched.files, label, baseDtype, onProgress, signal);
+      const report = await client.openModel(fetched.files, label, baseDtype, onProgress, link.signal);
       this.open = { ...fetched, report };
       await loadSamples();
       await network.lock();
       return true;
     } catch (error) {
-      if (!this.abort.signal.aborted) this.error = { place, text: sentence(error) };
+      if (!link.signal.aborted) this.error = { place, text: sentence(error) };
       return false;
     } finally {
       this.busy = null;
       await this.refreshStored();
     }
   }
+
+  private begin(place: Place, name: string, what: string): Link {
+    this.error = null;
+    this.busy = { place, name, what, transfer: null, share: 0, wait: null };
+    this.abort = new AbortController();
+    this.changed();
+    return { signal: this.abort.signal, onWait: this.onWait };
+  }
+
+  private readonly onWait = (wait: Wait | null): void => {
+    if (!this.busy) return;
+    this.busy = { ...this.busy, wait };
+    this.changed();
+  };
 
   private readonly onTransfer = (transfer: Transfer): void => {
     if (!this.busy) return;

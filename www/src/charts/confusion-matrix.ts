@@ -36,7 +36,10 @@ export class ConfusionMatrix extends LitElement {
       tbody th {
         text-align: right;
       }
-      td {
+      td.corner {
+        background: none;
+      }
+      td:not(.corner) {
         min-width: 48px;
         padding: 6px 8px;
         border-radius: 6px;
@@ -54,11 +57,11 @@ export class ConfusionMatrix extends LitElement {
     return html`<p class="small muted" id="summary">
         ${summary} Each row is a true label, each column what the model says.
       </p>
-      <div class="scroll">
+      <div class="scroll" tabindex="0" role="region" aria-label="Labels of the held-out rows">
         <table data-test="confusion" aria-describedby="summary">
           <thead>
             <tr>
-              <th></th>
+              <td class="corner"></td>
               ${labels.map((label) => html`<th scope="col" title=${label}>${label}</th>`)}
             </tr>
           </thead>

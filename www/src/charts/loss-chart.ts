@@ -5,6 +5,7 @@ import uplotCss from 'uplot/dist/uPlot.min.css?inline';
 import { loss } from '../app/format.js';
 import type { StepReport } from '../types.js';
 import { axisStyle, resolved } from './theme.js';
+import { lastValues } from './words.js';
 
 const HEIGHT = 280;
 /** Weight of the past in the smoothed line. */
@@ -70,8 +71,13 @@ export class LossChart extends LitElement {
 
   override render() {
     const last = this.reports.at(-1);
-    const what = last?.rollout ? 'reward' : 'loss';
-    const text = last ? `Training ${what} ${loss(trained(last))} at step ${last.step}` : 'No steps yet';
+    const [steps = [], ...lines] = this.series();
+    const names = this.labels();
+    const words = lastValues(
+      [...steps],
+      lines.map((values, place) => ({ name: names[place] ?? '', values: [...values] })),
+    );
+    const text = last ? `Step ${last.step} of ${this.totalSteps}: ${words}` : 'No steps yet';
     const over = last?.rollout ? 'Reward' : 'Loss';
     return html`<div class="chart" role="img" aria-label=${`${over} over steps. ${text}.`}></div>`;
   }
@@ -87,8 +93,12 @@ export class LossChart extends LitElement {
       this.plot?.setLegend({ idx: this.reports.length - 1 });
   }
 
-  private labels(): [string, string] {
-    return this.reports[0]?.rollout ? ['Reward', 'Validation reward'] : ['Training', 'Validation'];
+  /** The lines' names, in the order of `series`. */
+  private labels(): [string, string, string, string] {
+    const [training, validation] = this.reports[0]?.rollout
+      ? ['Reward', 'Validation reward']
+      : ['Training', 'Validation'];
+    return [training, `${training}, smoothed`, validation, 'Forgetting probe'];
   }
 
   private series(): uPlot.AlignedData {
@@ -140,14 +150,14 @@ export class LossChart extends LitElement {
             value,
           },
           {
-            label: `${this.labels()[0]}, smoothed`,
+            label: this.labels()[1],
             stroke: color('--accent'),
             width: 2.5,
             points: { show: false },
             value,
           },
           {
-            label: this.labels()[1],
+            label: this.labels()[2],
             stroke: color('--second'),
             width: 2.5,
             spanGaps: true,
@@ -155,7 +165,7 @@ export class LossChart extends LitElement {
             value,
           },
           {
-            label: 'Forgetting probe',
+            label: this.labels()[3],
             show: this.reports.some((report) => report.base_probe_loss !== null),
             stroke: color('--good'),
             width: 2,

@@ -4,6 +4,7 @@ import uPlot from 'uplot';
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
 import type { CurvePoint } from '../storage/runs.js';
 import { axisStyle, resolved } from './theme.js';
+import { lastValues } from './words.js';
 
 const HEIGHT = 280;
 /** Weight of the past in the smoothed training loss. */
@@ -54,12 +55,18 @@ export class RunsChart extends LitElement {
   }
 
   override render() {
-    const names = this.curves.map(({ name }) => name).join(', ');
-    return html`<div
-      class="chart"
-      role="img"
-      aria-label=${`Loss over steps of ${names || 'no run'}.`}
-    ></div>`;
+    const runs = this.curves.map(({ name, points }) => {
+      const words = lastValues(
+        points.map(({ step }) => step),
+        [
+          { name: 'training', values: points.map(({ loss }) => loss) },
+          { name: 'validation', values: points.map(({ validation }) => validation) },
+        ],
+      );
+      return `${name} up to step ${points.at(-1)?.step ?? 0}: ${words || 'no loss yet'}.`;
+    });
+    const label = `Loss over steps of ${runs.length > 0 ? runs.join(' ') : 'no run.'}`;
+    return html`<div class="chart" role="img" aria-label=${label}></div>`;
   }
 
   protected override updated(): void {
@@ -101,12 +108,30 @@ export class RunsChart extends LitElement {
           ]),
         ],
         cursor: { show: false },
-        // The table beside it says which colour is which run.
+        // Each line ends in its run's name, so that colours are not needed to tell them apart.
         legend: { show: false },
+        padding: [null, 52, null, null],
+        hooks: { draw: [(plot) => this.nameEnds(plot)] },
       },
       this.series(),
       this.place,
     );
+  }
+
+  private nameEnds(plot: uPlot): void {
+    const { ctx } = plot;
+    ctx.save();
+    ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = 'left';
+    ctx.textBaseline = 'middle';
+    for (const curve of this.curves) {
+      const end = curve.points.findLast(({ validation }) => validation != null) ?? curve.points.at(-1);
+      if (!end) continue;
+      ctx.fillStyle = resolved(this.place, curve.color);
+      const x = plot.valToPos(end.step, 'x', true) + 7 * devicePixelRatio;
+      ctx.fillText(curve.name, x, plot.valToPos(end.validation ?? end.loss, 'y', true));
+    }
+    ctx.restore();
   }
 
   private series(): uPlot.AlignedData {

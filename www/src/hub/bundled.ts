@@ -1,7 +1,8 @@
 /** The models that this page's own server carries, under `models/`. */
 import { storageAvailable } from '../storage/opfs.js';
 import type { ModelFile } from '../types.js';
-import { download, get, type RemoteFile, type Transfer } from './download.js';
+import { download, type RemoteFile, type Transfer } from './download.js';
+import { get, type Link } from './request.js';
 
 export interface BundledModel {
   name: string;
@@ -35,7 +36,7 @@ export async function listBundled(): Promise<BundledModel[]> {
 export async function fetchBundled(
   model: BundledModel,
   onProgress: (transfer: Transfer) => void,
-  signal: AbortSignal,
+  link: Link,
 ): Promise<ModelFile[]> {
   const files = model.files.map((name): RemoteFile => ({
     name,
@@ -45,14 +46,14 @@ export async function fetchBundled(
   }));
   if (model.bytes >= STORE_FROM_BYTES && storageAvailable()) {
     const source = { kind: 'bundled', name: model.name } as const;
-    return download({ key: bundledKey(model.name), label: model.label, source, files }, onProgress, signal);
+    return download({ key: bundledKey(model.name), label: model.label, source, files }, onProgress, link);
   }
   const blobs: ModelFile[] = [];
   for (const file of files) {
-    const blob = await (await get(file.url, file.name, { signal })).blob();
+    const blob = await (await get(file.url, file.name, link)).blob();
     blobs.push({ name: file.name, blob });
     const done = blobs.reduce((sum, { blob }) => sum + blob.size, 0);
-    onProgress({ done, total: model.bytes, resumedFrom: 0, file: file.name });
+    onProgress({ done, total: model.bytes, resumedFrom: 0, file: file.name, checking: false });
   }
   return blobs;
 }

@@ -1,4 +1,6 @@
 /** Downloads model files over HTTP into storage, with progress, and going on where an earlier try ended. */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import {
   SEGMENT_BYTES,
   dropFile,
@@ -13,6 +15,7 @@ import {
   type ModelSource,
 } from '../storage/opfs.js';
 import type { ModelFile } from '../types.js';
+import { SILENCE_MS, Unreachable, get, hostOf, pause, webPage, type Link } from './request.js';
 
 export interface RemoteFile {
   name: string;
@@ -20,6 +23,8 @@ export interface RemoteFile {
   /** Bytes; null where the server has not said. */
   bytes: number | null;
   version: string;
+  /** Of the content, in hexadecimal, where the server's listing has it. */
+  sha256?: string | null;
 }
 
 export interface Transfer {
@@ -28,6 +33,8 @@ export interface Transfer {
   /** Bytes that were already kept when the transfer began. */
   resumedFrom: number;
   file: string;
+  /** What is kept of the file is read again, for its sha256. */
+  checking: boolean;
 }
 
 export interface DownloadJob {
@@ -35,8 +42,11 @@ export interface DownloadJob {
   label: string;
   source: ModelSource;
   files: RemoteFile[];
+  /** Where a person can look at the repository. */
+  page?: string;
 }
 
+/** Tries without a further segment kept. */
 const ATTEMPTS = 4;
 
 /**
@@ -47,20 +57,19 @@ const ATTEMPTS = 4;
 export async function download(
   job: DownloadJob,
   onProgress: (transfer: Transfer) => void,
-  signal: AbortSignal,
+  link: Link,
 ): Promise<ModelFile[]> {
   if (!storageAvailable()) {
     throw new Error(
       'this browser cannot store downloads for a page; save the files yourself and open them here',
     );
   }
-  const files = await Promise.all(job.files.map((file) => withSize(file, signal)));
-  await forgetOtherVersions(job.key, files);
+  const files = await Promise.all(job.files.map((file) => withSize(file, link)));
   const model: CachedModel = {
     key: job.key,
     label: job.label,
     source: job.source,
-    files: files.map(({ name, bytes, version }): CachedFile => ({ name, bytes, version })),
+    files: await forgetOtherVersions(job.key, files),
     complete: false,
   };
   await writeModel(model);
@@ -70,14 +79,21 @@ export async function download(
     total: files.reduce((sum, file) => sum + file.bytes, 0),
     resumedFrom: 0,
     file: '',
+    checking: false,
   };
   transfer.resumedFrom = transfer.done;
-  for (const file of files) {
-    transfer.file = file.name;
-    onProgress({ ...transfer });
-    await downloadFile(job.key, file, signal, (bytes) => {
-      transfer.done += bytes;
-      onProgress({ ...transfer });
+  for (const [place, file] of files.entries()) {
+    const cached = model.files[place];
+    if (!cached) continue;
+    const say = (changes: Partial<Transfer>) => onProgress(Object.assign(transfer, changes));
+    say({ file: file.name });
+    await downloadFile({ ...file, page: job.page ?? null, job: job.key, cached }, link, {
+      onBytes: (bytes) => say({ done: transfer.done + bytes }),
+      onCheck: (checking) => say({ checking }),
+      onTag: async (etag) => {
+        cached.etag = etag;
+        await writeModel(model);
+      },
     });
   }
   await writeModel({ ...model, complete: true });
@@ -98,128 +114,196 @@ export async function openCached(model: CachedModel): Promise<ModelFile[]> {
   );
 }
 
-/** `fetch` whose failures are sentences that name the file. */
-export async function get(url: string, what: string, init: RequestInit = {}): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, init);
-  } catch (error) {
-    if (init.signal?.aborted) throw error;
-    throw new Error(
-      `${what}: ${new URL(url, location.href).host} could not be reached; check the address and the connection`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (response.status === 401 || response.status === 403) {
-    throw new Error(
-      `${what}: the server does not give it out without signing in (${response.status}); choose a public model`,
-    );
-  }
-  if (response.status === 404)
-    throw new Error(`${what}: not found on the server; check the name and the revision`);
-  if (!response.ok) throw new Error(`${what}: the server answered ${response.status}; try again later`);
-  return response;
-}
-
 type SizedFile = RemoteFile & { bytes: number };
 
-async function withSize(file: RemoteFile, signal: AbortSignal): Promise<SizedFile> {
+async function withSize(file: RemoteFile, link: Link): Promise<SizedFile> {
   if (file.bytes !== null) return { ...file, bytes: file.bytes };
-  const response = await get(file.url, file.name, { method: 'HEAD', signal });
+  const response = await get(file.url, file.name, link, { method: 'HEAD' });
   const bytes = Number(response.headers.get('content-length'));
   if (!bytes) throw new Error(`${file.name}: the server does not say how large it is`);
   return { ...file, bytes, version: response.headers.get('etag') ?? String(bytes) };
 }
 
-async function forgetOtherVersions(key: string, files: SizedFile[]): Promise<void> {
-  const before = await readModel(key);
-  if (!before) return;
-  for (const old of before.files) {
-    const now = files.find((file) => file.name === old.name);
-    if (now?.bytes !== old.bytes || now.version !== old.version) await dropFile(key, old.name);
-  }
+/** Drops what is kept of files that have changed since, and hands out how each file is to be kept now. */
+async function forgetOtherVersions(key: string, files: SizedFile[]): Promise<CachedFile[]> {
+  const before = (await readModel(key))?.files ?? [];
+  const isSame = (old: CachedFile) =>
+    files.some(
+      ({ name, bytes, version }) => name === old.name && bytes === old.bytes && version === old.version,
+    );
+  for (const old of before) if (!isSame(old)) await dropFile(key, old.name);
+  return files.map(
+    ({ name, bytes, version }) =>
+      before.find((old) => old.name === name && isSame(old)) ?? { name, bytes, version },
+  );
 }
 
-async function downloadFile(
-  key: string,
-  file: SizedFile,
-  signal: AbortSignal,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
+/** A file on its way, of the model that is kept as `job`. */
+type Fetching = SizedFile & { job: string; page: string | null; cached: CachedFile };
+
+interface Told {
+  /** Bytes that came, or are to come once more; `saved` when all that came is kept. */
+  onBytes: (bytes: number, saved: boolean) => void;
+  onCheck: (checking: boolean) => void;
+  /** The server's mark of this version of the file. */
+  onTag: (etag: string) => Promise<void>;
+}
+
+async function downloadFile(file: Fetching, link: Link, told: Told): Promise<void> {
+  let best = 0;
   for (let attempt = 1; ; attempt += 1) {
-    const kept = await keptBytes(key, file.name);
+    const kept = await keptBytes(file.job, file.name);
     if (kept === file.bytes) return;
+    if (kept > best) attempt = 1;
+    best = Math.max(best, kept);
     let unsaved = 0;
+    const onBytes = (bytes: number, saved: boolean) => {
+      unsaved = saved ? 0 : unsaved + bytes;
+      told.onBytes(bytes, saved);
+    };
     try {
-      await transferFrom(key, file, kept, signal, (bytes, saved) => {
-        unsaved = saved ? 0 : unsaved + bytes;
-        onBytes(bytes);
-      });
+      await transferFrom(file, kept, link, { ...told, onBytes });
       return;
     } catch (error) {
-      signal.throwIfAborted();
-      onBytes(-unsaved);
-      if (attempt === ATTEMPTS || !(error instanceof Interrupted)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt));
+      told.onCheck(false);
+      link.signal.throwIfAborted();
+      told.onBytes(-unsaved, true);
+      if (error instanceof OtherContent) {
+        await forget(file);
+      }
+      const mayPass = error instanceof Interrupted || (error instanceof Unreachable && attempt > 1);
+      if (attempt === ATTEMPTS || !mayPass) throw error;
+      await pause(500 * 2 ** attempt, link.signal);
     }
   }
 }
 
+async function forget(file: Fetching): Promise<void> {
+  await dropFile(file.job, file.name);
+  delete file.cached.etag;
+}
+
+/** The connection ended early. */
 class Interrupted extends Error {}
 
-async function transferFrom(
-  key: string,
-  file: SizedFile,
-  kept: number,
-  signal: AbortSignal,
-  onBytes: (bytes: number, saved: boolean) => void,
-): Promise<void> {
+/** What the server sent is not what was asked for; nothing of the file is kept. */
+class OtherContent extends Error {}
+
+async function transferFrom(file: Fetching, kept: number, link: Link, told: Told): Promise<void> {
+  const { name, job } = file;
   // Only whole segments are kept, so a short last one is written anew.
   const start = kept - (kept % SEGMENT_BYTES);
-  onBytes(start - kept, true);
-  const response = await get(file.url, file.name, {
-    signal,
+  told.onBytes(start - kept, true);
+  const digest = file.sha256 ? sha256.create() : null;
+  if (digest && start > 0) {
+    told.onCheck(true);
+    const stored = (await openFile(job, name)).slice(0, start);
+    await eachChunk(stored.stream(), link.signal, (chunk) => digest.update(chunk));
+    told.onCheck(false);
+  }
+  const response = await get(file.url, name, link, {
     headers: start > 0 ? { Range: `bytes=${start}-` } : {},
+    ...(file.page ? { page: file.page } : {}),
   });
-  if (!response.body) throw new Interrupted(`${file.name}: the server sent nothing`);
+  if (!response.body) throw new Interrupted(`${name}: the server sent nothing`);
+  const host = hostOf(response.url);
+  const tag = response.headers.get('etag');
+  if (start > 0 && tag && file.cached.etag && tag !== file.cached.etag) {
+    void response.body.cancel();
+    await forget(file);
+    told.onBytes(-start, true);
+    throw new Interrupted(`${name}: it keeps changing on ${host}; press the button again later`);
+  }
+  if (tag && tag !== file.cached.etag) await told.onTag(tag);
+
   let skip = start > 0 && response.status !== 206 ? start : 0;
+  let isFirst = response.status !== 206;
   let index = start / SEGMENT_BYTES;
   let segment: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   let received = start;
-  const reader = response.body.getReader();
-  for (;;) {
-    const { value, done } = await reader.read().catch((error: unknown) => {
-      throw new Interrupted(
-        `${file.name}: the connection broke after ${Math.round(received / 1e6)} of ${Math.round(file.bytes / 1e6)} MB; press the button again to go on from there`,
-        { cause: error },
-      );
-    });
-    if (done) break;
-    // A server without ranges sends the file from its beginning again.
-    let chunk = skip > 0 ? value.subarray(Math.min(skip, value.length)) : value;
-    skip -= value.length - chunk.length;
-    received += chunk.length;
-    onBytes(chunk.length, false);
-    while (chunk.length > 0) {
-      const take = chunk.subarray(0, SEGMENT_BYTES - size);
-      segment.push(take);
-      size += take.length;
-      chunk = chunk.subarray(take.length);
-      if (size === SEGMENT_BYTES) {
-        await writeSegment(key, file.name, index++, new Blob(segment));
-        segment = [];
-        size = 0;
-        onBytes(0, true);
+  const broke = (error: unknown) =>
+    new Interrupted(
+      `${name}: the connection broke after ${Math.round(received / 1e6)} of ${Math.round(file.bytes / 1e6)} MB; press the button again to go on from there`,
+      { cause: error },
+    );
+  await eachChunk(
+    response.body,
+    link.signal,
+    async (value) => {
+      if (isFirst && isWebPage(value)) throw webPage(name, response.url);
+      isFirst = false;
+      // A server without ranges sends the file from its beginning again.
+      let chunk = skip > 0 ? value.subarray(Math.min(skip, value.length)) : value;
+      skip -= value.length - chunk.length;
+      received += chunk.length;
+      if (received > file.bytes) {
+        throw new OtherContent(
+          `${name}: ${host} sends more than the ${file.bytes} bytes that it lists, so nothing of the file was kept; it may have changed, so press the button again`,
+        );
       }
-    }
-  }
-  if (received !== file.bytes) {
-    throw new Interrupted(
-      `${file.name}: ${received} of ${file.bytes} bytes arrived; press the button again to go on from there`,
+      digest?.update(chunk);
+      told.onBytes(chunk.length, false);
+      while (chunk.length > 0) {
+        const take = chunk.subarray(0, SEGMENT_BYTES - size);
+        segment.push(take);
+        size += take.length;
+        chunk = chunk.subarray(take.length);
+        // The last segment makes the file whole, so it waits until the sum is known to be right.
+        if (size === SEGMENT_BYTES && index * SEGMENT_BYTES + size < file.bytes) {
+          await writeSegment(job, name, index++, new Blob(segment));
+          segment = [];
+          size = 0;
+          told.onBytes(0, true);
+        }
+      }
+    },
+    broke,
+  );
+  if (received < file.bytes) {
+    const announced = Number(response.headers.get('content-length') ?? Number.NaN);
+    if (announced !== received - (response.status === 206 ? start : 0)) throw broke(null);
+    throw new OtherContent(
+      `${name}: ${host} sent ${received} bytes where it lists ${file.bytes}, so nothing of the file was kept; it may have changed, so press the button again`,
     );
   }
-  if (size > 0) await writeSegment(key, file.name, index, new Blob(segment));
+  const sum = digest ? bytesToHex(digest.digest()) : null;
+  if (sum !== null && sum !== file.sha256?.toLowerCase()) {
+    throw new OtherContent(
+      `${name}: what ${host} sent has the sha256 ${sum.slice(0, 12)}… where it lists ${file.sha256?.slice(0, 12)}…, so nothing of the file was kept; press the button again, and if it stays so, take the model from elsewhere`,
+    );
+  }
+  if (size > 0) await writeSegment(job, name, index, new Blob(segment));
+}
+
+/** Hands on what the stream brings; `broke` makes the error of a stream that fails or falls silent. */
+async function eachChunk(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  signal: AbortSignal,
+  take: (chunk: Uint8Array<ArrayBuffer>) => unknown,
+  broke: (error: unknown) => unknown = (error) => error,
+): Promise<void> {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const silence = new AbortController();
+      const { value, done } = await Promise.race([
+        reader.read(),
+        pause(SILENCE_MS, silence.signal).then(() => Promise.reject(new Error('nothing came'))),
+      ])
+        .catch((error: unknown) => {
+          throw broke(error);
+        })
+        .finally(() => silence.abort());
+      signal.throwIfAborted();
+      if (done) return;
+      await take(value);
+    }
+  } finally {
+    void reader.cancel().catch(() => undefined);
+  }
+}
+
+function isWebPage(start: Uint8Array): boolean {
+  return /^\s*<(!doctype html|html|head|body)\b/i.test(new TextDecoder().decode(start.subarray(0, 256)));
 }

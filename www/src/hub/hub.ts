@@ -1,5 +1,6 @@
 /** What a Hugging Face repository (or a server laid out like one) offers, and where its files are. */
-import { get, type DownloadJob, type RemoteFile } from './download.js';
+import type { DownloadJob, RemoteFile } from './download.js';
+import { get, type Link } from './request.js';
 
 export const DEFAULT_ENDPOINT = 'https://huggingface.co';
 
@@ -39,8 +40,11 @@ const FOLDER_FILES = [
   'loralet-general.jsonl',
 ];
 
+/** A repository with more pages than this is not listed to its end. */
+const MOST_PAGES = 100;
+
 /** Asks the server for the repository's files. Throws one sentence. */
-export async function listWeights(address: HubAddress, signal: AbortSignal): Promise<WeightsChoice[]> {
+export async function listWeights(address: HubAddress, link: Link): Promise<WeightsChoice[]> {
   const { repo, revision } = address;
   if (!/^[\w.-]+(\/[\w.-]+)?$/.test(repo)) {
     throw new Error(
@@ -48,17 +52,16 @@ export async function listWeights(address: HubAddress, signal: AbortSignal): Pro
     );
   }
   const base = endpointUrl(address.endpoint);
-  const response = await get(`${base}/api/models/${repo}/tree/${encodeURIComponent(revision)}`, repo, {
-    signal,
-  });
-  const entries = await readTree(response, base);
+  const entries = await readTree(base, address, link);
   const files = entries
     .filter((entry) => entry.type === 'file')
     .map((entry): RemoteFile => ({
       name: entry.path,
-      url: `${base}/${repo}/resolve/${encodeURIComponent(revision)}/${entry.path}`,
+      url: `${base}/${repo}/resolve/${encodeURIComponent(revision)}/${encodePath(entry.path)}`,
       bytes: entry.lfs?.size ?? entry.size ?? null,
       version: entry.lfs?.oid ?? entry.oid ?? String(entry.size ?? ''),
+      // Only of large files; the id of a small one is git's, not of its content alone.
+      sha256: /^[0-9a-f]{64}$/i.test(entry.lfs?.oid ?? '') ? (entry.lfs?.oid ?? null) : null,
     }));
   const choices = [...safetensorsChoice(files), ...ggufChoices(files)];
   if (choices.length === 0) {
@@ -76,7 +79,17 @@ export function downloadJob(address: HubAddress, choice: WeightsChoice): Downloa
     label: choice.weights === 'safetensors' ? repo : `${repo} · ${choice.weights}`,
     source: { kind: 'hub', endpoint, repo, revision, weights: choice.weights },
     files: choice.files,
+    page: pageOf(address),
   };
+}
+
+function pageOf({ endpoint, repo }: HubAddress): string {
+  return `${endpointUrl(endpoint)}/${repo}`;
+}
+
+/** Each part of the path for itself: the slashes between folders stay. */
+function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 function endpointUrl(endpoint: string): string {
@@ -87,11 +100,23 @@ function endpointUrl(endpoint: string): string {
   }
 }
 
-async function readTree(response: Response, base: string): Promise<TreeEntry[]> {
-  const json: unknown = await response.json().catch(() => null);
-  if (!Array.isArray(json))
-    throw new Error(`${base} does not answer like the Hugging Face Hub; check the endpoint`);
-  return json as TreeEntry[];
+/** All pages of the listing: each names the next in its `Link` header. */
+async function readTree(base: string, address: HubAddress, link: Link): Promise<TreeEntry[]> {
+  const { repo, revision } = address;
+  const entries: TreeEntry[] = [];
+  let url = `${base}/api/models/${repo}/tree/${encodeURIComponent(revision)}`;
+  for (let pages = 0; pages < MOST_PAGES; pages += 1) {
+    const response = await get(url, repo, link, { listing: true, page: pageOf(address) });
+    const json: unknown = await response.json().catch(() => null);
+    if (!Array.isArray(json))
+      throw new Error(`${base} does not answer like the Hugging Face Hub; check the endpoint`);
+    entries.push(...(json as TreeEntry[]));
+    const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.headers.get('link') ?? '')?.[1];
+    if (!next) return entries;
+    // A mirror may hand on the Hub's own address; the pages come from where the first one came.
+    url = url.split('?')[0] + new URL(next, url).search;
+  }
+  throw new Error(`${repo} lists more files than fit ${MOST_PAGES} pages; choose another repository`);
 }
 
 function safetensorsChoice(files: RemoteFile[]): WeightsChoice[] {

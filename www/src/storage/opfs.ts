@@ -29,6 +29,8 @@ export interface CachedFile {
   bytes: number;
   /** Changes when the file's content changes; a partial file of another version is dropped. */
   version: string;
+  /** The `ETag` of the answer that a partial file came with. */
+  etag?: string;
 }
 
 export interface CachedModel {

@@ -56,6 +56,14 @@ export class DataReport extends LitElement {
         padding: 3px 10px;
         font-size: 0.84rem;
       }
+      @media (max-width: 640px) {
+        li {
+          flex-wrap: wrap;
+        }
+        li > :nth-child(2) {
+          flex: 1 1 calc(100% - 24px);
+        }
+      }
       .ok {
         color: var(--good);
       }

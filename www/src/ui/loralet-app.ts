@@ -149,7 +149,9 @@ export class LoraletApp extends LitElement {
         border-radius: var(--radius);
         background: var(--card);
         box-shadow: var(--shadow);
-        scroll-margin-top: 76px;
+      }
+      main:focus {
+        outline: none;
       }
       h2 {
         display: flex;
@@ -173,7 +175,49 @@ export class LoraletApp extends LitElement {
           grid-template-columns: minmax(0, 1fr);
         }
         nav {
-          display: none;
+          position: fixed;
+          inset: auto 0 0;
+          z-index: 4;
+          border-top: 1px solid var(--line);
+          background: var(--paper);
+        }
+        nav ol {
+          position: static;
+          display: flex;
+          flex-wrap: wrap;
+          justify-content: space-between;
+          max-width: 640px;
+          margin: 0 auto;
+          padding: 2px 8px calc(2px + env(safe-area-inset-bottom));
+        }
+        nav a {
+          flex-direction: column;
+          gap: 2px;
+          min-width: 26px;
+          padding: 4px 1px;
+          font-size: 0.75rem;
+          line-height: 1.2;
+        }
+      }
+      @media (max-width: 480px) {
+        nav ol {
+          padding-inline: 4px;
+        }
+        nav a {
+          padding-inline: 0;
+          font-size: 0.64rem;
+        }
+      }
+      @media (max-width: 360px) {
+        nav a {
+          font-size: 0.6rem;
+          font-weight: 500;
+          letter-spacing: -0.02em;
+        }
+      }
+      @media (max-height: 420px) {
+        header {
+          position: static;
         }
       }
       @media (max-width: 640px) {
@@ -181,9 +225,6 @@ export class LoraletApp extends LitElement {
         .columns {
           padding-left: 12px;
           padding-right: 12px;
-        }
-        .columns {
-          padding-bottom: 48px;
         }
         .intro {
           padding: 24px 4px 0;
@@ -223,7 +264,7 @@ export class LoraletApp extends LitElement {
             )}
           </ol>
         </nav>
-        <main>
+        <main tabindex="-1">
           <div class="intro">
             <h1>Fine-tune a language model in this browser tab</h1>
             <p>
@@ -235,7 +276,7 @@ export class LoraletApp extends LitElement {
           <resume-banner></resume-banner>
           ${SECTIONS.map(
             (section, index) =>
-              html`<section id=${section.id} aria-labelledby=${`${section.id}-title`}>
+              html`<section id=${section.id} tabindex="-1" aria-labelledby=${`${section.id}-title`}>
                 <h2 id=${`${section.id}-title`} class=${this.isDone(section.id) ? 'done' : ''}>
                   ${this.badge(section.id, index)} ${section.title}
                 </h2>
@@ -300,7 +341,9 @@ export class LoraletApp extends LitElement {
   /** The sections live in this component's shadow tree, where the address' fragment does not reach. */
   private goTo(event: Event, id: string): void {
     event.preventDefault();
-    this.renderRoot.querySelector(`#${id}`)?.scrollIntoView();
+    const section = this.renderRoot.querySelector<HTMLElement>(`#${id}`);
+    section?.scrollIntoView();
+    section?.focus({ preventScroll: true });
   }
 }
 

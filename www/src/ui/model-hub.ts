@@ -5,13 +5,7 @@ import { bytes } from '../app/format.js';
 import { model } from '../app/model.js';
 import { network } from '../app/network.js';
 import { Watch } from '../app/store.js';
-import {
-  DEFAULT_ENDPOINT,
-  downloadJob,
-  listWeights,
-  type HubAddress,
-  type WeightsChoice,
-} from '../hub/hub.js';
+import { DEFAULT_ENDPOINT, downloadJob, type HubAddress, type WeightsChoice } from '../hub/hub.js';
 import { shared } from './styles.js';
 
 /** A repository on the Hugging Face Hub, or on a server laid out like it. */
@@ -32,7 +26,6 @@ export class ModelHub extends LitElement {
   ];
   @property({ type: Boolean }) disabled = false;
   @state() private choices: WeightsChoice[] = [];
-  @state() private looking = false;
   private address: HubAddress = { endpoint: DEFAULT_ENDPOINT, repo: '', revision: 'main' };
 
   constructor() {
@@ -73,9 +66,7 @@ export class ModelHub extends LitElement {
         </div>
       </details>
       ${this.choices.length > 1 ? this.choice() : nothing}
-      <button data-test="hub-download" ?disabled=${this.disabled || this.looking} @click=${this.look}>
-        ${this.looking ? 'Looking …' : 'Download'}
-      </button>
+      <button data-test="hub-download" ?disabled=${this.disabled} @click=${this.look}>Download</button>
     `;
   }
 
@@ -97,18 +88,11 @@ export class ModelHub extends LitElement {
   /** Lists the repository first; downloads at once where there is only one thing to take. */
   private async look(): Promise<void> {
     const selected = this.renderRoot.querySelector<HTMLSelectElement>('#weights')?.value;
-    try {
-      if (this.choices.length === 0) {
-        this.looking = true;
-        this.choices = await listWeights(this.address, AbortSignal.timeout(30_000));
-        if (this.choices.length > 1) return;
-      }
-      const choice = this.choices.find((candidate) => candidate.weights === selected) ?? this.choices[0];
-      if (choice) await useModel(model.openHub(downloadJob(this.address, choice)));
-    } catch (error) {
-      model.fail('hub', error);
-    } finally {
-      this.looking = false;
+    if (this.choices.length === 0) {
+      this.choices = (await model.lookHub(this.address)) ?? [];
+      if (this.choices.length > 1) return;
     }
+    const choice = this.choices.find((candidate) => candidate.weights === selected) ?? this.choices[0];
+    if (choice) await useModel(model.openHub(downloadJob(this.address, choice)));
   }
 }

@@ -11,7 +11,7 @@ import './drop-zone.js';
 import './model-hub.js';
 import './stored-models.js';
 import { shared } from './styles.js';
-import { transferLine } from './transfer-line.js';
+import './transfer-line.js';
 
 /** Four ways to a model: one that comes with the page, files, the Hub, storage. */
 @customElement('model-section')
@@ -125,7 +125,7 @@ export class ModelSection extends LitElement {
     const busy = model.busy?.place === place ? model.busy : null;
     const error = model.error?.place === place ? model.error.text : null;
     return html`
-      <div aria-live="polite">${busy ? transferLine(busy, () => model.cancel()) : nothing}</div>
+      <transfer-line .busy=${busy}></transfer-line>
       ${error ? html`<p class="notice error" role="alert" data-test="model-error">${error}</p>` : nothing}
     `;
   }

@@ -53,7 +53,16 @@ export class PrivacyLine extends LitElement {
       }
       @media (max-width: 640px) {
         .panel {
-          right: -44px;
+          position: fixed;
+          inset: 64px 12px auto;
+          width: auto;
+          margin: 0;
+        }
+      }
+      @media (max-width: 400px) {
+        .word {
+          position: absolute;
+          clip-path: inset(50%);
         }
       }
     `,
@@ -68,7 +77,8 @@ export class PrivacyLine extends LitElement {
     const locked = network.state === 'locked';
     return html`<details class=${locked ? 'locked' : ''}>
       <summary>
-        <span class="dot" aria-hidden="true"></span>${locked ? 'Network locked' : 'Network open'}
+        <span class="dot" aria-hidden="true"></span>
+        <span><span class="word">Network</span> ${locked ? 'locked' : 'open'}</span>
       </summary>
       <div class="panel">
         <p>

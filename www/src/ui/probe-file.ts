@@ -13,7 +13,7 @@ export class ProbeFile extends LitElement {
   static override styles = [
     shared,
     css`
-      h4 {
+      h3 {
         margin: 18px 0 4px;
         font-size: 0.9rem;
       }
@@ -31,7 +31,7 @@ export class ProbeFile extends LitElement {
   override render() {
     const disabled = model.open === null || training.active;
     return html`
-      <h4>Measure forgetting by a file of yours</h4>
+      <h3>Measure forgetting by a file of yours</h3>
       <p class="small muted" data-test="probe-summary">${this.summary()}</p>
       <div class="row">
         <button ?disabled=${disabled} @click=${() => this.input.click()}>Choose a file</button>

@@ -12,7 +12,7 @@ export class RewardModelFile extends LitElement {
   static override styles = [
     shared,
     css`
-      h4 {
+      h3 {
         margin: 18px 0 4px;
         font-size: 0.9rem;
       }
@@ -31,7 +31,7 @@ export class RewardModelFile extends LitElement {
     const disabled = model.open === null || training.active;
     const trained = training.hasAdapter && training.plan?.recipe.objective === 'reward';
     return html`
-      <h4>Reward answers by a reward model</h4>
+      <h3>Reward answers by a reward model</h3>
       <p class="small muted" data-test="reward-model-summary">
         ${
           rewardModel.open

@@ -132,7 +132,7 @@ export class RunsSection extends LitElement {
         </select>
         <span class="small muted">The settings in the table are those in which the runs differ.</span>
       </div>
-      <div class="scroll" tabindex="0" role="region" aria-label="Runs">
+      <div class="scroll" tabindex="0" role="region" aria-label="Table of runs">
         <table data-test="runs">
           <thead>
             <tr>

@@ -9,6 +9,7 @@ import { Watch } from '../app/store.js';
 import { sweep } from '../app/sweep.js';
 import { training } from '../app/training.js';
 import type { Strategy, SweptSetting } from '../types.js';
+import { Milestones } from './milestones.js';
 import { shared } from './styles.js';
 
 const SUGGESTED = [...MAIN_FIELDS, ...MORE_FIELDS]
@@ -57,6 +58,8 @@ export class SweepPanel extends LitElement {
       }
     `,
   ];
+
+  private readonly milestones = new Milestones();
 
   constructor() {
     super();
@@ -116,7 +119,8 @@ export class SweepPanel extends LitElement {
           Stop
         </button>
       </div>
-      <p class="small" role="status" data-test="sweep-status">${this.status(ready)}</p>
+      <p class="small" data-test="sweep-status">${this.status(ready)}</p>
+      <p class="visually-hidden" role="status">${this.told(this.status(ready))}</p>
       ${sweep.error ? html`<p class="notice error" role="alert" data-test="sweep-error">${sweep.error}</p>` : nothing}
     </details>`;
   }
@@ -162,6 +166,14 @@ export class SweepPanel extends LitElement {
 
   private put(settings: SweptSetting[]): void {
     sweep.change({ settings });
+  }
+
+  /** The status as it is read out: not at every step. */
+  private told(status: string): string {
+    const { progress, state } = sweep;
+    const last = state === 'running' ? progress?.last : null;
+    const topic = last ? `run ${progress?.run} ${progress?.rung}` : `${state} ${status}`;
+    return this.milestones.tell(topic, last ? last.step / last.total_steps : 0, status);
   }
 
   private status(ready: boolean): string {

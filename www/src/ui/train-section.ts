@@ -14,6 +14,7 @@ import { trainer } from '../app/trainer.js';
 import { training } from '../app/training.js';
 import type { StepReport } from '../types.js';
 import { unreachable } from '../worker/protocol.js';
+import { Milestones } from './milestones.js';
 import './ratings-panel.js';
 import { shared } from './styles.js';
 
@@ -68,6 +69,8 @@ export class TrainSection extends LitElement {
       }
     `,
   ];
+
+  private readonly milestones = new Milestones();
 
   constructor() {
     super();
@@ -144,7 +147,7 @@ export class TrainSection extends LitElement {
         if (!data.open) return 'Choose data first.';
         return recipe.valid ? 'Ready.' : 'A setting above needs correcting first.';
       case 'running':
-        return training.last ? 'Training.' : 'Training: the first step is the slowest.';
+        return this.progress();
       case 'pausing':
         return 'Pausing after this step …';
       case 'paused':
@@ -163,6 +166,19 @@ export class TrainSection extends LitElement {
     }
   }
 
+  /** Told now and then: a screen reader reads the status out whenever it changes. */
+  private progress(): string {
+    const { last } = training;
+    if (!last) {
+      this.milestones.reset();
+      return 'Training: the first step is the slowest.';
+    }
+    const { step, total_steps: total } = last;
+    const left = `about ${duration(training.secondsLeft)} left`;
+    const far = `Training: step ${step} of ${total}, ${left}.`;
+    return this.milestones.tell('training', step / total, far);
+  }
+
   private run() {
     const { plan, last, reports, memory } = training;
     if (!plan) return nothing;
@@ -175,7 +191,7 @@ export class TrainSection extends LitElement {
     const gap = overfitting(reports);
     const forgot = forgetting(reports);
     return html`
-      <progress max=${plan.total_steps} .value=${step} aria-label="Steps done"></progress>
+      <progress max=${plan.total_steps} .value=${step} aria-label="Training"></progress>
       <dl class="tiles" data-test="tiles">
         ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
         ${rollout ? nothing : tile('Training loss', last ? loss(last.loss) : '–')}

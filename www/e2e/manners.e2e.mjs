@@ -1,0 +1,305 @@
+/** The page for everyone: keyboard, screen reader, small screens; axe finds nothing in any state. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import {
+  CHATS,
+  at,
+  chooseData,
+  openPage,
+  openTiny,
+  set,
+  startBrowser,
+  startServer,
+  status,
+} from './setup.mjs';
+
+const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+const DOUBLE = `${CHATS}\n${CHATS.split('\n')[0]}`;
+
+let server, browser;
+before(
+  async () => {
+    server = await startServer();
+    browser = await startBrowser();
+  },
+  { timeout: 1_800_000 },
+);
+after(async () => {
+  await browser.close();
+  server.stop();
+});
+
+const open = (options) => openPage(browser, `${server.url}?device=cpu`, options);
+
+/** The section in which the focus is, "page" outside of all, null where nothing has it. */
+const focusedSection = (page) =>
+  page.evaluate(() => {
+    let element = document.activeElement;
+    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    if (!element || element === document.body) return null;
+    for (let node = element; node; node = node.parentNode ?? node.host) {
+      if (node.tagName === 'SECTION') return node.id;
+    }
+    return 'page';
+  });
+
+async function axeFinds(page, state) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(async (values) => {
+    const { violations } = await globalThis.axe.run(document, { runOnly: { type: 'tag', values } });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.flat().join(' '))}`);
+  }, TAGS);
+  assert.deepEqual(found, [], `axe, ${state}`);
+}
+
+async function fits(page, state) {
+  const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(wide <= screen, `${state}: ${wide} px wide on a screen of ${screen}`);
+}
+
+for (const [name, options] of [
+  ['wide', {}],
+  ['dark', { colorScheme: 'dark' }],
+  ['320 px', { viewport: { width: 320, height: 640 } }],
+]) {
+  test(`axe finds nothing and nothing is too wide in any state: ${name}`, { timeout: 240_000 }, async () => {
+    const page = await open(options);
+    const look = async (state) => {
+      await axeFinds(page, state);
+      await fits(page, state);
+    };
+    await at(page, 'model-tiny').waitFor();
+    await look('empty');
+    await page.locator('privacy-line summary').click();
+    await look('privacy panel open');
+    await page.locator('privacy-line summary').click();
+    await openTiny(page);
+    await look('model open');
+    await chooseData(page, 'broken.jsonl', '{"text": "one"}\n{"text": ');
+    await at(page, 'data-error').waitFor();
+    await look('bad data');
+    await chooseData(page, 'cats.jsonl', DOUBLE);
+    await at(page, 'fix-drop_duplicates').waitFor();
+    await set(page, { 'train.max_steps': 400, 'eval.eval_steps': 20 });
+    await look('data open');
+    await at(page, 'start').click();
+    await status(page, 'Training: step');
+    await look('training');
+    await at(page, 'pause').click();
+    await status(page, 'Paused');
+    await look('paused');
+    await at(page, 'stop').click();
+    await status(page, 'Stopped');
+    await set(page, { 'train.max_steps': 3 });
+    await at(page, 'start').click();
+    await status(page, 'Finished');
+    await at(page, 'files').waitFor();
+    await page.locator('sweep-panel details').evaluate((details) => (details.open = true));
+    await look('finished');
+    await page.locator('#prompt').fill('Where is cat number 3?');
+    await at(page, 'ask').click();
+    await page.locator('article.tuned[aria-busy=false] .answer').waitFor();
+    await look('answered');
+    await set(page, { 'train.max_steps': 4000 });
+    await at(page, 'start').click();
+    await status(page, 'Training: step');
+    assert.deepEqual(page.thrown, []);
+    // The trainer crashes.
+    const crash = () =>
+      setTimeout(() => {
+        throw new Error('out of memory');
+      }, 0);
+    // Its helper ends with it.
+    for (const worker of page.workers()) await worker.evaluate(crash).catch(() => undefined);
+    await at(page, 'train-error').waitFor();
+    await look('failed');
+    await page.context().close();
+  });
+}
+
+test('a step link takes the focus into its section', async () => {
+  const page = await open();
+  await openTiny(page);
+  await chooseData(page, 'cats.jsonl', CHATS);
+  await at(page, 'report').waitFor();
+  const links = await page.getByRole('navigation', { name: 'Steps' }).getByRole('link').all();
+  assert.equal(links.length, 8);
+  for (const link of links) {
+    const id = (await link.getAttribute('href')).slice(1);
+    await link.focus();
+    await page.keyboard.press('Enter');
+    assert.equal(await focusedSection(page), id);
+    await page.keyboard.press('Tab');
+    assert.equal(await focusedSection(page), id, 'the next Tab has left it');
+  }
+  await page.context().close();
+});
+
+/** A page that notes at every frame whether a press has left nothing with the focus, and what presses its buttons. */
+async function watched() {
+  const page = await open();
+  await at(page, 'model-tiny').waitFor();
+  await page.evaluate(() => {
+    window.lost = [];
+    const look = () => {
+      if (window.pressed && document.activeElement === document.body) window.lost.push(window.pressed);
+      requestAnimationFrame(look);
+    };
+    look();
+  });
+  const press = async (button, section, then) => {
+    await button.focus();
+    await page.evaluate((name) => (window.pressed = name), String(button));
+    await page.keyboard.press('Enter');
+    await then();
+    await page.waitForTimeout(150);
+    assert.equal(await focusedSection(page), section, String(button));
+    await page.evaluate(() => (window.pressed = null));
+  };
+  return { page, press };
+}
+
+test('no press loses the focus: downloads', async () => {
+  const { page, press } = await watched();
+  const form = page.locator('model-hub');
+  await form.locator('details').evaluate((details) => (details.open = true));
+  await form.getByLabel('Endpoint').fill(`${server.url}hub`);
+  await form.getByLabel('Repository id').fill('loralet/none');
+  const download = at(page, 'hub-download');
+  await press(download, 'model', () => at(page, 'model-error').waitFor());
+  assert.ok(await download.evaluate((button) => button.matches(':focus')), 'it is not where it was');
+  await form.getByLabel('Repository id').fill('loralet/tiny');
+  await press(download, 'model', () => at(page, 'model-facts').waitFor());
+  await press(at(page, 'stored').getByRole('button', { name: 'Delete' }), 'model', () =>
+    at(page, 'stored').waitFor({ state: 'detached' }),
+  );
+  assert.deepEqual(await page.evaluate(() => window.lost), []);
+  await page.context().close();
+});
+
+test('no press loses the focus: data, training, answers', { timeout: 180_000 }, async () => {
+  const { page, press } = await watched();
+  await press(at(page, 'model-tiny'), 'model', () => at(page, 'model-facts').waitFor());
+  const choose = at(page, 'data-file').getByRole('button', { name: 'Choose a file' });
+  const chooser = page.waitForEvent('filechooser');
+  await press(choose, 'data', async () => {
+    const file = { name: 'cats.jsonl', mimeType: 'application/octet-stream', buffer: Buffer.from(DOUBLE) };
+    await (await chooser).setFiles(file);
+    await at(page, 'report').waitFor();
+  });
+  assert.ok(await choose.evaluate((button) => button.matches(':focus')), 'it is not where it was');
+  await press(at(page, 'fix-drop_duplicates'), 'data', () => at(page, 'change-drop_duplicates').waitFor());
+  await set(page, { 'train.max_steps': 4000, 'eval.eval_steps': 1000 });
+  await press(at(page, 'start'), 'train', () => status(page, 'Training: step'));
+  await press(at(page, 'pause'), 'train', () => status(page, 'Paused'));
+  await press(at(page, 'step'), 'train', () => status(page, 'Paused'));
+  await press(at(page, 'continue'), 'train', () => status(page, 'Training'));
+  await press(at(page, 'stop'), 'train', () => status(page, 'Stopped'));
+  await at(page, 'files').waitFor();
+  const zip = page.waitForEvent('download');
+  await press(at(page, 'download'), 'download', () => zip);
+  await page.locator('#prompt').fill('Where is cat number 3?');
+  await press(at(page, 'ask'), 'compare', () =>
+    page.locator('article.tuned[aria-busy=false] .answer').waitFor(),
+  );
+  await press(page.getByRole('button', { name: 'Delete run 1' }), 'runs', () =>
+    at(page, 'no-runs').waitFor(),
+  );
+  assert.deepEqual(await page.evaluate(() => window.lost), []);
+  assert.deepEqual(page.thrown, []);
+  await page.context().close();
+});
+
+test(
+  'training is announced when it begins, now and then, and when it ends',
+  { timeout: 180_000 },
+  async () => {
+    const page = await open();
+    await openTiny(page);
+    await chooseData(page, 'cats.jsonl', CHATS);
+    await at(page, 'report').waitFor();
+    await set(page, { 'train.max_steps': 600, 'eval.eval_steps': 20 });
+    await at(page, 'train-status').evaluate((region) => {
+      window.said = [];
+      const note = () => {
+        const text = region.textContent.trim();
+        if (window.said.at(-1)?.text !== text) window.said.push({ text, at: performance.now() });
+      };
+      new MutationObserver(note).observe(region, { childList: true, subtree: true, characterData: true });
+    });
+    assert.equal(await at(page, 'train-status').getAttribute('role'), 'status');
+    await at(page, 'start').click();
+    const region = at(page, 'train-status');
+    const first = await region.filter({ hasText: /step \d+ of 600/ }).innerText();
+    await region.filter({ hasText: /step \d+ of 600/, hasNotText: first }).waitFor();
+    await at(page, 'stop').click();
+    await status(page, 'Stopped');
+    const said = await page.evaluate(() => window.said);
+    const far = said.filter(({ text }) => /^Training: step \d+ of 600, about .* left\.$/.test(text));
+    assert.match(said[0].text, /^Training: the first step/);
+    assert.match(said.at(-1).text, /^Stopped/);
+    assert.ok(far.length < 4, `said ${far.length} times how far it is`);
+    assert.ok(far[1].at - far[0].at > 4500, 'one announcement talks over the other');
+    await page.getByRole('progressbar', { name: 'Training' }).waitFor();
+
+    // The charts in words.
+    const label = (chart) => page.locator(chart).getByRole('img').getAttribute('aria-label');
+    assert.match(
+      await label('loss-chart'),
+      /^Loss over steps\. Step \d+ of 600: Training \d\.\d+; Training, smoothed \d\.\d+; Validation \d\.\d+( at step \d+)?; Forgetting probe \d\.\d+( at step \d+)?\.$/,
+    );
+    assert.match(
+      await label('runs-chart'),
+      /^Loss over steps of run 1 up to step \d+: training \d\.\d+; validation \d\.\d+( at step \d+)?\.$/,
+    );
+
+    // A classifier's, and two runs together.
+    await at(page, 'sample-tiny-moods.jsonl').click();
+    await at(page, 'report').filter({ hasText: 'tiny-moods' }).waitFor();
+    await set(page, { 'train.max_steps': 4, 'eval.eval_steps': 2 });
+    await at(page, 'start').click();
+    await status(page, 'Finished');
+    assert.match(await label('loss-chart'), /Step 4 of 4: Training \d.*; Validation \d/);
+    assert.match(
+      await label('runs-chart'),
+      /run 1 up to step \d+: .* run 2 up to step 4: training .*; validation/,
+    );
+    assert.deepEqual(page.thrown, []);
+    await page.context().close();
+  },
+);
+
+test('on a phone the steps are a bar at the bottom, each in reach', async () => {
+  for (const viewport of [
+    { width: 320, height: 640 },
+    { width: 320, height: 256 },
+  ]) {
+    const page = await open({ viewport });
+    await at(page, 'model-tiny').waitFor();
+    const steps = page.getByRole('navigation', { name: 'Steps' });
+    for (const link of await steps.getByRole('link').all()) {
+      const box = await link.boundingBox();
+      assert.ok(box.x >= 0 && box.x + box.width <= 320 && box.y + box.height <= viewport.height);
+      assert.ok(box.width >= 24 && box.height >= 24, 'too small for a finger');
+    }
+    await steps.getByRole('link', { name: 'Runs' }).click();
+    assert.equal(await focusedSection(page), 'runs');
+    await page.locator('#runs-title').and(page.locator(':visible')).waitFor();
+    await page.context().close();
+  }
+});
+
+test('nothing moves for those who want less motion', async () => {
+  const page = await open({ reducedMotion: 'reduce' });
+  await openTiny(page);
+  await page.locator('#prompt').fill('Where is the cat?');
+  await at(page, 'ask').click();
+  await page.locator('article.base .answer').waitFor();
+  const moving = () =>
+    page.evaluate(() => document.getAnimations().map(({ animationName }) => animationName));
+  assert.deepEqual(await moving(), []);
+  await page.context().close();
+});
