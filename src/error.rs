@@ -2,24 +2,26 @@
 //!
 //! Every message names the file, line or tensor, says what is wrong, and says what to do.
 
+use std::borrow::Cow;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     // Recipe
-    #[error("recipe: unknown key \"{key}\"{}", nearest(.suggestion))]
+    #[error("recipe: unknown key \"{}\"{}", short(.key), nearest(.suggestion))]
     UnknownKey { key: String, suggestion: Option<String> },
-    #[error("recipe: {key} is {value}, but {expected}")]
+    #[error("recipe: {} is {}, but {expected}", short(.key), short(.value))]
     InvalidSetting { key: String, value: String, expected: String },
-    #[error("recipe: {reason}")]
+    #[error("recipe: {}", short(.reason))]
     InvalidRecipe { reason: String },
 
     // Model files
-    #[error("{file}: {reason}")]
+    #[error("{file}: {}", short(.reason))]
     InvalidModelFile { file: String, reason: String },
-    #[error("{file}: tensor \"{tensor}\" {reason}")]
+    #[error("{file}: tensor \"{}\" {}", short(.tensor), short(.reason))]
     InvalidTensor { file: String, tensor: String, reason: String },
-    #[error("{file}: {what} is not supported; {supported}")]
+    #[error("{file}: {} is not supported; {supported}", short(.what))]
     Unsupported { file: String, what: String, supported: String },
     #[error("{file} is missing; {remedy}")]
     MissingFile { file: String, remedy: String },
@@ -29,13 +31,13 @@ pub enum Error {
     ModelTooLarge { reason: String },
 
     // Data files
-    #[error("{file}: {reason}")]
+    #[error("{file}: {}", short(.reason))]
     InvalidData { file: String, reason: String },
-    #[error("{file}, line {line}: {reason}")]
+    #[error("{file}, line {line}: {}", short(.reason))]
     InvalidDataLine { file: String, line: usize, reason: String },
-    #[error("chat template: {reason}")]
+    #[error("chat template: {}", short(.reason))]
     ChatTemplate { reason: String },
-    #[error("tokenizer: {reason}")]
+    #[error("tokenizer: {}", short(.reason))]
     Tokenizer { reason: String },
     #[error("prompt: {reason}")]
     Prompt { reason: String },
@@ -45,7 +47,7 @@ pub enum Error {
     Training { reason: String },
     #[error("training: it was stopped")]
     Stopped,
-    #[error("adapter {file}: {reason}")]
+    #[error("adapter {file}: {}", short(.reason))]
     InvalidAdapter { file: String, reason: String },
     #[error("checkpoint: {reason}")]
     InvalidCheckpoint { reason: String },
@@ -89,6 +91,15 @@ pub fn last_cause(text: &str) -> &str {
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Backtrace"));
     let causes = lines.filter(|line| !line.is_empty() && *line != "Caused by:");
     causes.last().unwrap_or("it gives no reason").trim_end_matches('.')
+}
+
+/// What a file says of itself may be as long as the file.
+fn short(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 2000;
+    match text.char_indices().nth(LONGEST) {
+        None => text.into(),
+        Some((cut, _)) => format!("{}…", &text[..cut]).into(),
+    }
 }
 
 fn nearest(suggestion: &Option<String>) -> String {

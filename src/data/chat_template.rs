@@ -7,6 +7,8 @@
 
 use super::dataset::{Message, Reasoning};
 use super::python;
+use super::template_guard::{self, LONGEST, TOO_MUCH};
+use super::template_filters;
 use super::turn::REASONING;
 use crate::error::{Error, Result};
 use chrono::NaiveDateTime;
@@ -48,6 +50,9 @@ pub struct ChatTemplate {
 /// Instructions that one rendering may take: a thousand times what a long conversation takes, and a second or so.
 const FUEL: u64 = 20_000_000;
 
+/// Bytes that a template may write of itself.
+const MOST_RAW: u64 = 1 << 29;
+
 const NAME: &str = "chat_template";
 
 impl ChatTemplate {
@@ -62,13 +67,17 @@ impl ChatTemplate {
         env.set_lstrip_blocks(true);
         env.set_formatter(python::format);
         env.set_unknown_method_callback(python::method);
+        template_filters::add(&mut env);
+        template_guard::add_filters(&mut env);
         env.add_filter("tojson", python::tojson);
         env.add_filter("trim", python::trim);
         env.add_function("raise_exception", raise_exception);
         env.add_function("strftime_now", |format: &str| strftime(chrono::Local::now().naive_local(), format));
-        env.set_fuel(Some(FUEL));
-        env.add_template_owned(NAME, without_generation_tags(source))
-            .map_err(|e| failed("cannot be read", &e))?;
+        let unreadable = |e| failed("cannot be read", &e);
+        let guarded = template_guard::guarded(&without_generation_tags(source)).map_err(unreadable)?;
+        // A text that is no expression is written for one unit of fuel, into a variable as well.
+        env.set_fuel(Some(FUEL.min(MOST_RAW / guarded.longest_raw.max(1) as u64)));
+        env.add_template_owned(NAME, guarded.source).map_err(unreadable)?;
         let mut template = ChatTemplate {
             env: Arc::new(env),
             special_tokens,
@@ -126,18 +135,26 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         reasoning_field: Option<&'static str>,
     ) -> Result<String> {
-        let messages: Vec<Turn> = messages.iter().map(|message| Turn { message, reasoning_field }).collect();
+        let turns: Vec<Turn> = messages.iter().map(|message| Turn { message, reasoning_field }).collect();
         let special: std::collections::BTreeMap<&str, &str> =
             self.special_tokens.iter().map(|(name, token)| (name.as_str(), token.as_str())).collect();
+        let conversation = Value::from_serialize(turns);
+        let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+        template_guard::begin(bytes);
         let context = context! {
-            messages => Value::from_serialize(messages),
+            messages => conversation,
             tools => if tools.is_empty() { Value::from(()) } else { Value::from_serialize(tools) },
             documents => Value::from(()),
             add_generation_prompt,
             ..Value::from_serialize(special)
         };
         let template = self.env.get_template(NAME).map_err(|e| failed("cannot be read", &e))?;
-        let text = template.render(context).map_err(|e| failed("cannot render this conversation", &e))?;
+        let mut out = Bounded { text: Vec::new(), most: LONGEST.saturating_add(bytes.saturating_mul(16)) };
+        template
+            .render_captured_to(context, &mut out)
+            .map_err(|e| failed("cannot render this conversation", &e))?;
+        let text = String::from_utf8(out.text)
+            .map_err(|_| Error::ChatTemplate { reason: "writes what is not UTF-8 text".into() })?;
         if text.trim().is_empty() {
             return Err(Error::ChatTemplate {
                 reason: "writes nothing for this conversation; take the template that came with the model"
@@ -186,11 +203,31 @@ impl ChatTemplate {
         let conversation = [Message::new("system", PROBE), Message::new("user", "Hello")];
         match self.render(&conversation, true) {
             Ok(text) => Ok(text.contains(PROBE)),
-            Err(Error::ChatTemplate { reason }) if reason.starts_with(ENDLESS) => {
+            Err(Error::ChatTemplate { reason }) if [ENDLESS, TOO_MUCH].iter().any(|cause| reason.starts_with(cause)) => {
                 Err(Error::ChatTemplate { reason })
             }
             Err(_) => Ok(false),
         }
+    }
+}
+
+/// What a template writes, up to a limit.
+struct Bounded {
+    text: Vec<u8>,
+    most: usize,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.text.len() + bytes.len() > self.most {
+            return Err(std::io::Error::other("too long"));
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -271,7 +308,14 @@ fn failed(what: &str, error: &minijinja::Error) -> Error {
             format!("{ENDLESS}: its loops take too long; take the template that came with the model");
         return Error::ChatTemplate { reason };
     }
+    if error.kind() == ErrorKind::WriteFailure {
+        let reason = format!("{TOO_MUCH}: it writes many megabytes; take the template that came with the model");
+        return Error::ChatTemplate { reason };
+    }
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
+    if detail.starts_with(TOO_MUCH) {
+        return Error::ChatTemplate { reason: format!("{detail}; take the template that came with the model") };
+    }
     let place = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
     Error::ChatTemplate { reason: format!("{what}: {detail}{place}") }
 }

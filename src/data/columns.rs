@@ -5,6 +5,7 @@ use super::detect::list_some;
 use super::formats::Records;
 use super::messages::is_blank;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// Names of prompts; those of the second list only where there is none of the first.
 const PROMPTS: [&[&str]; 2] = [
@@ -119,10 +120,10 @@ pub(super) fn looks_like_answer(column: &str) -> bool {
 
 /// The columns in which some row has something.
 pub(super) fn filled(records: &Records) -> Vec<&str> {
-    let is_filled = |column: &&str| {
-        records.records.iter().any(|record| record.fields.get(*column).is_some_and(|value| !is_blank(value)))
-    };
-    records.columns.iter().map(String::as_str).filter(is_filled).collect()
+    let fields = records.records.iter().flat_map(|record| &record.fields);
+    let filled: HashSet<&str> =
+        fields.filter(|(_, value)| !is_blank(value)).map(|(column, _)| column.as_str()).collect();
+    records.columns.iter().map(String::as_str).filter(|column| filled.contains(column)).collect()
 }
 
 /// The mapping to write for a prompt and its answer.

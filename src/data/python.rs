@@ -1,5 +1,7 @@
 //! What Python does where Rust does otherwise, as chat templates rely on it.
 
+use super::template_filters::check_method;
+use super::template_guard::{LONGEST, take, weigh};
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State};
 use std::fmt::Write;
@@ -14,7 +16,10 @@ pub(super) fn format(out: &mut Output, state: &State, value: &Value) -> Result<(
     match value.kind() {
         ValueKind::Bool => Ok(out.write_str(if value.is_true() { "True" } else { "False" })?),
         ValueKind::None => Ok(out.write_str("None")?),
-        _ => minijinja::escape_formatter(out, state, value),
+        _ => {
+            weigh(value)?;
+            minijinja::escape_formatter(out, state, value)
+        }
     }
 }
 
@@ -36,6 +41,9 @@ pub(super) fn method(state: &State, value: &Value, name: &str, args: &[Value]) -
             _ => {}
         }
     }
+    if let Some(text) = value.as_str() {
+        check_method(text, name, args)?;
+    }
     minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
 }
 
@@ -46,7 +54,11 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
         Some(indent) if indent.is_none() || indent.is_undefined() => None,
         Some(indent) => Some(match indent.as_str() {
             Some(text) => text.to_string(),
-            None => " ".repeat(usize::try_from(indent).unwrap_or(0)),
+            None => {
+                let width = usize::try_from(indent).unwrap_or(0);
+                take(width)?;
+                " ".repeat(width)
+            }
         }),
     };
     let separators: Option<Vec<String>> = options.get("separators")?;
@@ -61,10 +73,12 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
         sort_keys: options.get::<Option<bool>>("sort_keys")?.unwrap_or(false),
     };
     options.assert_all_used()?;
+    weigh(value)?;
     let value = serde_json::to_value(value)
         .map_err(|e| Error::new(ErrorKind::BadSerialization, format!("tojson: {e}")))?;
     let mut out = String::new();
     writer.write(&mut out, &value, 0)?;
+    take(out.len())?;
     Ok(out)
 }
 
@@ -84,10 +98,10 @@ impl JsonWriter {
             Json::Array(items) => {
                 out.push('[');
                 for (i, item) in items.iter().enumerate() {
-                    self.separate(out, i, depth + 1);
+                    self.separate(out, i, depth + 1)?;
                     self.write(out, item, depth + 1)?;
                 }
-                self.break_line(out, depth);
+                self.break_line(out, depth)?;
                 out.push(']');
             }
             Json::Object(fields) => {
@@ -97,12 +111,12 @@ impl JsonWriter {
                 }
                 out.push('{');
                 for (i, (key, item)) in fields.into_iter().enumerate() {
-                    self.separate(out, i, depth + 1);
+                    self.separate(out, i, depth + 1)?;
                     self.write_text(out, key)?;
                     out.push_str(&self.separators.1);
                     self.write(out, item, depth + 1)?;
                 }
-                self.break_line(out, depth);
+                self.break_line(out, depth)?;
                 out.push('}');
             }
             Json::String(text) => self.write_text(out, text)?,
@@ -111,18 +125,21 @@ impl JsonWriter {
         Ok(())
     }
 
-    fn separate(&self, out: &mut String, index: usize, depth: usize) {
+    fn separate(&self, out: &mut String, index: usize, depth: usize) -> Result<(), Error> {
         if index > 0 {
             out.push_str(&self.separators.0);
         }
-        self.break_line(out, depth);
+        self.break_line(out, depth)
     }
 
-    fn break_line(&self, out: &mut String, depth: usize) {
+    fn break_line(&self, out: &mut String, depth: usize) -> Result<(), Error> {
         if let Some(indent) = &self.indent {
+            // Whatever the width, no more than twice what a text may have is made.
+            take(indent.len().saturating_mul(depth))?;
             out.push('\n');
             out.push_str(&indent.repeat(depth));
         }
+        if out.len() > LONGEST { take(out.len()) } else { Ok(()) }
     }
 
     fn write_text(&self, out: &mut String, text: &str) -> Result<(), Error> {

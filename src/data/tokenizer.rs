@@ -2,6 +2,7 @@
 
 use super::chat_template::{ChatTemplate, PLAIN_TEMPLATE};
 use super::dataset::Message;
+use super::tokenizer_check;
 use crate::error::{Error, Result};
 use crate::weights::checkpoint::TokenizerFiles;
 use chrono::NaiveDateTime;
@@ -50,6 +51,9 @@ impl Tokenizer {
     /// # Errors
     /// A `tokenizer.json` that cannot be read, or a chat template with a syntax error.
     pub fn from_files(files: &TokenizerFiles) -> Result<Self> {
+        tokenizer_check::check(&files.tokenizer_json).map_err(|reason| Error::Tokenizer {
+            reason: format!("tokenizer.json cannot be read: {reason}; take the file that came with the model"),
+        })?;
         let mut tokenizer = tokenizers::Tokenizer::from_bytes(files.tokenizer_json.as_bytes())
             .map_err(|e| failed("tokenizer.json cannot be read", &*e))?;
         // Lengths are the business of `encode` and `batch`.
@@ -207,8 +211,8 @@ impl Tokenizer {
             [] => Ok(()),
             names => Err(Error::ChatTemplate {
                 reason: format!(
-                    "tokenizer_config.json holds templates by name ({}) and none called default; write the one to use into \
-                     a file chat_template.jinja in the model's folder",
+                    "the model holds templates by name ({}) and none called default; write the one to use into a file \
+                     chat_template.jinja in the model's Hugging Face folder, and open that",
                     names.join(", ")
                 ),
             }),
@@ -381,7 +385,7 @@ fn cut_at_word(text: &str, wanted: usize) -> usize {
     text.len()
 }
 
-/// Names of the templates that `tokenizer_config.json` lists.
+/// Names of the templates that `tokenizer_config.json` lists, or the model's own files do.
 fn template_names(files: &TokenizerFiles) -> Vec<String> {
     let named = files.additional["chat_template"].as_array();
     named.into_iter().flatten().filter_map(|template| Some(template["name"].as_str()?.to_string())).collect()

@@ -42,12 +42,13 @@ pub(super) fn say_unused(
             advice.extend([Objective::Sft, Objective::Text].map(|objective| (objective, said.clone())));
         }
     }
-    let mut fields: Vec<(String, usize)> = Vec::new();
+    let mut fields = UnusedFields::default();
     for record in &records.records {
         for (_, value) in record.fields.iter().filter(|(column, _)| used.contains(*column)) {
-            fields_of_turns(value, record.line, &mut fields);
+            fields.add_turns(value, record.line);
         }
     }
+    let UnusedFields { listed: fields, .. } = fields;
     if !fields.is_empty() {
         const SHOWN: usize = 20;
         let named = fields.iter().map(|(field, line)| format!("{field} (first on line {line})"));
@@ -59,26 +60,34 @@ pub(super) fn say_unused(
     }
 }
 
-/// Adds the unused fields of a conversation's turns that are not among `fields` yet.
-fn fields_of_turns(value: &Value, line: usize, fields: &mut Vec<(String, usize)>) {
-    match value {
-        Value::Array(turns) => turns.iter().for_each(|turn| fields_of_turns(turn, line, fields)),
-        Value::Object(turn) if turn.contains_key("role") || turn.contains_key("from") => {
-            for field in turn::unused_fields(turn) {
-                if !fields.iter().any(|(known, _)| *known == field) {
-                    fields.push((field, line));
+/// Fields of turns that are not used, each with the line on which it is first.
+#[derive(Default)]
+struct UnusedFields {
+    listed: Vec<(String, usize)>,
+    seen: HashSet<String>,
+}
+
+impl UnusedFields {
+    fn add_turns(&mut self, value: &Value, line: usize) {
+        match value {
+            Value::Array(turns) => turns.iter().for_each(|turn| self.add_turns(turn, line)),
+            Value::Object(turn) if turn.contains_key("role") || turn.contains_key("from") => {
+                for field in turn::unused_fields(turn) {
+                    if self.seen.insert(field.clone()) {
+                        self.listed.push((field, line));
+                    }
                 }
             }
-        }
-        Value::Object(input) => {
-            input.get("messages").iter().for_each(|turns| fields_of_turns(turns, line, fields));
-        }
-        // A table's cell has a conversation as text.
-        Value::String(text) if text.trim_start().starts_with("[{") => {
-            if let Ok(turns @ Value::Array(_)) = serde_json::from_str(text) {
-                fields_of_turns(&turns, line, fields);
+            Value::Object(input) => {
+                input.get("messages").iter().for_each(|turns| self.add_turns(turns, line));
             }
+            // A table's cell has a conversation as text.
+            Value::String(text) if text.trim_start().starts_with("[{") => {
+                if let Ok(turns @ Value::Array(_)) = serde_json::from_str(text) {
+                    self.add_turns(&turns, line);
+                }
+            }
+            _ => {}
         }
-        _ => {}
     }
 }

@@ -16,8 +16,9 @@ pub(super) const CONFIG: &str = "adapter_config.json";
 const DEFAULT_RANK: u64 = 8;
 const DEFAULT_ALPHA: f64 = 8.0;
 
-/// A pattern of megabytes would stop the page.
+/// A pattern of megabytes would stop the page, and so would many.
 const LARGEST_PATTERN: usize = 1 << 20;
+const MOST_PATTERNS: usize = 64;
 
 /// Keys that are read here, and those that change nothing for an adapter that is trained: who made it, how it was trained.
 const KNOWN: [&str; 28] = [
@@ -269,6 +270,7 @@ impl Layers {
             true => vec![r"[^.]*".into()],
             false => patterns,
         };
+        check_number("layers_pattern", patterns.len())?;
         let compiled = patterns
             .iter()
             .map(|text| pattern("layers_pattern", text, &format!(r"\A.*\.{text}\.(\d+)\.")))
@@ -293,7 +295,7 @@ fn sized(
 ) -> Result<Vec<Target>> {
     let default_rank = rank("r", config.get("r"))?;
     let (ranks, alphas) = (patterns(config, "rank_pattern")?, patterns(config, "alpha_pattern")?);
-    let of = |patterns: &[(Regex, String, Value)], path: &str| {
+    let of = |patterns: &[(PathPattern, String, Value)], path: &str| {
         patterns
             .iter()
             .find(|(pattern, ..)| pattern.is_match(path))
@@ -347,7 +349,7 @@ fn named(base: &Model, lora: &LoraRecipe, targets: &[Target]) -> Vec<String> {
 }
 
 /// Patterns of module paths with what they set, in the file's order, of which the first that fits counts.
-fn patterns(config: &Value, key: &str) -> Result<Vec<(Regex, String, Value)>> {
+fn patterns(config: &Value, key: &str) -> Result<Vec<(PathPattern, String, Value)>> {
     let map = match &config[key] {
         Value::Null => return Ok(Vec::new()),
         Value::Object(map) => map,
@@ -357,11 +359,52 @@ fn patterns(config: &Value, key: &str) -> Result<Vec<(Regex, String, Value)>> {
             )));
         }
     };
+    check_number(key, map.keys().filter(|text| !is_plain(text)).count())?;
     map.iter()
         .map(|(text, value)| {
-            Ok((pattern(key, text, &format!(r"\A(?:.*\.)?(?:{text})\z"))?, text.clone(), value.clone()))
+            let pattern = match is_plain(text) {
+                true => PathPattern::Plain(text.clone()),
+                false => {
+                    PathPattern::Matching(pattern(key, text, &format!(r"\A(?:.*\.)?(?:{text})\z"))?)
+                }
+            };
+            Ok((pattern, text.clone(), value.clone()))
         })
         .collect()
+}
+
+/// What a path or its end, in whole parts, must be.
+enum PathPattern {
+    /// A path as it is written, but that a point stands for any character.
+    Plain(String),
+    Matching(Regex),
+}
+
+impl PathPattern {
+    fn is_match(&self, path: &str) -> bool {
+        match self {
+            PathPattern::Plain(text) => path.len().checked_sub(text.len()).is_some_and(|start| {
+                let (before, end) = path.as_bytes().split_at(start);
+                let is_alike = |(wanted, found): (u8, &u8)| wanted == b'.' || wanted == *found;
+                before.last().is_none_or(|last| *last == b'.') && text.bytes().zip(end).all(is_alike)
+            }),
+            PathPattern::Matching(pattern) => pattern.is_match(path),
+        }
+    }
+}
+
+/// Whether a pattern has no other sign of a regular expression than points. Paths are ASCII.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.')
+}
+
+fn check_number(key: &str, patterns: usize) -> Result<()> {
+    match patterns > MOST_PATTERNS {
+        true => Err(invalid(format!(
+            "{key} has {patterns} regular expressions, and at most {MOST_PATTERNS} are taken; write the modules' paths instead"
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn pattern(key: &str, text: &str, whole: &str) -> Result<Regex> {

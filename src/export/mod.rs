@@ -42,23 +42,29 @@ pub fn model_config(trainable: &Trainable, base_config: &Value, pad_token_id: u3
 /// The files of an uncompressed zip archive, as [`zip()`] writes it.
 ///
 /// # Errors
-/// Bytes that are no such archive.
+/// Bytes that are no such archive; two files of one name; files that share bytes, by which a small archive could grow without end.
 pub fn unzip(name: &str, bytes: &[u8]) -> Result<Vec<OutputFile>> {
     let failed = |error: &dyn std::fmt::Display| crate::Error::InvalidAdapter {
         file: name.into(),
         reason: format!("cannot be unpacked ({error}); give the zip that Loralet wrote, or the files in it"),
     };
     let mut archive = ::zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| failed(&error))?;
+    if archive.has_duplicate_names() {
+        return Err(failed(&"it holds two files of one name"));
+    }
+    if archive.has_overlapping_entries().map_err(|error| failed(&error))? {
+        return Err(failed(&"its files overlap"));
+    }
     let mut files = Vec::new();
     for place in 0..archive.len() {
         let mut entry = archive.by_index(place).map_err(|error| failed(&error))?;
         if entry.is_dir() {
             continue;
         }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+        let mut content = Vec::with_capacity(entry.size().min(bytes.len() as u64) as usize);
+        entry.read_to_end(&mut content).map_err(|error| failed(&error))?;
         let name = entry.name().map_err(|error| failed(&error))?.into_owned();
-        files.push(OutputFile { name, bytes });
+        files.push(OutputFile { name, bytes: content });
     }
     Ok(files)
 }

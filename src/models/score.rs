@@ -101,8 +101,8 @@ pub fn labels(config: &Value) -> Option<Vec<String>> {
     let is_encoder = config["model_type"] == "bert" && config[POOLING] == "mean";
     (is_encoder || config["architectures"].as_array()?.iter().any(is_decoder)).then_some(())?;
     let names = config["id2label"].as_object();
-    /// More than any head has; what a file claims beyond it, its tensor does not confirm.
-    const MOST: u64 = 1 << 20;
+    /// More than any head without names has; what a file claims beyond it, its tensor does not confirm.
+    const MOST: u64 = 1 << 14;
     let claimed = config["num_labels"].as_u64().map(|count| count.min(MOST) as usize);
     let count = names.map(|names| names.len()).or(claimed);
     Some(label_names(config, count.unwrap_or(2)))

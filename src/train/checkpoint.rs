@@ -10,6 +10,7 @@ use crate::eval::read;
 use crate::models::float_tensor;
 use crate::recipe::Recipe;
 use crate::weights::safetensors;
+use crate::weights::source::BytesSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,14 +72,14 @@ pub async fn save(trainer: &Trainer) -> Result<Vec<u8>> {
 /// A file that is not a checkpoint.
 pub fn header(bytes: &[u8]) -> Result<Header> {
     let invalid = |reason: &str| Error::InvalidCheckpoint { reason: reason.into() };
-    let (_, metadata) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|_| {
+    let file = safetensors::Header::read(&BytesSource { name: "checkpoint", bytes }, KEY).map_err(|_| {
         invalid("the file is not a Loralet checkpoint, or it is cut short; choose another file")
     })?;
-    let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
-    let text = text.ok_or_else(|| invalid("the file has no run header; it was not written by Loralet"))?;
+    let text =
+        file.text.ok_or_else(|| invalid("the file has no run header; it was not written by Loralet"))?;
     let unreadable =
         |_| invalid("the run header cannot be read; it was written by another version of Loralet");
-    let header: Value = serde_json::from_str(text).map_err(unreadable)?;
+    let header: Value = serde_json::from_str(&text).map_err(unreadable)?;
     // As a recipe that a person writes, it may have settings that are out of range.
     let recipe = Recipe::from_json(&header["recipe"]).map_err(|error| Error::InvalidCheckpoint {
         reason: format!("its {error}; the file is damaged, or another version of Loralet wrote it"),

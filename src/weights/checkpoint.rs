@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::kernels::blocks::HostBlocks;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A model's files, opened: headers are read, no tensor data is held.
 pub struct Checkpoint {
@@ -91,7 +91,7 @@ impl Checkpoint {
         let by_name =
             opened.tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.clone(), index)).collect();
         let Opened { config, tokenizer, tensors, format, mut end_token_ids } = opened;
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         end_token_ids.retain(|&id| seen.insert(id));
         let checkpoint =
             Checkpoint { config, tokenizer, tensors, format, end_token_ids, by_name, sources: files };
@@ -205,7 +205,7 @@ impl Checkpoint {
             .tensors
             .iter()
             .filter_map(|tensor| layer_of(&tensor.name))
-            .map(|layer| layer + 1)
+            .map(|layer| layer.saturating_add(1))
             .max()
             .unwrap_or(0);
         if layers != stored_layers {
@@ -290,6 +290,7 @@ fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
     let tokenizer = gguf_tokenizer::tokenizer_files(&gguf)?;
     let heads = |key: &str| config[key].as_u64().unwrap_or(1) as usize;
     let mut tensors = Vec::with_capacity(gguf.tensors.len());
+    let mut seen = HashSet::new();
     for tensor in &gguf.tensors {
         if tensor.name == "rope_freqs.weight" {
             continue;
@@ -309,7 +310,8 @@ fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
         if let RowOrder::Interleaved { heads } = order {
             check_heads(&gguf, tensor, heads)?;
         }
-        if tensors.iter().any(|other: &TensorInfo| other.name == name) {
+        // `blk.0` and `blk.00` are one layer.
+        if !seen.insert(name.clone()) {
             return Err(gguf.invalid(format!("has the tensor \"{}\" twice; download it again", tensor.name)));
         }
         let (shape, dtype, offset) = (tensor.shape.clone(), tensor.dtype, tensor.offset);

@@ -1,11 +1,13 @@
 //! GGUF, versions 2 and 3: metadata and tensor positions. No tensor data is held.
 
+use super::gguf_reader::{Reader, TensorEntry};
 use super::names::RowOrder;
 use super::quant::{SUPPORTED_TYPES, StorageType};
 use super::rows::{StoredRows, read_rows};
 use super::source::ByteSource;
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+
+pub use super::gguf_metadata::{List, MetadataValue};
 
 /// A GGUF file's header.
 #[derive(Debug, Clone)]
@@ -13,7 +15,8 @@ pub struct Gguf {
     /// The file's name, for messages.
     pub file: String,
     pub version: u32,
-    pub metadata: HashMap<String, MetadataValue>,
+    /// Sorted by key.
+    pub metadata: Vec<(Box<str>, MetadataValue)>,
     pub tensors: Vec<GgufTensor>,
 }
 
@@ -28,50 +31,52 @@ pub struct GgufTensor {
     pub offset: u64,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum MetadataValue {
-    Unsigned(u64),
-    Signed(i64),
-    F32(f32),
-    F64(f64),
-    Bool(bool),
-    Text(String),
-    List(Vec<MetadataValue>),
-}
-
 impl Gguf {
     /// Reads the header.
     ///
     /// # Errors
     /// Not a GGUF file, another version, truncated, tensors outside the file, or a quantisation that is not supported.
     pub fn open(source: &dyn ByteSource) -> Result<Gguf> {
-        let mut reader = Reader { source, position: 0, window: Vec::new(), window_start: 0 };
+        let mut reader = Reader::new(source);
         let version = reader.version()?;
-        let tensor_count = reader.count("tensors", 1 << 20)?;
-        let metadata_count = reader.count("metadata entries", 1 << 16)?;
-        let mut metadata = HashMap::new();
+        let (tensor_count, metadata_count) = reader.counts()?;
+        let mut metadata = Vec::with_capacity(metadata_count);
         for _ in 0..metadata_count {
-            let key = reader.string()?;
-            let kind = reader.u32()?;
-            let value = reader.value(kind, 0)?;
-            metadata.insert(key, value);
+            metadata.push(reader.metadata_entry()?);
         }
-        let mut gguf = Gguf { file: source.name().into(), version, metadata, tensors: Vec::new() };
-        let mut entries = Vec::new();
+        metadata.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let mut gguf =
+            Gguf { file: source.name().into(), version, metadata, tensors: Vec::with_capacity(tensor_count) };
+        if let Some(pair) = gguf.metadata.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(gguf.invalid(format!(
+                "has the metadata \"{}\" twice, so that it cannot be told which is meant; download it again",
+                pair[0].0
+            )));
+        }
+        // Offsets count from the end of the header, which is known once all entries are read.
         for _ in 0..tensor_count {
-            entries.push(reader.tensor_entry()?);
-        }
-        let data_start = gguf.data_start(reader.position)?;
-        for entry in entries {
-            let tensor = gguf.locate(entry, data_start, source.len())?;
+            let tensor = gguf.tensor(reader.tensor_entry()?)?;
             gguf.tensors.push(tensor);
         }
+        let data_start = gguf.data_start(reader.position())?;
+        let mut tensors = std::mem::take(&mut gguf.tensors);
+        for tensor in &mut tensors {
+            tensor.offset = gguf.place(tensor, data_start, source.len())?;
+        }
+        gguf.tensors = tensors;
+        gguf.check_apart()?;
         Ok(gguf)
+    }
+
+    /// What the metadata has under a key.
+    pub fn get(&self, key: &str) -> Option<&MetadataValue> {
+        let place = self.metadata.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;
+        Some(&self.metadata[place].1)
     }
 
     /// A text, or None if the key is absent.
     pub fn text(&self, key: &str) -> Result<Option<&str>> {
-        match self.metadata.get(key) {
+        match self.get(key) {
             None => Ok(None),
             Some(MetadataValue::Text(text)) => Ok(Some(text)),
             Some(_) => Err(self.wrong_type(key, "a text")),
@@ -80,23 +85,21 @@ impl Gguf {
 
     /// A whole number that is not negative, or None if the key is absent.
     pub fn unsigned(&self, key: &str) -> Result<Option<u64>> {
-        self.metadata
-            .get(key)
+        self.get(key)
             .map(|value| value.as_unsigned().ok_or_else(|| self.wrong_type(key, "a whole number")))
             .transpose()
     }
 
     /// A number, or None if the key is absent. F32 becomes the f64 with the same decimal digits, as `config.json` would have it.
     pub fn number(&self, key: &str) -> Result<Option<f64>> {
-        self.metadata
-            .get(key)
+        self.get(key)
             .map(|value| value.as_number().ok_or_else(|| self.wrong_type(key, "a number")))
             .transpose()
     }
 
     /// A truth value, or None if the key is absent.
     pub fn bool(&self, key: &str) -> Result<Option<bool>> {
-        match self.metadata.get(key) {
+        match self.get(key) {
             None => Ok(None),
             Some(MetadataValue::Bool(value)) => Ok(Some(*value)),
             Some(_) => Err(self.wrong_type(key, "true or false")),
@@ -104,8 +107,8 @@ impl Gguf {
     }
 
     /// A list, or None if the key is absent.
-    pub fn list(&self, key: &str) -> Result<Option<&[MetadataValue]>> {
-        match self.metadata.get(key) {
+    pub fn list(&self, key: &str) -> Result<Option<&List>> {
+        match self.get(key) {
             None => Ok(None),
             Some(MetadataValue::List(values)) => Ok(Some(values)),
             Some(_) => Err(self.wrong_type(key, "a list")),
@@ -130,8 +133,9 @@ impl Gguf {
         Ok(header_end.next_multiple_of(alignment))
     }
 
-    fn locate(&self, entry: TensorEntry, data_start: u64, file_bytes: u64) -> Result<GgufTensor> {
-        let TensorEntry { name, dims, kind, offset } = entry;
+    /// The tensor, whose offset is still that of its entry.
+    fn tensor(&self, entry: TensorEntry) -> Result<GgufTensor> {
+        let TensorEntry { name, shape, kind, offset } = entry;
         let invalid =
             |reason: String| Error::InvalidTensor { file: self.file.clone(), tensor: name.clone(), reason };
         let dtype = storage_type(kind).ok_or_else(|| Error::Unsupported {
@@ -141,11 +145,12 @@ impl Gguf {
                 "supported are {SUPPORTED_TYPES}: use a copy of the model in one of these, such as Q8_0"
             ),
         })?;
-        let elements = dims.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim));
+        let elements = shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size));
         let elements = elements.filter(|&elements| 0 < elements && elements <= isize::MAX as u64 / 4);
-        let elements = elements
-            .ok_or_else(|| invalid(format!("has the impossible shape {dims:?}; download the file again")))?;
-        let width = dims.first().copied().unwrap_or(1);
+        if elements.is_none() {
+            return Err(invalid(format!("has the impossible shape {shape:?}; download the file again")));
+        }
+        let width = shape.last().copied().unwrap_or(1);
         if !width.is_multiple_of(dtype.block_size() as u64) {
             return Err(invalid(format!(
                 "has rows of {width} values, which do not fill blocks of {} as {} needs; download the file again",
@@ -153,19 +158,55 @@ impl Gguf {
                 dtype.name()
             )));
         }
-        let offset = data_start.checked_add(offset);
-        let end = offset.and_then(|start| start.checked_add(dtype.bytes_of(elements)?));
+        let shape = shape.into_iter().map(|size| size as usize).collect();
+        Ok(GgufTensor { shape, dtype, offset, name })
+    }
+
+    /// The tensor's place in the file.
+    fn place(&self, tensor: &GgufTensor, data_start: u64, file_bytes: u64) -> Result<u64> {
+        let offset = data_start.checked_add(tensor.offset);
+        let end = offset.and_then(|start| start.checked_add(tensor.bytes()));
         match (offset, end) {
-            (Some(offset), Some(end)) if end <= file_bytes => Ok(GgufTensor {
-                shape: dims.iter().rev().map(|&dim| dim as usize).collect(),
-                dtype,
-                offset,
-                name,
-            }),
-            _ => Err(invalid(format!(
+            (Some(offset), Some(end)) if end <= file_bytes => Ok(offset),
+            _ => Err(self.invalid_tensor(tensor, format!(
                 "reaches past the end of the file at byte {file_bytes}; it was not downloaded completely, download it again"
             ))),
         }
+    }
+
+    /// No two tensors have one name, and no two have bytes in common.
+    fn check_apart(&self) -> Result<()> {
+        let mut order: Vec<u32> = (0..self.tensors.len() as u32).collect();
+        let tensor = |place: u32| &self.tensors[place as usize];
+        order.sort_unstable_by_key(|&place| tensor(place).name.as_str());
+        if let Some(pair) = order.windows(2).find(|pair| tensor(pair[0]).name == tensor(pair[1]).name) {
+            let name = &tensor(pair[0]).name;
+            return Err(self.invalid(format!("has the tensor \"{name}\" twice; download it again")));
+        }
+        order.sort_unstable_by_key(|&place| tensor(place).offset);
+        let overlap = order.windows(2).find(|pair| {
+            let first = tensor(pair[0]);
+            first.offset + first.bytes() > tensor(pair[1]).offset
+        });
+        match overlap {
+            Some(pair) => Err(self.invalid_tensor(
+                tensor(pair[1]),
+                format!("lies on the bytes of tensor \"{}\"; download the file again", tensor(pair[0]).name),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn invalid_tensor(&self, tensor: &GgufTensor, reason: String) -> Error {
+        Error::InvalidTensor { file: self.file.clone(), tensor: tensor.name.clone(), reason }
+    }
+}
+
+impl GgufTensor {
+    /// Length in the file.
+    fn bytes(&self) -> u64 {
+        let elements = self.shape.iter().map(|&size| size as u64).product();
+        self.dtype.bytes_of(elements).unwrap_or(u64::MAX)
     }
 }
 
@@ -176,175 +217,6 @@ impl Gguf {
 pub fn read_f32(source: &dyn ByteSource, tensor: &GgufTensor) -> Result<Vec<f32>> {
     let GgufTensor { name, shape, dtype, offset } = tensor;
     read_rows(&StoredRows { name, source, offset: *offset, dtype: *dtype, shape, order: RowOrder::Same })
-}
-
-impl MetadataValue {
-    pub fn as_unsigned(&self) -> Option<u64> {
-        match *self {
-            MetadataValue::Unsigned(value) => Some(value),
-            MetadataValue::Signed(value) => value.try_into().ok(),
-            _ => None,
-        }
-    }
-
-    pub fn as_number(&self) -> Option<f64> {
-        match *self {
-            MetadataValue::Unsigned(value) => Some(value as f64),
-            MetadataValue::Signed(value) => Some(value as f64),
-            MetadataValue::F32(value) => value.to_string().parse().ok(),
-            MetadataValue::F64(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            MetadataValue::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-struct TensorEntry {
-    name: String,
-    /// Innermost first, as GGUF has them.
-    dims: Vec<u64>,
-    kind: u32,
-    offset: u64,
-}
-
-/// Reads the header front to back through a window, since its length is known only at its end.
-struct Reader<'a> {
-    source: &'a dyn ByteSource,
-    position: u64,
-    window: Vec<u8>,
-    window_start: u64,
-}
-
-const WINDOW: u64 = 1 << 20;
-
-impl Reader<'_> {
-    fn version(&mut self) -> Result<u32> {
-        if self.source.len() < 4 || self.bytes(4)? != b"GGUF" {
-            return Err(self.invalid(
-                "does not begin with \"GGUF\"; check that it is a GGUF file, or download it again",
-            ));
-        }
-        match self.u32()? {
-            version @ 2..=3 => Ok(version),
-            version => {
-                let what = match version {
-                    version if version & 0xFFFF == 0 => "big-endian GGUF".to_string(),
-                    version => format!("GGUF version {version}"),
-                };
-                let supported =
-                    "supported are versions 2 and 3, little-endian: use a newer copy of the model";
-                Err(Error::Unsupported { file: self.source.name().into(), what, supported: supported.into() })
-            }
-        }
-    }
-
-    fn tensor_entry(&mut self) -> Result<TensorEntry> {
-        let name = self.string()?;
-        let dimensions = self.u32()?;
-        if dimensions > 4 {
-            return Err(self.invalid(&format!(
-                "tensor \"{name}\" has {dimensions} dimensions, at most 4 are possible; download it again"
-            )));
-        }
-        let dims = (0..dimensions).map(|_| self.u64()).collect::<Result<_>>()?;
-        Ok(TensorEntry { name, dims, kind: self.u32()?, offset: self.u64()? })
-    }
-
-    fn value(&mut self, kind: u32, depth: usize) -> Result<MetadataValue> {
-        const LONGEST_LIST: u64 = 1 << 22;
-        use MetadataValue::*;
-        Ok(match kind {
-            0 => Unsigned(self.array::<1>()?[0].into()),
-            1 => Signed((self.array::<1>()?[0] as i8).into()),
-            2 => Unsigned(u16::from_le_bytes(self.array()?).into()),
-            3 => Signed(i16::from_le_bytes(self.array()?).into()),
-            4 => Unsigned(self.u32()?.into()),
-            5 => Signed(i32::from_le_bytes(self.array()?).into()),
-            6 => F32(f32::from_le_bytes(self.array()?)),
-            7 => Bool(self.array::<1>()?[0] != 0),
-            8 => Text(self.string()?),
-            9 if depth < 3 => {
-                let kind = self.u32()?;
-                let count = self.count("list elements", LONGEST_LIST)?;
-                // Grows as elements are really there: the count may be damaged.
-                let mut values = Vec::new();
-                for _ in 0..count {
-                    values.push(self.value(kind, depth + 1)?);
-                }
-                List(values)
-            }
-            10 => Unsigned(self.u64()?),
-            11 => Signed(i64::from_le_bytes(self.array()?)),
-            12 => F64(f64::from_le_bytes(self.array()?)),
-            _ => {
-                return Err(self.invalid(&format!(
-                    "metadata has the unknown type {kind}; the file is damaged, download it again"
-                )));
-            }
-        })
-    }
-
-    fn count(&mut self, what: &str, most: u64) -> Result<u64> {
-        let count = self.u64()?;
-        if count > most {
-            return Err(self
-                .invalid(&format!("claims to have {count} {what}; the file is damaged, download it again")));
-        }
-        Ok(count)
-    }
-
-    /// Text; bytes that are not UTF-8 are replaced, as they matter to no one but a human reader.
-    fn string(&mut self) -> Result<String> {
-        const LONGEST: u64 = 1 << 24;
-        let length = self.u64()?;
-        if length > LONGEST {
-            return Err(self.invalid(&format!("claims to have a text of {length} bytes in its header; the file is damaged, download it again")));
-        }
-        Ok(String::from_utf8_lossy(self.bytes(length)?).into_owned())
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn u64(&mut self) -> Result<u64> {
-        Ok(u64::from_le_bytes(self.array()?))
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.bytes(N as u64)?);
-        Ok(array)
-    }
-
-    fn bytes(&mut self, length: u64) -> Result<&[u8]> {
-        let left = self.source.len() - self.position;
-        if length > left {
-            return Err(self.invalid(&format!(
-                "ends after {} bytes, inside its header; it was not downloaded completely, download it again",
-                self.source.len()
-            )));
-        }
-        let window_end = self.window_start + self.window.len() as u64;
-        if self.position + length > window_end {
-            self.window.resize(length.max(WINDOW.min(left)) as usize, 0);
-            self.window_start = self.position;
-            self.source.read_at(self.position, &mut self.window)?;
-        }
-        let start = (self.position - self.window_start) as usize;
-        self.position += length;
-        Ok(&self.window[start..start + length as usize])
-    }
-
-    fn invalid(&self, reason: &str) -> Error {
-        Error::InvalidModelFile { file: self.source.name().into(), reason: reason.into() }
-    }
 }
 
 fn storage_type(kind: u32) -> Option<StorageType> {

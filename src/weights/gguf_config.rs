@@ -139,7 +139,7 @@ fn rope_scaling(
                 ("yarn_beta_slow", "beta_slow"),
                 ("attn_factor", "attention_factor"),
             ] {
-                match gguf.metadata.get(&format!("llama.rope.scaling.{key}")) {
+                match gguf.get(&format!("llama.rope.scaling.{key}")) {
                     Some(value) if name == "original_max_position_embeddings" => {
                         scaling[name] = json!(value.as_unsigned())
                     }
@@ -212,11 +212,12 @@ fn required(gguf: &Gguf, key: &str) -> Result<u64> {
 /// A whole number, which some files give as a list with one entry for each layer.
 fn uniform(gguf: &Gguf, key: &str) -> Result<Option<u64>> {
     let key = format!("llama.{key}");
-    let Some(MetadataValue::List(values)) = gguf.metadata.get(&key) else {
+    let Some(MetadataValue::List(list)) = gguf.get(&key) else {
         return gguf.unsigned(&key);
     };
-    match values.split_first() {
-        Some((first, rest)) if rest.iter().all(|value| value == first) => {
+    let mut values = list.scalars().into_iter().flatten();
+    match values.next() {
+        Some(first) if values.all(|value| value == first) => {
             first.as_unsigned().map(Some).ok_or_else(|| gguf.wrong_type(&key, "a whole number"))
         }
         _ => Err(Error::Unsupported {

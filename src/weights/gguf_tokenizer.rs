@@ -1,7 +1,7 @@
 //! GGUF's tokenizer as a `tokenizer.json`: the same ids as the tokenizer that it was made from.
 
 use super::checkpoint::TokenizerFiles;
-use super::gguf::Gguf;
+use super::gguf::{Gguf, MetadataValue};
 use super::gguf_vocabulary::{TokenKind, Vocabulary};
 use crate::error::{Error, Result};
 use serde::{Serialize, Serializer};
@@ -58,23 +58,39 @@ pub fn tokenizer_files(gguf: &Gguf) -> Result<TokenizerFiles> {
     let tokenizer_json = serde_json::to_string(&tokenizer).map_err(|error| {
         gguf.invalid(format!("has a tokenizer that cannot be written as tokenizer.json ({error})"))
     })?;
+    let chat_template = gguf.text("tokenizer.chat_template")?.map(str::to_string);
+    let mut additional = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": token(special.bos),
+        "eos_token": token(special.eos),
+        "unk_token": token(special.unk),
+        "pad_token": token(special.pad),
+        "clean_up_tokenization_spaces": false,
+        "model_max_length": gguf.unsigned("llama.context_length")?,
+    });
+    let named = named_templates(gguf);
+    if chat_template.is_none() && !named.is_empty() {
+        additional["chat_template"] = named.into();
+    }
     Ok(TokenizerFiles {
         tokenizer_json,
-        chat_template: gguf.text("tokenizer.chat_template")?.map(str::to_string),
+        chat_template,
         bos_token: token(special.bos),
         eos_token: token(special.eos),
         unk_token: token(special.unk),
         pad_token: token(special.pad),
-        additional: json!({
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": token(special.bos),
-            "eos_token": token(special.eos),
-            "unk_token": token(special.unk),
-            "pad_token": token(special.pad),
-            "clean_up_tokenization_spaces": false,
-            "model_max_length": gguf.unsigned("llama.context_length")?,
-        }),
+        additional,
     })
+}
+
+/// Chat templates of which none is the default, as `tokenizer_config.json` lists them.
+fn named_templates(gguf: &Gguf) -> Vec<Value> {
+    let named = gguf.metadata.iter().filter_map(|(key, value)| {
+        let name = key.strip_prefix("tokenizer.chat_template.")?;
+        let MetadataValue::Text(template) = value else { return None };
+        Some(json!({ "name": name, "template": template }))
+    });
+    named.collect()
 }
 
 /// How text becomes pieces before byte-pair encoding, and pieces text after it.

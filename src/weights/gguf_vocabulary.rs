@@ -35,7 +35,7 @@ impl Vocabulary {
         let merges = match texts(gguf, "tokenizer.ggml.merges")? {
             Some(merges) => stored_merges(gguf, &tokens, &merges)?,
             None => match scores(gguf, tokens.len())? {
-                Some(scores) => merges_from_scores(&tokens, &kinds, &scores),
+                Some(scores) => merges_from_scores(&tokens, &kinds, &scores).map_err(|reason| gguf.invalid(reason))?,
                 None => {
                     return Err(gguf.invalid(
                         "has a tokenizer with neither merges nor scores; use another copy of the model"
@@ -49,16 +49,16 @@ impl Vocabulary {
 }
 
 fn texts(gguf: &Gguf, key: &str) -> Result<Option<Vec<String>>> {
-    let Some(values) = gguf.list(key)? else { return Ok(None) };
-    let texts: Option<Vec<String>> = values.iter().map(|value| value.as_text().map(str::to_string)).collect();
-    texts.map(Some).ok_or_else(|| gguf.wrong_type(key, "a list of texts"))
+    let Some(list) = gguf.list(key)? else { return Ok(None) };
+    let texts = list.texts().ok_or_else(|| gguf.wrong_type(key, "a list of texts"))?;
+    Ok(Some(texts.map(|text| text.into_owned()).collect()))
 }
 
 fn kinds(gguf: &Gguf, tokens: usize) -> Result<Vec<TokenKind>> {
     const KEY: &str = "tokenizer.ggml.token_type";
-    let Some(values) = gguf.list(KEY)? else { return Ok(vec![TokenKind::Normal; tokens]) };
-    check_length(gguf, KEY, values.len(), tokens)?;
-    let kind = |value: &MetadataValue| match value.as_unsigned() {
+    let Some(list) = gguf.list(KEY)? else { return Ok(vec![TokenKind::Normal; tokens]) };
+    check_length(gguf, KEY, list.len(), tokens)?;
+    let kind = |value: MetadataValue| match value.as_unsigned() {
         Some(2) => TokenKind::Unknown,
         Some(3) => TokenKind::Control,
         Some(4) => TokenKind::UserDefined,
@@ -66,14 +66,16 @@ fn kinds(gguf: &Gguf, tokens: usize) -> Result<Vec<TokenKind>> {
         Some(6) => TokenKind::Byte,
         _ => TokenKind::Normal,
     };
-    Ok(values.iter().map(kind).collect())
+    let values = list.scalars().ok_or_else(|| gguf.wrong_type(KEY, "a list of whole numbers"))?;
+    Ok(values.map(kind).collect())
 }
 
 fn scores(gguf: &Gguf, tokens: usize) -> Result<Option<Vec<f64>>> {
     const KEY: &str = "tokenizer.ggml.scores";
-    let Some(values) = gguf.list(KEY)? else { return Ok(None) };
-    check_length(gguf, KEY, values.len(), tokens)?;
-    let scores: Option<Vec<f64>> = values.iter().map(MetadataValue::as_number).collect();
+    let Some(list) = gguf.list(KEY)? else { return Ok(None) };
+    check_length(gguf, KEY, list.len(), tokens)?;
+    let scores: Option<Vec<f64>> =
+        list.scalars().and_then(|values| values.map(|value| value.as_number()).collect());
     scores.map(Some).ok_or_else(|| gguf.wrong_type(KEY, "a list of numbers"))
 }
 
@@ -112,10 +114,26 @@ fn stored_merges(gguf: &Gguf, tokens: &[String], merges: &[String]) -> Result<Ve
 /// The merges that a SentencePiece vocabulary implies: every way to put a token together from two
 /// others, best score first. Ties are broken as Hugging Face's conversion breaks them: longer left
 /// part, then longer right part, then lower ids first.
-fn merges_from_scores(tokens: &[String], kinds: &[TokenKind], scores: &[f64]) -> Vec<(String, String)> {
+///
+/// # Errors
+/// A token so long, or so many merges, that no model can have them: both cost time that grows with a token's length squared.
+fn merges_from_scores(
+    tokens: &[String],
+    kinds: &[TokenKind],
+    scores: &[f64],
+) -> Result<Vec<(String, String)>, String> {
+    const LONGEST_TOKEN: usize = 512;
+    const MOST_BYTES: usize = 64 << 20;
     let normal = || tokens.iter().enumerate().filter(|&(id, _)| kinds[id] == TokenKind::Normal);
+    if let Some((id, token)) = normal().find(|(_, token)| token.len() > LONGEST_TOKEN) {
+        return Err(format!(
+            "has a tokenizer whose token {id} is {} bytes long, and at most {LONGEST_TOKEN} are possible; use another copy of the model",
+            token.len()
+        ));
+    }
     let ids: HashMap<&str, usize> = normal().map(|(id, token)| (token.as_str(), id)).collect();
     let mut merges = Vec::new();
+    let mut bytes = 0;
     for (id, token) in normal() {
         let mut ways: Vec<(usize, usize)> = token
             .char_indices()
@@ -123,14 +141,21 @@ fn merges_from_scores(tokens: &[String], kinds: &[TokenKind], scores: &[f64]) ->
             .filter_map(|(at, _)| Some((*ids.get(&token[..at])?, *ids.get(&token[at..])?)))
             .collect();
         ways.sort_unstable();
+        bytes += ways.len() * token.len();
+        if bytes > MOST_BYTES {
+            return Err(
+                "has a tokenizer whose tokens are put together from others in more ways than any has; use another copy of the model"
+                    .into(),
+            );
+        }
         merges.extend(ways.into_iter().map(|(left, right)| (scores[id], left, right)));
     }
-    let length = |id: usize| tokens[id].chars().count();
+    let lengths: Vec<usize> = tokens.iter().map(|token| token.chars().count()).collect();
     merges.sort_by(|a, b| {
         let by_score = b.0.total_cmp(&a.0);
-        by_score.then_with(|| length(b.1).cmp(&length(a.1))).then_with(|| length(b.2).cmp(&length(a.2)))
+        by_score.then_with(|| lengths[b.1].cmp(&lengths[a.1])).then_with(|| lengths[b.2].cmp(&lengths[a.2]))
     });
-    merges.into_iter().map(|(_, left, right)| (tokens[left].clone(), tokens[right].clone())).collect()
+    Ok(merges.into_iter().map(|(_, left, right)| (tokens[left].clone(), tokens[right].clone())).collect())
 }
 
 #[cfg(test)]
@@ -142,7 +167,7 @@ mod tests {
         let tokens: Vec<String> = ["<s>", "a", "b", "ab", "abab", "ba"].map(String::from).into();
         let mut kinds = vec![TokenKind::Normal; 6];
         kinds[0] = TokenKind::Control;
-        let merges = merges_from_scores(&tokens, &kinds, &[0.0, -4.0, -5.0, -1.0, -2.0, -0.5]);
+        let merges = merges_from_scores(&tokens, &kinds, &[0.0, -4.0, -5.0, -1.0, -2.0, -0.5]).unwrap();
         let pair = |left: &str, right: &str| (left.to_string(), right.to_string());
         assert_eq!(merges, [pair("b", "a"), pair("a", "b"), pair("ab", "ab")]);
     }

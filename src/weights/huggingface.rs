@@ -79,27 +79,47 @@ impl Folder<'_> {
             };
             return Err(missing("tokenizer.json", remedy));
         };
-        let settings = self.json("tokenizer_config.json")?.unwrap_or(Value::Null);
+        let mut settings = self.json("tokenizer_config.json")?.unwrap_or(Value::Null);
         let special = self.json("special_tokens_map.json")?.unwrap_or(Value::Null);
         let token = |key: &str| token_text(&settings[key]).or_else(|| token_text(&special[key]));
+        let beside = self.json("chat_template.json")?.map(|mut file| file["chat_template"].take());
         let chat_template = match self.text("chat_template.jinja")? {
             Some(template) => Some(template),
-            None => match template_text(&settings["chat_template"]) {
-                Some(template) => Some(template),
-                None => {
-                    self.json("chat_template.json")?.and_then(|file| template_text(&file["chat_template"]))
-                }
-            },
+            None => template_text(&settings["chat_template"])
+                .or_else(|| beside.as_ref().and_then(template_text)),
         };
+        let (bos_token, eos_token) = (token("bos_token"), token("eos_token"));
+        let (unk_token, pad_token) = (token("unk_token"), token("pad_token"));
+        if chat_template.is_none() && settings["chat_template"].is_null() {
+            let named = match beside {
+                Some(templates) => templates,
+                None => self.named_templates()?,
+            };
+            if named.is_array() {
+                settings["chat_template"] = named;
+            }
+        }
         Ok(TokenizerFiles {
             tokenizer_json,
             chat_template,
-            bos_token: token("bos_token"),
-            eos_token: token("eos_token"),
-            unk_token: token("unk_token"),
-            pad_token: token("pad_token"),
+            bos_token,
+            eos_token,
+            unk_token,
+            pad_token,
             additional: settings,
         })
+    }
+
+    /// Templates in files of their own, `additional_chat_templates/NAME.jinja`, as `tokenizer_config.json` lists them; null where
+    /// there are none.
+    fn named_templates(&self) -> Result<Value> {
+        let mut named = Vec::new();
+        for file in self.files {
+            if let Some(name) = base_name(file.as_ref()).strip_suffix(".jinja") {
+                named.push(json!({ "name": name, "template": read_text(file.as_ref())? }));
+            }
+        }
+        Ok(if named.is_empty() { Value::Null } else { named.into() })
     }
 
     /// Every tensor of the model, from `model.safetensors` or from all shards.

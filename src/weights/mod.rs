@@ -6,6 +6,8 @@
 pub mod checkpoint;
 pub mod gguf;
 pub mod gguf_config;
+pub mod gguf_metadata;
+mod gguf_reader;
 pub mod gguf_tokenizer;
 mod gguf_vocabulary;
 mod huggingface;
@@ -14,6 +16,7 @@ pub mod quant;
 mod quant_k;
 pub(crate) mod rows;
 pub mod safetensors;
+pub mod safetensors_header;
 pub mod source;
 
 pub use checkpoint::{Checkpoint, SourceFormat, TensorInfo, TokenizerFiles};

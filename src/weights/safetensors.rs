@@ -1,72 +1,24 @@
 //! Safetensors: the header of a file that is read tensor by tensor, and whole small files in memory.
 
 use super::quant::{StorageType, dequantize};
-use super::source::ByteSource;
+use super::source::{ByteSource, BytesSource};
 use crate::error::{Error, Result};
-use ::safetensors::tensor::{Dtype, Metadata, View};
-use ::safetensors::{SafeTensors, serialize as serialize_views};
+use ::safetensors::serialize as serialize_views;
+use ::safetensors::tensor::{Dtype, View};
 use std::borrow::Cow;
 use std::collections::HashMap;
+
+pub use super::safetensors_header::{Header, StoredTensor};
 
 /// A named tensor in f32: name, shape, row-major values.
 pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
 
-/// Where a tensor lies in a safetensors file.
-#[derive(Debug, Clone)]
-pub struct StoredTensor {
-    pub name: String,
-    pub shape: Vec<usize>,
-    /// The type as the file names it; [`storage_type`] says whether it is supported.
-    pub dtype: Dtype,
-    /// Absolute offset in the file, in bytes.
-    pub offset: u64,
-}
-
-/// Reads the header and checks that every tensor lies inside the file.
+/// The tensors of a file by their header, each within the file and beside the others.
 ///
 /// # Errors
-/// The file is truncated, is not safetensors, or contradicts itself.
+/// As [`Header::read`].
 pub fn read_header(source: &dyn ByteSource) -> Result<Vec<StoredTensor>> {
-    const LARGEST_HEADER: u64 = 100_000_000;
-    let invalid = |reason: String| Error::InvalidModelFile { file: source.name().into(), reason };
-    let mut length = [0; 8];
-    source.read_at(0, &mut length)?;
-    let length = u64::from_le_bytes(length);
-    if length > LARGEST_HEADER {
-        return Err(invalid(
-            "does not begin as a safetensors file does; check that it is one, or download it again".into(),
-        ));
-    }
-    if length > source.len() - 8 {
-        return Err(invalid(format!(
-            "ends after {} bytes, inside its header of {length} bytes; it was not downloaded completely, download it again",
-            source.len()
-        )));
-    }
-    let mut header = vec![0; length as usize];
-    source.read_at(8, &mut header)?;
-    let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|error| invalid(format!("has a damaged safetensors header ({error}); download it again")))?;
-
-    let start = 8 + length;
-    let expected = start.checked_add(metadata.data_len() as u64);
-    if expected.is_none_or(|expected| expected > source.len()) {
-        return Err(invalid(format!(
-            "has {} bytes, but its tensors reach to byte {}; it was not downloaded completely, download it again",
-            source.len(),
-            start.saturating_add(metadata.data_len() as u64)
-        )));
-    }
-    let stored = |name: String| {
-        let info = metadata.info(&name)?;
-        Some(StoredTensor {
-            shape: info.shape.clone(),
-            dtype: info.dtype,
-            offset: start + info.data_offsets.0 as u64,
-            name,
-        })
-    };
-    Ok(metadata.offset_keys().into_iter().filter_map(stored).collect())
+    Ok(Header::read(source, "")?.tensors)
 }
 
 /// The storage form that a safetensors type means.
@@ -115,16 +67,22 @@ pub fn serialize(tensors: &[NamedTensor], metadata: &[(&str, &str)]) -> Result<V
 /// # Errors
 /// The bytes are not a complete safetensors file, or hold another type.
 pub fn deserialize_f32(name: &str, bytes: &[u8]) -> Result<Vec<NamedTensor>> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| Error::InvalidModelFile {
-        file: name.into(),
-        reason: format!("is not a complete safetensors file ({error}); make or download it again"),
-    })?;
-    let mut tensors = Vec::with_capacity(file.len());
-    for (tensor, view) in file.iter() {
-        let dtype = storage_type(name, tensor, view.dtype())?;
-        let mut values = vec![0.0; view.shape().iter().product()];
-        dequantize(dtype, view.data(), &mut values);
-        tensors.push((tensor.to_string(), view.shape().to_vec(), values));
+    let Header { tensors: stored, end, .. } = Header::read(&BytesSource { name, bytes }, "")?;
+    if end < bytes.len() as u64 {
+        return Err(Error::InvalidModelFile {
+            file: name.into(),
+            reason: format!(
+                "has {} bytes behind its last tensor, so it is not a complete safetensors file; make or download it again",
+                bytes.len() as u64 - end
+            ),
+        });
+    }
+    let mut tensors = Vec::with_capacity(stored.len());
+    for StoredTensor { name: tensor, shape, dtype, offset, bytes: length } in stored {
+        let dtype = storage_type(name, &tensor, dtype)?;
+        let mut values = vec![0.0; shape.iter().product()];
+        dequantize(dtype, &bytes[offset as usize..(offset + length) as usize], &mut values);
+        tensors.push((tensor, shape, values));
     }
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(tensors)

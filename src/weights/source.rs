@@ -46,9 +46,28 @@ impl ByteSource for MemorySource {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        BytesSource { name: &self.name, bytes: &self.bytes }.read_at(offset, buf)
+    }
+}
+
+/// The bytes of a file that somebody else holds.
+pub(crate) struct BytesSource<'a> {
+    pub name: &'a str,
+    pub bytes: &'a [u8],
+}
+
+impl ByteSource for BytesSource<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         check_range(self, offset, buf.len() as u64)?;
-        let start = offset as usize;
-        buf.copy_from_slice(&self.bytes[start..start + buf.len()]);
+        buf.copy_from_slice(&self.bytes[offset as usize..][..buf.len()]);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 //! - `recipe`: settings and their documentation.
 //! - `training`, `preference`, `judging`, `judging_bases`, `embedding`, `grpo`, `forgetting`: whole runs with small models.
 //! - `said`: what a user is told of data and settings.
+//! - `hostile`: files made to hang, to crash or to fill the memory.
 //! - `smollm2`: the default model.
 
 mod answers;
@@ -14,6 +15,7 @@ mod data;
 mod embedding;
 mod forgetting;
 mod grpo;
+mod hostile;
 mod judging;
 mod judging_bases;
 mod parity;

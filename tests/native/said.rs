@@ -102,7 +102,7 @@ fn templates_by_name_without_a_default_are_refused_where_one_is_needed() {
         names.iter().map(|name| json!({ "name": name, "template": CHATML })).collect::<Vec<_>>().into()
     };
     let mut session = tiny(None, named(&["tool_use", "rag"])).unwrap();
-    let expected = "chat template: tokenizer_config.json holds templates by name (tool_use, rag) and none called default";
+    let expected = "chat template: the model holds templates by name (tool_use, rag) and none called default";
     let refused =
         session.open_data("d.jsonl", chats().as_bytes(), &recipe(json!({}))).unwrap_err().to_string();
     assert!(refused.starts_with(expected), "{refused}");

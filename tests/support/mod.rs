@@ -10,8 +10,11 @@ pub mod embedding;
 pub mod encoder_score;
 pub mod forgetting;
 pub mod grpo;
+pub mod hostile;
 pub mod kernels;
 pub mod preference;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod readers;
 pub mod sample;
 pub mod score;
 

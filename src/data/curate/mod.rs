@@ -95,7 +95,7 @@ pub fn findings(dataset: &Dataset, held_out: &[Example]) -> Vec<Finding> {
     let held_out: HashSet<usize> = held_out.iter().map(|example| example.row).collect();
     [
         near_duplicates::finding(dataset, &pairs),
-        leakage::finding(dataset, &pairs, &held_out),
+        leakage::finding(dataset, &pairs.pairs, &held_out),
         length_outliers::finding(dataset),
         label_balance::finding(dataset),
         language::finding(dataset),
@@ -114,16 +114,22 @@ pub fn apply(mut dataset: Dataset, fixes: &[Fix], max_rows: Option<usize>) -> Re
     let mut changes = Vec::new();
     for &fix in fixes {
         let before = dataset.rows.len();
+        let mut rest = None;
         let lines = match fix {
             Fix::Redact => personal_data::redact(&mut dataset),
             Fix::DropDuplicates => drop_rows(&mut dataset, near_duplicates::exact),
-            Fix::DropNearDuplicates => drop_rows(&mut dataset, near_duplicates::all),
+            Fix::DropNearDuplicates => {
+                let pairs = near_duplicates::pairs(&dataset);
+                rest = pairs.rest(&dataset);
+                drop_rows(&mut dataset, |dataset| near_duplicates::all(dataset, &pairs))
+            }
             Fix::DropOutliers => drop_rows(&mut dataset, length_outliers::rows),
             Fix::BalanceLabels => drop_rows(&mut dataset, label_balance::rows),
             Fix::DropOtherLanguages => drop_rows(&mut dataset, language::rows),
         };
         let did = if fix == Fix::Redact { "changed" } else { "left out" };
-        let sentence = format!("{}: {} of {before} rows {did}", fix.name(), lines.len());
+        let rest = rest.map(|rest| format!("; {rest}")).unwrap_or_default();
+        let sentence = format!("{}: {} of {before} rows {did}{rest}", fix.name(), lines.len());
         changes.push(Change { fix, sentence, lines });
     }
     if let Some(max_rows) = max_rows.filter(|&max_rows| max_rows < dataset.rows.len()) {
@@ -175,7 +181,7 @@ impl Fix {
 }
 
 /// Takes out the rows at these places, and returns their lines.
-fn drop_rows(dataset: &mut Dataset, places: fn(&Dataset) -> Vec<usize>) -> Vec<usize> {
+fn drop_rows(dataset: &mut Dataset, places: impl Fn(&Dataset) -> Vec<usize>) -> Vec<usize> {
     let dropped: HashSet<usize> = places(dataset).into_iter().collect();
     let (mut kept, mut lines): (Vec<Row>, Vec<usize>) = (Vec::new(), Vec::new());
     for (place, row) in std::mem::take(&mut dataset.rows).into_iter().enumerate() {

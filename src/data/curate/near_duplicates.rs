@@ -22,32 +22,62 @@ pub struct Pair {
     pub similarity: f32,
 }
 
-/// Each row that has an earlier one like it, with that one.
-pub fn pairs(dataset: &Dataset) -> Vec<Pair> {
+/// Comparisons of two rows, which take some seconds. Rows of which most are half alike would take them all with each other.
+const MOST_COMPARED: usize = 40_000_000;
+
+/// What was found.
+pub struct Pairs {
+    /// Each row that has an earlier one like it, with that one.
+    pub pairs: Vec<Pair>,
+    /// So many rows were looked at, the first ones.
+    pub looked_at: usize,
+}
+
+/// Looks for rows that are nearly alike.
+pub fn pairs(dataset: &Dataset) -> Pairs {
     let words = ShingleTokenizer { k: WORDS, inner: WordTokenizer };
     let hasher = MinHashFingerprinter::<_, HASHES>::new(Canonicalizer::default(), words);
     let mut index =
         LshIndex::<HASHES>::with_bands_rows(BANDS, HASHES / BANDS).expect("bands times rows is HASHES");
-    let mut pairs = Vec::new();
+    let (mut pairs, mut compared) = (Vec::new(), 0);
     for (place, row) in dataset.rows.iter().enumerate() {
+        if compared > MOST_COMPARED {
+            return Pairs { pairs, looked_at: place };
+        }
         // A row of fewer words has nothing to compare.
         let Ok(signature) = hasher.fingerprint(&text::of_row(&row.content)) else { continue };
-        let alike = index.query_with_threshold(&signature, SIMILARITY);
-        match alike.into_iter().min() {
-            Some(first) => {
-                let similarity = index.get(first).map_or(0.0, |earlier| similarity(earlier, &signature));
-                pairs.push(Pair { first: first as usize, second: place, similarity });
-            }
+        let candidates = index.query(&signature);
+        compared += candidates.len();
+        let like = |first: u64| {
+            let similarity = similarity(index.get(first)?, &signature);
+            (similarity >= SIMILARITY).then_some(Pair { first: first as usize, second: place, similarity })
+        };
+        // In ascending order.
+        match candidates.into_iter().find_map(like) {
+            Some(pair) => pairs.push(pair),
             // What is like a row that is kept is found by that one.
             None => index.insert(place as u64, signature),
         }
     }
-    pairs
+    Pairs { pairs, looked_at: dataset.rows.len() }
 }
 
-pub fn finding(dataset: &Dataset, pairs: &[Pair]) -> Option<Finding> {
+impl Pairs {
+    /// What there is to say where not all rows were looked at.
+    pub fn rest(&self, dataset: &Dataset) -> Option<String> {
+        (self.looked_at < dataset.rows.len()).then(|| {
+            format!(
+                "only the first {} rows were looked at for near duplicates: too many are half alike",
+                self.looked_at
+            )
+        })
+    }
+}
+
+pub fn finding(dataset: &Dataset, pairs: &Pairs) -> Option<Finding> {
     let exact: HashSet<usize> = exact(dataset).into_iter().collect();
     let near: Vec<(usize, String)> = pairs
+        .pairs
         .iter()
         .filter(|pair| !exact.contains(&pair.second))
         .map(|pair| {
@@ -57,16 +87,17 @@ pub fn finding(dataset: &Dataset, pairs: &[Pair]) -> Option<Finding> {
         .collect();
     Finding::of(FindingKind::NearDuplicates, Fix::DropNearDuplicates, dataset, &near, |count| {
         format!(
-            "{} nearly the same as an earlier one: the model sees it more often than the rest",
-            rows_are(count)
+            "{} nearly the same as an earlier one: the model sees it more often than the rest{}",
+            rows_are(count),
+            pairs.rest(dataset).map(|rest| format!(" ({rest})")).unwrap_or_default()
         )
     })
 }
 
 /// Rows that say nearly or exactly what an earlier one says.
-pub fn all(dataset: &Dataset) -> Vec<usize> {
+pub fn all(dataset: &Dataset, pairs: &Pairs) -> Vec<usize> {
     let mut places = exact(dataset);
-    places.extend(pairs(dataset).into_iter().map(|pair| pair.second));
+    places.extend(pairs.pairs.iter().map(|pair| pair.second));
     places
 }
 

@@ -34,7 +34,7 @@ static KINDS: [Kind; 4] = [
             pattern(concat!(
                 r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{20,}|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_[A-Za-z0-9_]{22,}",
                 r"|\bAKIA[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bhf_[A-Za-z0-9]{30,}",
-                r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?-----END [A-Z ]*PRIVATE KEY-----)?",
+                r"|-----BEGIN [A-Z ]*PRIVATE KEY-----",
             ))
         }),
         holds: |key| key.bytes().any(|b| b.is_ascii_digit()) || key.starts_with("-----"),
@@ -58,6 +58,9 @@ static KINDS: [Kind; 4] = [
         holds: |number| (7..=15).contains(&digits(number).len()),
     },
 ];
+
+const PEM: &str = "-----BEGIN ";
+static PEM_END: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----END [A-Z ]*PRIVATE KEY-----"));
 
 pub fn finding(dataset: &Dataset) -> Option<Finding> {
     let mut counts = [0; KINDS.len()];
@@ -96,10 +99,19 @@ pub fn redact(dataset: &mut Dataset) -> Vec<usize> {
     for row in &mut dataset.rows {
         let mut changed = false;
         text::each_mut(&mut row.content, &mut |text| {
-            for (place, kind) in find(text).into_iter().rev() {
-                text.replace_range(place, KINDS[kind].placeholder);
-                changed = true;
+            let found = find(text);
+            if found.is_empty() {
+                return;
             }
+            let (mut redacted, mut from) = (String::with_capacity(text.len()), 0);
+            for (place, kind) in found {
+                redacted.push_str(&text[from..place.start]);
+                redacted.push_str(KINDS[kind].placeholder);
+                from = place.end;
+            }
+            redacted.push_str(&text[from..]);
+            *text = redacted;
+            changed = true;
         });
         if changed {
             lines.push(row.line);
@@ -112,16 +124,37 @@ pub fn redact(dataset: &mut Dataset) -> Vec<usize> {
 fn find(text: &str) -> Vec<(Range<usize>, usize)> {
     let mut found: Vec<(Range<usize>, usize)> = Vec::new();
     for (index, kind) in KINDS.iter().enumerate() {
-        for place in kind.pattern.find_iter(text) {
-            let free =
-                |(taken, _): &(Range<usize>, usize)| place.end() <= taken.start || place.start() >= taken.end;
-            if (kind.holds)(place.as_str()) && found.iter().all(free) {
-                found.push((place.range(), index));
+        let mut earlier = found.iter().peekable();
+        let mut free = Vec::new();
+        let places = kind.pattern.find_iter(text).filter(|place| (kind.holds)(place.as_str()));
+        for place in whole_keys(text, places.map(|place| place.range()).collect()) {
+            while earlier.next_if(|(taken, _)| taken.end <= place.start).is_some() {}
+            if earlier.peek().is_none_or(|(taken, _)| place.end <= taken.start) {
+                free.push((place, index));
             }
         }
+        found.extend(free);
+        found.sort_by_key(|(place, _)| place.start);
     }
-    found.sort_by_key(|(place, _)| place.start);
     found
+}
+
+/// A key in PEM reaches to its last line. Searched in one go: a pattern that looked for the end would do so from each beginning.
+fn whole_keys(text: &str, places: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let is_pem = |place: &Range<usize>| text[place.clone()].starts_with(PEM);
+    if !places.iter().any(is_pem) {
+        return places;
+    }
+    let ends: Vec<Range<usize>> = PEM_END.find_iter(text).map(|end| end.range()).collect();
+    let mut whole: Vec<Range<usize>> = Vec::new();
+    for place in places {
+        if whole.last().is_some_and(|last| place.start < last.end) {
+            continue;
+        }
+        let end = ends.get(ends.partition_point(|end| end.start < place.end)).filter(|_| is_pem(&place));
+        whole.push(place.start..end.map_or(place.end, |end| end.end));
+    }
+    whole
 }
 
 /// The check digit of payment cards (ISO/IEC 7812-1), over 13 to 19 digits.

@@ -1,5 +1,6 @@
 //! The bytes of a file as text: byte order marks, UTF-16, and files that are no text.
 
+use super::json::LineIndex;
 use super::{DataFile, extension, invalid, invalid_line, line_at};
 use crate::data::skipped::lines;
 use crate::error::Result;
@@ -25,7 +26,8 @@ pub(super) fn decode<'a>(file: DataFile<'a>) -> Result<(Cow<'a, str>, Vec<String
     }
     let marked = marked_places(&text);
     if !marked.is_empty() {
-        let at: Vec<usize> = marked.iter().map(|&place| line_at(text.as_bytes(), place)).collect();
+        let lines_of_text = LineIndex::new(&text);
+        let at: Vec<usize> = marked.iter().map(|&place| lines_of_text.line(place)).collect();
         notes.push(format!(
             "byte order marks, which nobody sees, are left out ({}): files were joined there",
             lines(&at)
@@ -86,7 +88,7 @@ fn utf8<'a>(file: DataFile<'a>) -> Result<&'a str> {
     })
 }
 
-/// The text of a file that begins with UTF-16's byte order mark.
+/// The text of a file in UTF-16, which its byte order mark says, or its zeros do where that is missing.
 fn utf16(file: DataFile) -> Result<Option<String>> {
     if file.bytes.starts_with(b"\xFF\xFE\x00\x00") || file.bytes.starts_with(b"\x00\x00\xFE\xFF") {
         return Err(invalid(file.name, "is UTF-32 text; save it as UTF-8"));
@@ -94,7 +96,7 @@ fn utf16(file: DataFile) -> Result<Option<String>> {
     let (bytes, unit): (_, fn([u8; 2]) -> u16) = match file.bytes {
         [0xFF, 0xFE, bytes @ ..] => (bytes, u16::from_le_bytes),
         [0xFE, 0xFF, bytes @ ..] => (bytes, u16::from_be_bytes),
-        _ => return Ok(None),
+        bytes => return Ok(unmarked_utf16(bytes)),
     };
     let (pairs, rest) = bytes.as_chunks::<2>();
     let mut text = String::with_capacity(bytes.len());
@@ -115,6 +117,25 @@ fn utf16(file: DataFile) -> Result<Option<String>> {
         [] => Ok(Some(text)),
         _ => Err(invalid(file.name, "is UTF-16 text that ends in half a character; save it as UTF-8")),
     }
+}
+
+/// The text of bytes whose zeros all stand in every second place, as those of ASCII in UTF-16 do; nothing where it is no text.
+fn unmarked_utf16(bytes: &[u8]) -> Option<String> {
+    /// Of so many pairs one at least has a zero.
+    const RAREST: usize = 16;
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let head = &pairs[..pairs.len().min(4096)];
+    let zeros = |place: usize| head.iter().filter(|pair| pair[place] == 0).count();
+    let unit: fn([u8; 2]) -> u16 = match [zeros(0), zeros(1)] {
+        [0, found] if found * RAREST > head.len() => u16::from_le_bytes,
+        [found, 0] if found * RAREST > head.len() => u16::from_be_bytes,
+        _ => return None,
+    };
+    let is_text = |read: &char| !read.is_control() || read.is_ascii_whitespace();
+    let text = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)))
+        .map(|read| read.ok().filter(is_text))
+        .collect::<Option<String>>();
+    text.filter(|_| rest.is_empty())
 }
 
 /// Text that is no data, whatever its extension says.

@@ -4,6 +4,7 @@ use super::broken_json::broken;
 use super::orientation;
 use super::plain::COLUMNS;
 use super::{Record, Records, invalid, invalid_line};
+use crate::data::detect::list_some;
 use crate::data::skipped::lines as listed;
 use crate::error::Result;
 use serde_json::value::RawValue;
@@ -180,11 +181,12 @@ fn object(file: &str, text: &str, entries: Entries, notes: &mut Vec<String>) -> 
         lists.next().filter(|_| lists.next().is_none())
     };
     if let Some((key, raw)) = usual.or_else(rows) {
-        let others: Vec<&str> =
-            entries.0.iter().filter(|(other, _)| other != key).map(|(other, _)| other.as_str()).collect();
+        let others = entries.0.iter().filter(|(other, _)| other != key);
+        let others: Vec<String> = others.map(|(other, _)| format!("\"{other}\"")).collect();
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
         notes.push(match others.is_empty() {
             true => format!("rows are read from \"{key}\""),
-            false => format!("rows are read from \"{key}\"; \"{}\" is left out", others.join("\", \"")),
+            false => format!("rows are read from \"{key}\"; {} is left out", list_some(&others)),
         });
         return list(file, text, raw.get());
     }

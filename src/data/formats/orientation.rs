@@ -10,6 +10,7 @@
 
 use super::broken_json::broken;
 use super::json::{Entries, LineIndex, offset_in};
+use super::table::check_names;
 use super::{Record, invalid, invalid_line};
 use crate::error::Result;
 use serde_json::value::RawValue;
@@ -102,6 +103,8 @@ struct Table<'a> {
 impl Table<'_> {
     fn split(&self, columns: &[Value], data: &[&RawValue]) -> Result<Vec<Record>> {
         let name = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        let columns: Vec<String> = columns.iter().map(name).collect();
+        check_names(self.file, columns.iter().map(String::as_str))?;
         let row = |raw: &&RawValue| {
             let line = self.line(raw);
             let Value::Array(values) = self.value(raw)? else { unreachable!("each row is a list") };
@@ -111,7 +114,7 @@ impl Table<'_> {
                     format!("has {found} values where \"columns\" names {wanted}; complete this row");
                 return Err(invalid_line(self.file, line, reason));
             }
-            Ok(Record { line, fields: columns.iter().map(name).zip(values).collect() })
+            Ok(Record { line, fields: columns.iter().cloned().zip(values).collect() })
         };
         data.iter().map(row).collect()
     }
@@ -126,6 +129,7 @@ impl Table<'_> {
 
     /// One row for each key of the columns, in the order first seen.
     fn beside(&self, entries: &[(String, &RawValue)], columns: Vec<Entries>) -> Result<Vec<Record>> {
+        check_names(self.file, entries.iter().map(|(name, _)| name.as_str()))?;
         let mut places = HashMap::new();
         let mut rows: Vec<Record> = Vec::new();
         for ((name, _), column) in entries.iter().zip(columns) {

@@ -112,8 +112,8 @@ fn marks(bytes: &[u8], delimiter: u8) -> Marks {
 fn has_whole_lines(text: &str, delimiter: u8) -> bool {
     let cells = |line: &str| line.bytes().filter(|&byte| byte == delimiter).count();
     let mut lines = text.lines().filter(|line| !line.is_empty());
-    let Some(header) = lines.next() else { return false };
-    lines.all(|line| cells(line) == cells(header))
+    let Some(width) = lines.next().map(cells) else { return false };
+    lines.all(|line| cells(line) == width)
 }
 
 fn has_cells_in_marks(text: &str, delimiter: u8) -> bool {

@@ -4,6 +4,13 @@ use super::{Record, Records, invalid, invalid_line, quotes};
 use crate::data::skipped::lines;
 use crate::error::Result;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+/// Each row holds the names of its columns.
+const LONGEST_NAME: usize = 1000;
+
+/// A value takes a hundred bytes of memory, however short it is in the file.
+const MOST_VALUES: usize = 10_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -31,15 +38,26 @@ pub(super) fn read(file: &str, text: &str, kind: Kind) -> Result<Records> {
         csv::ReaderBuilder::new().delimiter(delimiter).quoting(quoting).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| error(file, &e, lines_before))?.clone();
     let columns: Vec<String> = header.iter().map(|name| name.trim().to_string()).collect();
-    if let Some(twice) = columns.iter().enumerate().find(|(i, c)| !c.is_empty() && columns[..*i].contains(c))
-    {
-        return Err(invalid(file, format!("has two columns named \"{}\"; rename one of them", twice.1)));
+    check_names(file, columns.iter().map(String::as_str))?;
+    let mut seen = HashSet::new();
+    if let Some(twice) = columns.iter().find(|name| !name.is_empty() && !seen.insert(name.as_str())) {
+        return Err(invalid(file, format!("has two columns named \"{twice}\"; rename one of them")));
     }
     let mut records = Vec::new();
     let mut record = csv::StringRecord::new();
     let mut headers_again = Vec::new();
     let mut without_name = vec![false; columns.len()];
     while reader.read_record(&mut record).map_err(|e| error(file, &e, lines_before))? {
+        if records.len() * columns.len() > MOST_VALUES {
+            return Err(invalid(
+                file,
+                format!(
+                    "has more than {MOST_VALUES} values in {} columns, too many for the memory of a tab; split the file, or take \
+                     out columns that are not needed",
+                    columns.len()
+                ),
+            ));
+        }
         let line = lines_before + record.position().map_or(0, |p| starting_line(text, p));
         if record.iter().map(str::trim).eq(columns.iter()) {
             headers_again.push(line);
@@ -68,6 +86,22 @@ pub(super) fn read(file: &str, text: &str, kind: Kind) -> Result<Records> {
         notes.push(format!("column {} has no name in the header and is not used", place + 1));
     }
     Ok(Records { records, columns: columns.into_iter().filter(|c| !c.is_empty()).collect(), notes })
+}
+
+/// # Errors
+/// A name so long that it is none.
+pub(super) fn check_names<'n>(file: &str, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+    match names.into_iter().enumerate().find(|(_, name)| name.len() > LONGEST_NAME) {
+        Some((place, name)) => Err(invalid(
+            file,
+            format!(
+                "has a name of {} bytes for column {}; give the columns short names, in a table on its first line",
+                name.len(),
+                place + 1
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A `.csv` may be separated by semicolons or tabs, as spreadsheets write it in some countries, and a `.tsv` by commas: what the
