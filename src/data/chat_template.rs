@@ -7,8 +7,8 @@
 
 use super::dataset::{Message, Reasoning};
 use super::python;
-use super::template_guard::{self, LONGEST, TOO_MUCH};
 use super::template_filters;
+use super::template_guard::{self, LONGEST, TOO_MUCH};
 use super::turn::REASONING;
 use crate::error::{Error, Result};
 use chrono::NaiveDateTime;
@@ -203,7 +203,9 @@ impl ChatTemplate {
         let conversation = [Message::new("system", PROBE), Message::new("user", "Hello")];
         match self.render(&conversation, true) {
             Ok(text) => Ok(text.contains(PROBE)),
-            Err(Error::ChatTemplate { reason }) if [ENDLESS, TOO_MUCH].iter().any(|cause| reason.starts_with(cause)) => {
+            Err(Error::ChatTemplate { reason })
+                if [ENDLESS, TOO_MUCH].iter().any(|cause| reason.starts_with(cause)) =>
+            {
                 Err(Error::ChatTemplate { reason })
             }
             Err(_) => Ok(false),
@@ -309,12 +311,15 @@ fn failed(what: &str, error: &minijinja::Error) -> Error {
         return Error::ChatTemplate { reason };
     }
     if error.kind() == ErrorKind::WriteFailure {
-        let reason = format!("{TOO_MUCH}: it writes many megabytes; take the template that came with the model");
+        let reason =
+            format!("{TOO_MUCH}: it writes many megabytes; take the template that came with the model");
         return Error::ChatTemplate { reason };
     }
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
     if detail.starts_with(TOO_MUCH) {
-        return Error::ChatTemplate { reason: format!("{detail}; take the template that came with the model") };
+        return Error::ChatTemplate {
+            reason: format!("{detail}; take the template that came with the model"),
+        };
     }
     let place = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
     Error::ChatTemplate { reason: format!("{what}: {detail}{place}") }

@@ -49,7 +49,8 @@ pub(super) fn guarded(source: &str) -> Result<Guarded, Error> {
     if source.len() > LONGEST_SOURCE {
         return Err(too_much(format!("its {} bytes are more than any template has", source.len())));
     }
-    let whitespace = WhitespaceConfig { keep_trailing_newline: false, lstrip_blocks: true, trim_blocks: true };
+    let whitespace =
+        WhitespaceConfig { keep_trailing_newline: false, lstrip_blocks: true, trim_blocks: true };
     let mut tokens = Vec::new();
     let mut of_tag = 0;
     for token in tokenize(source, false, Default::default(), whitespace) {

@@ -52,7 +52,9 @@ impl Tokenizer {
     /// A `tokenizer.json` that cannot be read, or a chat template with a syntax error.
     pub fn from_files(files: &TokenizerFiles) -> Result<Self> {
         tokenizer_check::check(&files.tokenizer_json).map_err(|reason| Error::Tokenizer {
-            reason: format!("tokenizer.json cannot be read: {reason}; take the file that came with the model"),
+            reason: format!(
+                "tokenizer.json cannot be read: {reason}; take the file that came with the model"
+            ),
         })?;
         let mut tokenizer = tokenizers::Tokenizer::from_bytes(files.tokenizer_json.as_bytes())
             .map_err(|e| failed("tokenizer.json cannot be read", &*e))?;

@@ -364,9 +364,7 @@ fn patterns(config: &Value, key: &str) -> Result<Vec<(PathPattern, String, Value
         .map(|(text, value)| {
             let pattern = match is_plain(text) {
                 true => PathPattern::Plain(text.clone()),
-                false => {
-                    PathPattern::Matching(pattern(key, text, &format!(r"\A(?:.*\.)?(?:{text})\z"))?)
-                }
+                false => PathPattern::Matching(pattern(key, text, &format!(r"\A(?:.*\.)?(?:{text})\z"))?),
             };
             Ok((pattern, text.clone(), value.clone()))
         })

@@ -45,6 +45,8 @@ pub struct ModelReport {
     pub labels: Vec<String>,
     /// What `lora.target_modules` can name.
     pub linear_modules: Vec<String>,
+    /// Sentences on what of the files is not used.
+    pub notes: Vec<String>,
 }
 
 /// A model with what it takes to use it.
@@ -314,7 +316,22 @@ fn report(
         end_of_turn: end_ids.iter().filter_map(|&id| tokenizer.id_to_token(id)).collect(),
         labels: base.labels().cloned().unwrap_or_default(),
         linear_modules: base.linear_modules().iter().map(|module| module.to_string()).collect(),
+        notes: unused(&checkpoint.unused_tensors()).into_iter().collect(),
     }
+}
+
+fn unused(tensors: &[&str]) -> Option<String> {
+    let (first, rest) = tensors.split_first()?;
+    Some(match rest.len() {
+        0 => format!("the tensor \"{first}\" is not part of the model and is not used"),
+        1 => {
+            format!("the tensors \"{first}\" and \"{}\" are not part of the model and are not used", rest[0])
+        }
+        more => format!(
+            "{} tensors are not part of the model and are not used, \"{first}\" and {more} more",
+            more + 1
+        ),
+    })
 }
 
 fn megabytes(bytes: u64) -> String {

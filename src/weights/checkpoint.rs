@@ -178,6 +178,12 @@ impl Checkpoint {
         parts.join(", ")
     }
 
+    /// Tensors of a llama model's file that lie beside the model and are not read, such as the value head that a trainer left.
+    pub fn unused_tensors(&self) -> Vec<&str> {
+        let names = self.tensors.iter().map(|tensor| tensor.name.as_str());
+        names.filter(|name| self.config["model_type"] == "llama" && is_beside_llama(name)).collect()
+    }
+
     /// Ids that end a text or a turn, as the model's own files name them, without duplicates.
     pub fn eos_token_ids(&self) -> Vec<u32> {
         self.end_token_ids.clone()
@@ -224,7 +230,7 @@ impl Checkpoint {
         ) else {
             return Ok(());
         };
-        for tensor in &self.tensors {
+        for tensor in self.tensors.iter().filter(|tensor| !is_beside_llama(&tensor.name)) {
             let Some((module, "weight")) = tensor.name.rsplit_once('.') else {
                 // Whether a model may have biases, its architecture says.
                 match config["attention_bias"] == true || config["mlp_bias"] == true {
@@ -323,6 +329,12 @@ fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
         end_token_ids.extend(id.and_then(|id| u32::try_from(id).ok()));
     }
     Ok(Opened { config, tokenizer, tensors, format: SourceFormat::Gguf, end_token_ids })
+}
+
+/// Whether a tensor lies neither in a layer nor before or behind them.
+fn is_beside_llama(name: &str) -> bool {
+    const PARTS: [&str; 4] = ["model.embed_tokens.", "model.norm.", "lm_head.", "score."];
+    layer_of(name).is_none() && !PARTS.iter().any(|part| name.starts_with(part))
 }
 
 fn check_heads(gguf: &gguf::Gguf, tensor: &gguf::GgufTensor, heads: usize) -> Result<()> {

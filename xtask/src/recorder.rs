@@ -59,6 +59,7 @@ impl Recorder {
                         text(&model["stored_as"])
                     ),
                 );
+                say_notes(model);
                 self.keep("model", model);
             }
             "data" => {
@@ -140,9 +141,7 @@ impl Recorder {
         let (steps, rows) = (counted("total_steps", "step"), counted("train_examples", "row"));
         let trainable = counted("trainable_parameters", "trainable parameter");
         say("plan", format!("{steps}, {trainable}, {rows} to train on"));
-        for note in plan["notes"].as_array().into_iter().flatten() {
-            say("note", text(note));
-        }
+        say_notes(plan);
         self.bar = Some(Bar::new("training", steps));
         self.keep("plan", plan);
     }
@@ -216,6 +215,13 @@ impl Recorder {
 
     fn keep(&mut self, name: &str, value: &Value) {
         self.kept.insert(name.into(), value.clone());
+    }
+}
+
+/// What of a model's files, or of a plan, is to be said.
+pub fn say_notes(of: &Value) {
+    for note in of["notes"].as_array().into_iter().flatten() {
+        say("note", text(note));
     }
 }
 

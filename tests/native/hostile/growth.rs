@@ -45,7 +45,8 @@ fn pieces_of_a_sentence_piece_vocabulary() {
         hostile::list("tokenizer.ggml.scores", 6, words.len(), &scores),
     ];
     let gguf = Gguf::open(&MemorySource::new("m.gguf", hostile::gguf(&metadata, &[]))).unwrap();
-    let said = in_time("the tokenizer", || loralet::weights::gguf_tokenizer::tokenizer_files(&gguf)).unwrap_err();
+    let said =
+        in_time("the tokenizer", || loralet::weights::gguf_tokenizer::tokenizer_files(&gguf)).unwrap_err();
     assert!(said.to_string().contains("token 512 is 513 bytes long"), "{said}");
 }
 
@@ -72,7 +73,8 @@ fn columns_of_a_table() {
     rows("d.jsonl", lines);
     // A name is held with each row.
     let table = format!("{}\n{}", "n".repeat(1 << 20), "a\n".repeat(1 << 19));
-    let said = in_time("a long name", || read_dataset(DataFile { name: "d.csv", bytes: table.as_bytes() }, None));
+    let said =
+        in_time("a long name", || read_dataset(DataFile { name: "d.csv", bytes: table.as_bytes() }, None));
     assert!(said.unwrap_err().to_string().contains("has a name of 1048576 bytes for column 1"));
 }
 
@@ -88,8 +90,10 @@ fn marks_of_a_file() {
 fn rows_that_are_half_alike() {
     let lines: String = (0..20_000)
         .map(|i| {
-            let own: Vec<String> = (0..12).map(|word| format!("w{}", (i * 7919 + word * 104_729) % 1_000_003)).collect();
-            let shared = "Read the text and say in one word whether its author was pleased with the product or not";
+            let own: Vec<String> =
+                (0..12).map(|word| format!("w{}", (i * 7919 + word * 104_729) % 1_000_003)).collect();
+            let shared =
+                "Read the text and say in one word whether its author was pleased with the product or not";
             format!("{{\"text\": \"{shared} {}\"}}\n", own.join(" "))
         })
         .collect();

@@ -131,6 +131,21 @@ fn tensors_without_a_place_are_not_left_out_in_silence() {
 }
 
 #[test]
+fn tensors_beside_the_model_are_said_to_be_unused() {
+    let mut tensors = model_tensors();
+    for name in ["v_head.summary.weight", "v_head.summary.bias"] {
+        tensors.push((name.into(), vec![32], vec![0.5; 32]));
+    }
+    let texts = ["config.json", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json"];
+    let mut files: Vec<_> = texts.iter().map(|name| memory(name, case(&format!("model/{name}")))).collect();
+    files.push(memory("model.safetensors", serialize(&tensors, &[]).unwrap()));
+    let mut session = Session::new(Device::flex(), Limits::default());
+    let report = session.open_model(files, "model", BaseDtype::Auto, &|_, _| {}).unwrap();
+    says(&report.notes.join("\n"), &["v_head.summary.weight", "v_head.summary.bias", "not used"]);
+    close(loss(&mut session, false), NO_ADAPTER);
+}
+
+#[test]
 fn a_weight_that_is_not_finite_is_refused_by_name() {
     const NAME: &str = "model.layers.1.mlp.down_proj.weight";
     for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {

@@ -27,4 +27,8 @@ labels: Array<string>,
 /**
  * What `lora.target_modules` can name.
  */
-linear_modules: Array<string>, };
+linear_modules: Array<string>, 
+/**
+ * Sentences on what of the files is not used.
+ */
+notes: Array<string>, };

@@ -143,6 +143,7 @@ export class ModelSection extends LitElement {
           ? fact('Kind', 'encoder: it compares or labels texts and writes none')
           : fact('Chat template', report.has_chat_template ? 'yes' : 'none: use plain text data')
       }
+      ${report.notes.map((note) => fact('Note', note))}
     </dl>`;
   }
 }

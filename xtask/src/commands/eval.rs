@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ModelArguments, RecipeArguments, device_name};
 use crate::browser::Job;
 use crate::error::Result;
-use crate::recorder::say_account;
+use crate::recorder::{say_account, say_notes};
 use crate::{inputs, progress, site};
 
 #[derive(Args)]
@@ -69,7 +69,12 @@ impl Eval {
                 Some("scored") => {
                     result.extend(event["evaluation"].as_object().cloned().unwrap_or_default());
                 }
-                Some("model") => drop(result.insert("model".into(), event["model"]["name"].clone())),
+                Some("model") => {
+                    progress::be_loud();
+                    say_notes(&event["model"]);
+                    progress::be_quiet();
+                    result.insert("model".into(), event["model"]["name"].clone());
+                }
                 Some("data") => {
                     // All rows are scored, or those that are held out: that none is would be an error.
                     progress::be_loud();

@@ -64,7 +64,7 @@ impl Generate {
             .generate("answer", request)
             .run(|event| {
                 match event["event"].as_str() {
-                    Some("model") if !self.raw => say_plain_format(&event["model"]),
+                    Some("model") => say_of_model(&event["model"], self.raw),
                     Some("text") if stream => {
                         print!("{}", event["delta"].as_str().unwrap_or_default());
                         stdout().flush()?;
@@ -84,10 +84,13 @@ impl Generate {
     }
 }
 
-/// A model that was not made for chats is asked in a format that it may not know.
-fn say_plain_format(model: &Value) {
+/// What of the model's files is not used, and that a model that was not made for chats is asked in a format that it may not know.
+fn say_of_model(model: &Value, raw: bool) {
+    for note in model["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        eprintln!("note: {note}");
+    }
     let judges = model["labels"].as_array().is_some_and(|labels| !labels.is_empty());
-    if model["has_chat_template"] == false && !judges && model["architecture"] != "bert" {
+    if !raw && model["has_chat_template"] == false && !judges && model["architecture"] != "bert" {
         eprintln!(
             "note: the model has no chat template: the prompt is written in a plain format (### User: … ### Assistant: …); \
              --raw gives it as it is"

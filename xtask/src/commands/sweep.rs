@@ -11,7 +11,7 @@ use super::{ModelArguments, RecipeArguments, device_name};
 use crate::browser::{Job, number};
 use crate::error::{Context, Failure, Result};
 use crate::progress::{Bar, duration, say};
-use crate::recorder::say_account;
+use crate::recorder::{say_account, say_notes};
 use crate::{inputs, paths, progress, site};
 
 #[derive(Args)]
@@ -121,6 +121,7 @@ impl Table {
     fn on_event(&mut self, event: &Value) {
         let place = number(&event["run"]) as usize;
         match event["event"].as_str().unwrap_or_default() {
+            "model" => say_notes(&event["model"]),
             "data" => {
                 say_account(&event["data"], |_| true);
                 self.account = event["data"]["account"].clone();
