@@ -30,7 +30,7 @@ pub async fn evaluate(
     let mut embedded: Embedded = HashMap::new();
     let mut mean = 0.0;
     for (batch, places) in batches.iter().zip(&order) {
-        let embeddings = in_parts(model, &batch.input()); // [batch, hidden]
+        let embeddings = at_once(model, &batch.input()); // [batch, hidden]
         let [texts, width] = embeddings.dims();
         let part = batch.anchors as f64 / whole.texts as f64;
         let share = loss.of_embeddings(embeddings.clone(), batch) * part;
@@ -75,7 +75,7 @@ pub async fn embed(model: &Model, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>>
     let mut embeddings = vec![Vec::new(); rows.len()];
     for part in order.chunks(MOST_TEXTS) {
         let batch: Vec<BatchRow> = part.iter().map(|&index| BatchRow { examples: vec![index] }).collect();
-        let found = in_parts(model, &collate(&rows, &batch, &options).input()); // [texts, hidden]
+        let found = at_once(model, &collate(&rows, &batch, &options).input()); // [texts, hidden]
         let [_, width] = found.dims();
         for (&index, vector) in part.iter().zip(read(found).await?.chunks(width)) {
             embeddings[index] = vector.to_vec();
@@ -84,16 +84,19 @@ pub async fn embed(model: &Model, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>>
     Ok(embeddings)
 }
 
-/// The embedding of each row, of only so many together as any device takes: an encoder's scores grow with the square of the
-/// tokens.
-///
+/// The embedding of each row, computed of as many tokens at once as any device takes: an encoder's scores grow with the square of
+/// a row's tokens.
+fn at_once(model: &Model, input: &Input) -> Tensor<2> {
+    in_parts(model, input, rows_at_once(model, input.seq))
+}
+
 /// # Shapes
 /// - output: `[batch, hidden]`
-fn in_parts(model: &Model, input: &Input) -> Tensor<2> {
-    let tokens = rows_at_once(model, input.seq) * input.seq;
-    if input.input_ids.len() <= tokens {
+fn in_parts(model: &Model, input: &Input, rows: usize) -> Tensor<2> {
+    if input.batch <= rows {
         return model.embeddings(input);
     }
+    let tokens = rows * input.seq;
     let parts = input
         .input_ids
         .chunks(tokens)
@@ -192,6 +195,9 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::testing::close;
+    use crate::models::{Bert, BertConfig};
+    use burn::tensor::Device;
 
     #[test]
     fn rank_correlation_is_scipys() {
@@ -199,6 +205,47 @@ mod tests {
         let found = spearman(&[1.0, 2.0, 2.0, 5.0, 3.0], &[0.1, 0.4, 0.3, 0.2, 0.9]).unwrap();
         assert!((found - 0.359_092_423_229_804).abs() < 1e-9, "{found}");
         assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), None);
+    }
+
+    /// As wide as MiniLM, with one layer and few words.
+    fn minilm() -> Model {
+        let config = serde_json::json!({
+            "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 1, "num_attention_heads": 12,
+            "vocab_size": 16, "max_position_embeddings": 512, "type_vocab_size": 2,
+        });
+        let weights = |name: &str, shape: &[usize]| {
+            let value = |i: usize| ((i * 7 + name.len()) as f32 * 0.61).sin() * 0.1;
+            Ok((0..shape.iter().product()).map(value).collect())
+        };
+        Bert::load(BertConfig::from_json(&config).unwrap(), &weights, &Device::flex()).unwrap().into()
+    }
+
+    #[test]
+    fn scores_of_long_texts_stay_below_a_binding_and_embeddings_are_the_same_in_parts() {
+        let model = minilm();
+        for seq in [16, 128, 296, 512] {
+            let rows = rows_at_once(&model, seq);
+            let scores = |rows: usize| rows * 12 * seq * seq * 4;
+            assert!(rows > 1 && scores(rows) <= 128 << 20, "{rows} rows of {seq} tokens");
+        }
+        // Batches of 32 texts are cut from 296 tokens on.
+        assert!(rows_at_once(&model, 288) >= MOST_TEXTS && rows_at_once(&model, 297) < MOST_TEXTS);
+
+        let (batch, seq) = (5, 8);
+        let of = |value: &dyn Fn(usize, usize) -> u32| -> Vec<u32> {
+            (0..batch * seq).map(|i| value(i / seq, i % seq)).collect()
+        };
+        let input = Input {
+            input_ids: &of(&|row, i| ((row * 5 + i * 3) % 16) as u32),
+            position_ids: &of(&|_, i| i as u32),
+            document_ids: &of(&|row, i| (i < 3 + row) as u32),
+            batch,
+            seq,
+        };
+        let whole = model.embeddings(&input);
+        for rows in [1, 2, 4, 5] {
+            close(in_parts(&model, &input, rows), whole.clone(), 1e-6);
+        }
     }
 
     #[test]

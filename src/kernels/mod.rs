@@ -25,7 +25,7 @@ pub mod swiglu;
 pub use gpu::set_software_adapter;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;

@@ -267,7 +267,11 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.to_string().contains(said)), (kind, true), "{error}");
     };
-    refused(session.resume(&saved[..200]).map(drop), "invalid_checkpoint", "checkpoint: it ");
+    refused(
+        session.resume(&saved[..200]).map(drop),
+        "invalid_checkpoint",
+        "checkpoint: the file is not a Loralet checkpoint, or it is cut short",
+    );
     let empty = session.open_data("empty.jsonl", b"", &recipe(json!({}))).map(drop);
     refused(empty, "invalid_data", "empty.jsonl: is empty");
     let files = vec![Box::new(MemorySource::new("x.gguf", b"GGUF".to_vec())) as Box<dyn ByteSource>];
@@ -283,7 +287,7 @@ fn mistakes_are_sentences_and_keep_what_was_open() {
 
     let mut fresh = Session::new(Device::flex(), Limits { total: Some(1000), ..Limits::default() });
     let large = fresh.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).map(drop);
-    refused(large, "model_too_large", "this model needs 0.");
+    refused(large, "model_too_large", "the model does not fit: this model needs");
     refused(fresh.begin(&recipe(json!({}))).map(drop), "training", "open one first");
 }
 

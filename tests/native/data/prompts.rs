@@ -85,5 +85,6 @@ fn written_answers_are_the_right_ones() {
         assert!(encoded.examples[0].task.is_none() && encoded.examples[0].trained_tokens() > 0);
     }
     let error = read("d.jsonl", r#"{"text": "a"}"#).check_objective(Objective::Grpo).unwrap_err();
-    assert_eq!(error.kind(), "invalid_recipe", "{error}");
+    assert_eq!(error.kind(), "invalid_setting", "{error}");
+    assert!(error.to_string().contains("objective is \"grpo\", but d.jsonl holds"), "{error}");
 }
