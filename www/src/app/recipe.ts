@@ -1,5 +1,6 @@
 /** The settings of the next run, checked by the trainer as they are typed. */
 import type { DeviceChoice, Recipe } from '../types.js';
+import { TrainerError } from '../worker/client.js';
 import { Store, sentence } from './store.js';
 import { trainer } from './trainer.js';
 
@@ -89,13 +90,15 @@ class RecipeStore extends Store {
     if (this.value.device !== deviceBefore) this.onDevice();
   }
 
-  private async check(): Promise<void> {
+  /** Whether the trainer takes the settings. */
+  async check(): Promise<void> {
     const mine = ++this.checking;
     try {
       await (await trainer.client()).validateRecipe(this.value);
       if (mine === this.checking) this.refused = {};
     } catch (error) {
-      if (mine !== this.checking) return;
+      // A trainer that has gone says nothing of the settings; the next one is asked again.
+      if (mine !== this.checking || (error instanceof TrainerError && error.isFatal)) return;
       const text = error instanceof Error ? error.message : String(error);
       const path = /^recipe: ([a-z_.]+) is /.exec(text)?.[1] ?? '';
       this.refused = { [path]: sentence(text.replace(/^recipe: /, '')) };

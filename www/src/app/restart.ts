@@ -42,17 +42,23 @@ export function changeDevice(): Promise<void> {
 
 /** After the trainer broke: another one, on the processor if it breaks again. */
 export function recover(error: TrainerError): Promise<void> {
-  return inTurn(() =>
-    training.recover(error, async () => {
+  const { starts } = trainer;
+  return inTurn(async () => {
+    // Another has taken its place meanwhile.
+    if (trainer.starts !== starts) return;
+    await training.recover(error, async () => {
       breaks = [...breaks.filter((time) => time > Date.now() - SOON), Date.now()];
       if (breaks.length > 2) return null;
       await model.settled();
       const { open } = model;
-      if (breaks.length === 1 && (await start(trainer.choice, open)) === null) return trainer.client();
-      recipe.putDevice('cpu');
-      return (await start('cpu', open)) === null ? trainer.client() : null;
-    }),
-  );
+      if (breaks.length === 1) await start(trainer.choice, open);
+      if (!trainer.device || breaks.length > 1) {
+        recipe.putDevice('cpu');
+        await start('cpu', open);
+      }
+      return trainer.device && trainer.client();
+    });
+  });
 }
 
 /** Why there is no trainer on the device, in a sentence, or null: then it has what the one before had. */
@@ -62,6 +68,7 @@ async function start(device: DeviceChoice, open: OpenModel | null): Promise<stri
   } catch {
     return trainer.error;
   }
+  void recipe.check();
   const failure = open && (await model.reopen(open));
   await probe.reopen();
   await rewardModel.reopen();

@@ -8,6 +8,8 @@ class TrainerStore extends Store {
   /** The device that was asked for. */
   choice: DeviceChoice = 'auto';
   error: string | null = null;
+  /** How many trainers there have been. */
+  starts = 0;
   /** Called when the trainer can do nothing more; whoever asked it for something has been told. */
   onBroken: (error: TrainerError) => void = () => undefined;
   private starting: Promise<TrainerClient> | null = null;
@@ -20,6 +22,7 @@ class TrainerStore extends Store {
 
   /** The trainer before, also one that is still being started, ends with its workers. */
   async start(device: DeviceChoice): Promise<TrainerClient> {
+    this.starts += 1;
     this.leaving?.abort();
     const mine = (this.leaving = new AbortController());
     this.device = null;

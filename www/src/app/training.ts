@@ -221,9 +221,12 @@ class TrainingStore extends Store {
   async whileReplaced(work: () => Promise<void>): Promise<void> {
     this.replacing = true;
     this.changed();
-    await work();
-    this.replacing = false;
-    this.changed();
+    try {
+      await work();
+    } finally {
+      this.replacing = false;
+      this.changed();
+    }
   }
 
   /** What has become of the run, to go on after a semicolon. */
