@@ -139,6 +139,7 @@ export class TrainSection extends LitElement {
 
   private status(): string {
     const step = training.last?.step ?? training.savedStep;
+    if (training.state !== 'running') this.milestones.reset();
     if (ratings.waiting) return 'Waiting for your ratings below.';
     const saving = training.savesUnderWay > 0 ? ' Saving the run …' : '';
     switch (training.state) {
