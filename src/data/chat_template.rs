@@ -7,8 +7,8 @@
 
 use super::dataset::{Message, Reasoning};
 use super::python;
-use super::template_guard::{self, LONGEST, TOO_MUCH};
 use super::template_filters;
+use super::template_guard::{self, Bounded, LONGEST, TOO_MUCH};
 use super::turn::REASONING;
 use crate::error::{Error, Result};
 use chrono::NaiveDateTime;
@@ -149,7 +149,7 @@ impl ChatTemplate {
             ..Value::from_serialize(special)
         };
         let template = self.env.get_template(NAME).map_err(|e| failed("cannot be read", &e))?;
-        let mut out = Bounded { text: Vec::new(), most: LONGEST.saturating_add(bytes.saturating_mul(16)) };
+        let mut out = Bounded::new(LONGEST.saturating_add(bytes.saturating_mul(16)));
         template
             .render_captured_to(context, &mut out)
             .map_err(|e| failed("cannot render this conversation", &e))?;
@@ -203,31 +203,13 @@ impl ChatTemplate {
         let conversation = [Message::new("system", PROBE), Message::new("user", "Hello")];
         match self.render(&conversation, true) {
             Ok(text) => Ok(text.contains(PROBE)),
-            Err(Error::ChatTemplate { reason }) if [ENDLESS, TOO_MUCH].iter().any(|cause| reason.starts_with(cause)) => {
+            Err(Error::ChatTemplate { reason })
+                if [ENDLESS, TOO_MUCH].iter().any(|cause| reason.starts_with(cause)) =>
+            {
                 Err(Error::ChatTemplate { reason })
             }
             Err(_) => Ok(false),
         }
-    }
-}
-
-/// What a template writes, up to a limit.
-struct Bounded {
-    text: Vec<u8>,
-    most: usize,
-}
-
-impl std::io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.text.len() + bytes.len() > self.most {
-            return Err(std::io::Error::other("too long"));
-        }
-        self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
@@ -263,22 +245,22 @@ fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(open) = rest.find("{%") {
-        let Some(length) = rest[open..].find("%}") else { break };
-        let inner = &rest[open + 2..open + length];
+        let (before, tag) = rest.split_at(open + 2);
+        let Some((inner, after)) = tag.split_once("%}") else { break };
         let word = inner.trim_matches(|c: char| c.is_whitespace() || c == '-' || c == '+');
         let replacement = match word {
             "generation" => "if true",
             "endgeneration" => "endif",
             _ => word,
         };
-        out.push_str(&rest[..open + 2]);
+        out.push_str(before);
         if replacement == word {
             out.push_str(inner);
         } else {
             out.push_str(&inner.replacen(word, replacement, 1));
         }
         out.push_str("%}");
-        rest = &rest[open + length + 2..];
+        rest = after;
     }
     out.push_str(rest);
     out
@@ -309,12 +291,15 @@ fn failed(what: &str, error: &minijinja::Error) -> Error {
         return Error::ChatTemplate { reason };
     }
     if error.kind() == ErrorKind::WriteFailure {
-        let reason = format!("{TOO_MUCH}: it writes many megabytes; take the template that came with the model");
+        let reason =
+            format!("{TOO_MUCH}: it writes many megabytes; take the template that came with the model");
         return Error::ChatTemplate { reason };
     }
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
     if detail.starts_with(TOO_MUCH) {
-        return Error::ChatTemplate { reason: format!("{detail}; take the template that came with the model") };
+        return Error::ChatTemplate {
+            reason: format!("{detail}; take the template that came with the model"),
+        };
     }
     let place = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
     Error::ChatTemplate { reason: format!("{what}: {detail}{place}") }

@@ -36,12 +36,7 @@ pub(super) fn check_method(text: &str, name: &str, args: &[Value]) -> Result<(),
     }
 }
 
-fn replace(
-    state: &State,
-    value: StringInput,
-    from: StringInput,
-    to: StringInput,
-) -> Result<Value, Error> {
+fn replace(state: &State, value: StringInput, from: StringInput, to: StringInput) -> Result<Value, Error> {
     check_replace(value.as_str(), from.as_str(), to.as_str())?;
     filters::replace(state, value, from, to)
 }

@@ -52,7 +52,9 @@ impl Tokenizer {
     /// A `tokenizer.json` that cannot be read, or a chat template with a syntax error.
     pub fn from_files(files: &TokenizerFiles) -> Result<Self> {
         tokenizer_check::check(&files.tokenizer_json).map_err(|reason| Error::Tokenizer {
-            reason: format!("tokenizer.json cannot be read: {reason}; take the file that came with the model"),
+            reason: format!(
+                "tokenizer.json cannot be read: {reason}; take the file that came with the model"
+            ),
         })?;
         let mut tokenizer = tokenizers::Tokenizer::from_bytes(files.tokenizer_json.as_bytes())
             .map_err(|e| failed("tokenizer.json cannot be read", &*e))?;
@@ -130,6 +132,11 @@ impl Tokenizer {
     }
 
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
+        // Some decoders count on a token.
+        let is_left_out = |token: &String| skip_special_tokens && self.shared.control_tokens.contains(token);
+        if !ids.iter().any(|&id| self.id_to_token(id).is_some_and(|token| !is_left_out(&token))) {
+            return Ok(String::new());
+        }
         self.shared
             .tokenizer
             .decode(ids, skip_special_tokens)

@@ -27,13 +27,12 @@ pub(super) fn check(tokenizer_json: &str) -> Result<(), String> {
 }
 
 /// A normalizer or pre-tokenizer, and those that it is a sequence of.
-fn each_part(
-    part: &Value,
-    check: &mut impl FnMut(&Value) -> Result<(), String>,
-) -> Result<(), String> {
+fn each_part(part: &Value, check: &mut impl FnMut(&Value) -> Result<(), String>) -> Result<(), String> {
     check(part)?;
     let parts = match part {
-        Value::Object(fields) => fields.values().filter(|value| value.is_array() || value.is_object()).collect(),
+        Value::Object(fields) => {
+            fields.values().filter(|value| value.is_array() || value.is_object()).collect()
+        }
         Value::Array(parts) => parts.iter().collect(),
         _ => Vec::new(),
     };
@@ -62,7 +61,9 @@ struct Model {
 impl Model {
     fn check(&self) -> Result<(), String> {
         if let Some(length) = self.max_input_chars_per_word.filter(|length| *length > LONGEST_WORD) {
-            return Err(format!("its model has max_input_chars_per_word {length}, and at most {LONGEST_WORD} are possible"));
+            return Err(format!(
+                "its model has max_input_chars_per_word {length}, and at most {LONGEST_WORD} are possible"
+            ));
         }
         if self.vocab.is_list && self.vocab.tokens.contains("") {
             return Err("its model has a token without characters".into());
@@ -75,7 +76,9 @@ impl Model {
             merged.push_str(right.strip_prefix(prefix).ok_or_else(|| {
                 format!("its merge of \"{left}\" with \"{right}\" lacks the prefix \"{prefix}\" of words' later parts")
             })?);
-            if let Some(token) = [left, right, &merged].into_iter().find(|token| !self.vocab.tokens.contains(*token)) {
+            if let Some(token) =
+                [left, right, &merged].into_iter().find(|token| !self.vocab.tokens.contains(*token))
+            {
                 return Err(format!(
                     "its merge of \"{left}\" with \"{right}\" has the token \"{token}\", which is not in its vocabulary"
                 ));

@@ -157,7 +157,9 @@ impl Reader<'_> {
     fn text(&mut self) -> Result<String> {
         let length = self.text_length()?;
         let bytes = self.bytes(length)?;
-        let lengths = bytes.utf8_chunks().map(|chunk| chunk.valid().len() + if chunk.invalid().is_empty() { 0 } else { 3 });
+        let lengths = bytes
+            .utf8_chunks()
+            .map(|chunk| chunk.valid().len() + if chunk.invalid().is_empty() { 0 } else { 3 });
         let mut text = String::with_capacity(lengths.sum());
         for chunk in bytes.utf8_chunks() {
             text.push_str(chunk.valid());
@@ -229,9 +231,7 @@ impl Reader<'_> {
     }
 
     fn unknown_type(&self, kind: u32) -> Error {
-        self.invalid(&format!(
-            "metadata has the unknown type {kind}; the file is damaged, download it again"
-        ))
+        self.invalid(&format!("metadata has the unknown type {kind}; the file is damaged, download it again"))
     }
 
     fn invalid(&self, reason: &str) -> Error {

@@ -35,7 +35,9 @@ impl Vocabulary {
         let merges = match texts(gguf, "tokenizer.ggml.merges")? {
             Some(merges) => stored_merges(gguf, &tokens, &merges)?,
             None => match scores(gguf, tokens.len())? {
-                Some(scores) => merges_from_scores(&tokens, &kinds, &scores).map_err(|reason| gguf.invalid(reason))?,
+                Some(scores) => {
+                    merges_from_scores(&tokens, &kinds, &scores).map_err(|reason| gguf.invalid(reason))?
+                }
                 None => {
                     return Err(gguf.invalid(
                         "has a tokenizer with neither merges nor scores; use another copy of the model"

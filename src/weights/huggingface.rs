@@ -85,8 +85,9 @@ impl Folder<'_> {
         let beside = self.json("chat_template.json")?.map(|mut file| file["chat_template"].take());
         let chat_template = match self.text("chat_template.jinja")? {
             Some(template) => Some(template),
-            None => template_text(&settings["chat_template"])
-                .or_else(|| beside.as_ref().and_then(template_text)),
+            None => {
+                template_text(&settings["chat_template"]).or_else(|| beside.as_ref().and_then(template_text))
+            }
         };
         let (bos_token, eos_token) = (token("bos_token"), token("eos_token"));
         let (unk_token, pad_token) = (token("unk_token"), token("pad_token"));

@@ -4,8 +4,8 @@
 use super::source::ByteSource;
 use crate::error::{Error, Result};
 use ::safetensors::tensor::Dtype;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// Where a tensor lies in a safetensors file.
@@ -50,7 +50,8 @@ impl Header {
         let length = u64::from_le_bytes(length);
         if length > LARGEST_HEADER {
             return Err(invalid(
-                "does not begin as a safetensors file does; check that it is one, or download it again".into(),
+                "does not begin as a safetensors file does; check that it is one, or download it again"
+                    .into(),
             ));
         }
         if length > source.len() - 8 {
@@ -65,8 +66,9 @@ impl Header {
         let entries = Entries { start, wanted, most: bytes.len() / SHORTEST_ENTRY + 1 };
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let read = entries.deserialize(&mut json).and_then(|read| json.end().map(|()| read));
-        let (mut tensors, text) = read
-            .map_err(|error| invalid(format!("has a damaged safetensors header ({error}); download it again")))?;
+        let (mut tensors, text) = read.map_err(|error| {
+            invalid(format!("has a damaged safetensors header ({error}); download it again"))
+        })?;
         drop(bytes);
 
         check_names(source.name(), &tensors)?;
@@ -93,7 +95,8 @@ fn check_names(file: &str, tensors: &[StoredTensor]) -> Result<()> {
         Some(pair) => Err(Error::InvalidTensor {
             file: file.into(),
             tensor: name(pair[0]).into(),
-            reason: "is there twice, so that it cannot be told which is meant; download the file again".into(),
+            reason: "is there twice, so that it cannot be told which is meant; download the file again"
+                .into(),
         }),
         None => Ok(()),
     }
@@ -190,7 +193,8 @@ impl<'de> Deserialize<'de> for Shape {
                 let mut shape = [0; MOST_DIMENSIONS];
                 let mut count = 0;
                 while let Some(size) = sizes.next_element()? {
-                    let place = shape.get_mut(count).ok_or_else(|| A::Error::invalid_length(count + 1, &self))?;
+                    let place =
+                        shape.get_mut(count).ok_or_else(|| A::Error::invalid_length(count + 1, &self))?;
                     *place = size;
                     count += 1;
                 }

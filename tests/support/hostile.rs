@@ -26,7 +26,8 @@ pub fn list(key: &str, kind: u32, count: usize, elements: &[u8]) -> Vec<u8> {
 
 /// A tensor of so many F32 values, with the offset of its data.
 pub fn tensor(name: &str, values: u64, offset: u64) -> Vec<u8> {
-    let numbers = [1_u32.to_le_bytes().to_vec(), values.to_le_bytes().into(), vec![0; 4], offset.to_le_bytes().into()];
+    let numbers =
+        [1_u32.to_le_bytes().to_vec(), values.to_le_bytes().into(), vec![0; 4], offset.to_le_bytes().into()];
     [text(name), numbers.concat()].concat()
 }
 
@@ -48,7 +49,9 @@ pub fn safetensors(header: &str, zeros: usize) -> Vec<u8> {
 
 /// As many tensors as asked for, of one value each.
 pub fn many_tensors_safetensors(count: usize) -> Vec<u8> {
-    let tensor = |i: usize| format!("\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[{},{}]}}", 4 * i, 4 * i + 4);
+    let tensor = |i: usize| {
+        format!("\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[{},{}]}}", 4 * i, 4 * i + 4)
+    };
     let tensors: Vec<String> = (0..count).map(tensor).collect();
     safetensors(&format!("{{{}}}", tensors.join(",")), 4 * count)
 }

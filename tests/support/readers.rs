@@ -96,7 +96,12 @@ pub fn tokenizer(bytes: &[u8]) {
 
 fn used_tokenizer(files: &TokenizerFiles) {
     let Some(tokenizer) = said(Tokenizer::from_files(files)) else { return };
-    for text in ["", "Hello, world! 12 300", " a\n\nb\t\u{e9}\u{1F600} <s></s>", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+    for text in [
+        "",
+        "Hello, world! 12 300",
+        " a\n\nb\t\u{e9}\u{1F600} <s></s>",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ] {
         for add_special_tokens in [false, true] {
             if let Some(ids) = said(tokenizer.encode(text, add_special_tokens)) {
                 said(tokenizer.decode(&ids, false));
@@ -147,7 +152,11 @@ pub fn template(bytes: &[u8]) {
     let Ok(source) = std::str::from_utf8(parts.next().unwrap_or_default()) else { return };
     let given = parts.next().and_then(|part| serde_json::from_slice::<Vec<Message>>(part).ok());
     let messages = given.unwrap_or_else(|| {
-        vec![Message::new("system", "Be kind."), Message::new("user", "Hello"), Message::new("assistant", "Yes.")]
+        vec![
+            Message::new("system", "Be kind."),
+            Message::new("user", "Hello"),
+            Message::new("assistant", "Yes."),
+        ]
     });
     let tokens = ["bos_token", "eos_token"].map(|name| (name.to_string(), format!("<{name}>")));
     let Some(template) = said(ChatTemplate::new(source, tokens.into())) else { return };

@@ -1,8 +1,7 @@
 //! Nothing takes time that grows with the square of what a file declares: at these sizes that would be minutes.
 
 use super::*;
-use loralet::data::curate::{self, Fix};
-use loralet::data::{DataFile, Dataset, read_dataset};
+use loralet::data::{DataFile, Dataset, Fix, curate, read_dataset};
 use loralet::weights::gguf::Gguf;
 use loralet::weights::safetensors::read_header;
 use loralet::weights::{Checkpoint, MemorySource};
@@ -45,7 +44,8 @@ fn pieces_of_a_sentence_piece_vocabulary() {
         hostile::list("tokenizer.ggml.scores", 6, words.len(), &scores),
     ];
     let gguf = Gguf::open(&MemorySource::new("m.gguf", hostile::gguf(&metadata, &[]))).unwrap();
-    let said = in_time("the tokenizer", || loralet::weights::gguf_tokenizer::tokenizer_files(&gguf)).unwrap_err();
+    let said =
+        in_time("the tokenizer", || loralet::weights::gguf_tokenizer::tokenizer_files(&gguf)).unwrap_err();
     assert!(said.to_string().contains("token 512 is 513 bytes long"), "{said}");
 }
 
@@ -72,7 +72,8 @@ fn columns_of_a_table() {
     rows("d.jsonl", lines);
     // A name is held with each row.
     let table = format!("{}\n{}", "n".repeat(1 << 20), "a\n".repeat(1 << 19));
-    let said = in_time("a long name", || read_dataset(DataFile { name: "d.csv", bytes: table.as_bytes() }, None));
+    let said =
+        in_time("a long name", || read_dataset(DataFile { name: "d.csv", bytes: table.as_bytes() }, None));
     assert!(said.unwrap_err().to_string().contains("has a name of 1048576 bytes for column 1"));
 }
 
@@ -86,15 +87,19 @@ fn marks_of_a_file() {
 
 #[test]
 fn rows_that_are_half_alike() {
-    let lines: String = (0..20_000)
+    let lines: String = (0..8_000)
         .map(|i| {
-            let own: Vec<String> = (0..12).map(|word| format!("w{}", (i * 7919 + word * 104_729) % 1_000_003)).collect();
-            let shared = "Read the text and say in one word whether its author was pleased with the product or not";
+            let own: Vec<String> =
+                (0..12).map(|word| format!("w{}", (i * 7919 + word * 104_729) % 1_000_003)).collect();
+            let shared =
+                "Read the text and say in one word whether its author was pleased with the product or not";
             format!("{{\"text\": \"{shared} {}\"}}\n", own.join(" "))
         })
         .collect();
     let dataset = rows("d.jsonl", lines);
-    in_time("the findings", || curate::findings(&dataset, &[]));
+    let (_, changes) =
+        in_time("the rows", || curate::apply(dataset, &[Fix::DropNearDuplicates], None)).unwrap();
+    assert!(changes[0].sentence.contains("only the first"), "{}", changes[0].sentence);
 }
 
 #[test]

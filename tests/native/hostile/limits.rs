@@ -44,7 +44,10 @@ fn nothing_in_a_gguf_is_there_twice_or_lies_on_another() {
         "m.gguf: has the metadata \"k\" twice, so that it cannot be told which is meant; download it again"
     );
     let [a, b] = ["a", "b"].map(|name| hostile::tensor(name, 4, 0));
-    assert_eq!(of_gguf(whole(&[], &[a.clone(), a.clone()])), "m.gguf: has the tensor \"a\" twice; download it again");
+    assert_eq!(
+        of_gguf(whole(&[], &[a.clone(), a.clone()])),
+        "m.gguf: has the tensor \"a\" twice; download it again"
+    );
     let said = of_gguf(whole(&[], &[a, b]));
     assert!(said.contains("lies on the bytes of tensor"), "{said}");
     // One layer under two names.
@@ -67,13 +70,17 @@ fn nothing_in_a_safetensors_file_is_there_twice_or_lies_on_another() {
     assert!(said.starts_with("m.safetensors: tensor \"a\" is there twice"), "{said}");
     for others in [[tensor("a", 0, 8), tensor("b", 4, 12)], [tensor("a", 0, 8), tensor("b", 12, 20)]] {
         let said = read(&others);
-        assert!(said.contains("tensor \"b\" begins at byte") && said.contains("overlap or leave a gap"), "{said}");
+        assert!(
+            said.contains("tensor \"b\" begins at byte") && said.contains("overlap or leave a gap"),
+            "{said}"
+        );
     }
     let said = read(&[tensor("a", 0, 12)]);
     assert!(said.contains("takes 12 bytes, which its shape [2] of F32 does not fill"), "{said}");
     let said = read(&[tensor("a", u64::MAX - 8, u64::MAX)]);
     assert!(said.contains("damaged"), "{said}");
-    let deep = format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":[{}1],\"data_offsets\":[0,4]}}}}", "1,".repeat(100));
+    let deep =
+        format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":[{}1],\"data_offsets\":[0,4]}}}}", "1,".repeat(100));
     assert!(of_safetensors(hostile::safetensors(&deep, 4)).contains("at most 8 dimensions"));
     let twice = "{\"__metadata__\":{},\"__metadata__\":{}}";
     assert!(of_safetensors(hostile::safetensors(twice, 0)).contains("__metadata__ is there twice"));
@@ -86,8 +93,12 @@ fn files_in_a_zip_share_no_bytes() {
     assert_eq!(unzip("a.zip", &whole).unwrap().len(), 2);
     // Both entries of the directory name the first file's bytes.
     let mut overlapping = whole.clone();
-    let directory: Vec<usize> =
-        overlapping.windows(4).enumerate().filter(|(_, bytes)| bytes == b"PK\x01\x02").map(|(at, _)| at).collect();
+    let directory: Vec<usize> = overlapping
+        .windows(4)
+        .enumerate()
+        .filter(|(_, bytes)| bytes == b"PK\x01\x02")
+        .map(|(at, _)| at)
+        .collect();
     overlapping[directory[1] + 42..directory[1] + 46].fill(0);
     let said = unzip("a.zip", &overlapping).unwrap_err().to_string();
     assert!(said.starts_with("adapter a.zip: cannot be unpacked ("), "{said}");
@@ -97,7 +108,9 @@ fn files_in_a_zip_share_no_bytes() {
 #[test]
 fn an_adapter_has_few_patterns() {
     let config = |patterns: &str| {
-        let json = format!(r#"{{"peft_type": "LORA", "r": 4, "target_modules": ["q_proj"], "rank_pattern": {{{patterns}}}}}"#);
+        let json = format!(
+            r#"{{"peft_type": "LORA", "r": 4, "target_modules": ["q_proj"], "rank_pattern": {{{patterns}}}}}"#
+        );
         let weights = fixture("cases/last_layers/adapter_model.safetensors");
         [json.as_bytes(), readers::BETWEEN, &weights].concat()
     };

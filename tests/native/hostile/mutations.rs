@@ -100,7 +100,8 @@ fn a_changed_file_is_read_or_refused() {
     for (name, file) in whole() {
         let (_, read) = readers::READERS.into_iter().find(|(reader, _)| *reader == name).unwrap();
         read(&file);
-        let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+        let mut runner =
+            TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
         let changes = proptest::collection::vec(change(), 1..4);
         let outcome = runner.run(&changes, |changes| {
             let bytes = changed(&file, &changes);

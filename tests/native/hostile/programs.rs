@@ -26,7 +26,9 @@ fn what_does_not_end_is_stopped() {
     ] {
         let said = refused(source);
         assert!(
-            ["does not come to an end", "takes too much", "recursion limit"].iter().any(|cause| said.contains(cause)),
+            ["does not come to an end", "takes too much", "recursion limit"]
+                .iter()
+                .any(|cause| said.contains(cause)),
             "{source}: {said}"
         );
     }
@@ -125,10 +127,19 @@ fn products_and_lists_are_what_they_are() {
         ("{{ range(2 * 2)|list }}", "[0, 1, 2, 3]"),
         ("{{ (messages|map(attribute='role')|list + ['x']) | join(', ') }}", "user, assistant, x"),
         ("{{ {'a': messages[0]['content']}.items()|list }}", "[[\"a\", \"Hi\"]]"),
-        ("{{ missing is defined }} {{ messages[0].missing is defined }} {{ messages is defined }}", "False False True"),
-        ("{{ missing.x is undefined if missing is defined else 'no' }}", "no"),
-        ("{% set ns = namespace(n=1) %}{% for m in messages if m.role != 'x' %}{% set ns.n = ns.n * 2 %}{% endfor %}{{ ns.n }}", "4"),
-        ("{% macro twice(a, b=bos_token ~ '!') %}{{ a ~ b }}{{ caller() }}{% endmacro %}{% call twice('x') %}y{% endcall %}", "x<s>!y"),
+        (
+            "{{ missing is defined }} {{ messages[0].missing is defined }} {{ messages is defined }}",
+            "False False True",
+        ),
+        ("{{ missing.x if missing is defined else 'no' }}", "no"),
+        (
+            "{% set ns = namespace(n=1) %}{% for m in messages if m.role != 'x' %}{% set ns.n = ns.n * 2 %}{% endfor %}{{ ns.n }}",
+            "4",
+        ),
+        (
+            "{% macro twice(a, b=bos_token ~ '!') %}{{ a ~ b }}{{ caller() }}{% endmacro %}{% call twice('x') %}y{% endcall %}",
+            "x<s>!y",
+        ),
         ("{% filter upper %}a{{ bos_token }}{% endfilter %}", "A<S>"),
         ("{{ 'a' if messages[0].content in ['Hi', bos_token] else 'b' }}", "a"),
         ("{{ messages[0].content.split('i')[0] ~ messages[-1]['content'][:2] }}", "HYe"),
