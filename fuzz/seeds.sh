@@ -81,6 +81,40 @@ data sharegpt 'a.json\n[{"conversations": [{"from": "human", "value": "a"}, {"fr
 data utf16 'a.csv\n\377\376t\0e\0x\0t\0\n\0a\0\n\0'
 data utf16_plain 'a.csv\nt\0e\0x\0t\0\n\0a\0b\0\n\0'
 data marks 'a.jsonl\n\357\273\277{"text": "a"}\n\357\273\277{"text": "b"}\n'
+python3 - $corpus/tokenizer <<'PYTHON'
+import base64, json, pathlib, struct, sys
+out = pathlib.Path(sys.argv[1])
+charsmap = base64.b64encode(struct.pack("<I", 1024) + bytes(1024) + b"a\0").decode()
+models = {
+    "unigram": {"type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": [["<unk>", 0], ["a", -1.5], ["ab", -2.0], ["<0x41>", -3]]},
+    "word_piece": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "a": 1, "##b": 2}},
+    "word_level": {"type": "WordLevel", "unk_token": "u", "vocab": {"u": 0, "Hello": 1}},
+    "pairs": {"type": "BPE", "unk_token": "u", "fuse_unk": True, "byte_fallback": True, "continuing_subword_prefix": "#", "end_of_word_suffix": "$", "vocab": {"u": 0, "a": 1, "#b": 2, "ab": 3}, "merges": ["a #b"]},
+}
+normalizers = [
+    {"type": "Precompiled", "precompiled_charsmap": charsmap}, {"type": "NFKC"}, {"type": "Lowercase"}, {"type": "StripAccents"},
+    {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+    {"type": "Replace", "pattern": {"Regex": "a+"}, "content": "b"}, {"type": "Strip", "strip_left": True, "strip_right": True},
+    {"type": "Prepend", "prepend": "_"}, {"type": "Nmt"}, {"type": "ByteLevel"},
+]
+splits = [
+    {"type": "Whitespace"}, {"type": "BertPreTokenizer"}, {"type": "Metaspace", "replacement": "_", "prepend_scheme": "always", "split": True},
+    {"type": "CharDelimiterSplit", "delimiter": "l"}, {"type": "Digits", "individual_digits": True}, {"type": "UnicodeScripts"},
+    {"type": "Split", "pattern": {"Regex": "l*"}, "behavior": "MergedWithPrevious", "invert": True}, {"type": "FixedLength", "length": 3},
+    {"type": "Punctuation", "behavior": "Contiguous"}, {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+]
+decoders = [{"type": "WordPiece", "prefix": "##", "cleanup": True}, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "CTC", "pad_token": "a", "word_delimiter_token": "|", "cleanup": True},
+    {"type": "Strip", "content": " ", "start": 1, "stop": 1}, {"type": "BPEDecoder", "suffix": "$"}]
+template = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "u", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {"u": {"id": "u", "ids": [0], "tokens": ["u"]}}}
+added = {"id": 9, "content": "<s>", "single_word": False, "lstrip": True, "rstrip": True, "normalized": True, "special": True}
+for name, model in models.items():
+    for i, (normalizer, split) in enumerate(zip(normalizers, splits)):
+        file = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [added], "normalizer": {"type": "Sequence", "normalizers": [normalizer]},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split]}, "post_processor": template if i % 2 else None,
+            "decoder": decoders[i % len(decoders)], "model": model}
+        (out / f"{name}-{i}").write_text(json.dumps(file))
+PYTHON
 python3 - $corpus/checkpoint/some <<'PYTHON'
 import json, pathlib, struct, sys
 run = {"recipe": {"train": {"max_steps": 3}}, "done": 2, "optimizer_updates": 2, "data_digest": "0", "base_digest": "1"}

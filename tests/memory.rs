@@ -1,5 +1,5 @@
 //! The estimate of a run's memory beside what the run allocates at its peak, natively on the CPU, where every tensor is memory of the
-//! process: each objective, with activations kept and computed again.
+//! process: each objective, with activations kept and computed again. And what the readers of headers take for files made to take much.
 
 use burn::tensor::Device;
 use loralet::memory::MemoryEstimate;
@@ -11,6 +11,13 @@ use pollster::block_on;
 use serde_json::{Value, json};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+#[path = "support/hostile.rs"]
+#[allow(dead_code, reason = "each test program uses its own part")]
+mod hostile;
+#[path = "support/readers.rs"]
+#[allow(dead_code, reason = "each test program uses its own part")]
+mod readers;
 
 /// Counts what is allocated now, and the most so far.
 struct Counting;
@@ -179,6 +186,62 @@ fn run(objective: &str, is_encoder: bool, checkpointing: &str, changes: Value) -
 
 /// One test, since all tests of a program share its memory.
 #[test]
+fn memory_is_what_is_said() {
+    headers_take_four_times_their_bytes();
+    estimates_are_near_what_a_run_takes();
+}
+
+/// Files of which each byte makes as much as it can.
+fn headers_take_four_times_their_bytes() {
+    let many = 60_000;
+    let texts = hostile::list("t", 8, 1 << 20, &[0; 8 << 20]);
+    let bytes = hostile::list("b", 0, 1 << 22, &[7; 1 << 22]);
+    let lists =
+        hostile::list("l", 9, 100_000, &[4_u32.to_le_bytes().to_vec(), vec![0; 8]].concat().repeat(100_000));
+    let entries: Vec<Vec<u8>> = (0..many).map(|i| hostile::entry(&format!("{i:x}"), 7, &[1])).collect();
+    let invalid = hostile::entry("i", 8, &[&(1_u64 << 22).to_le_bytes()[..], &[0xFF; 1 << 22]].concat());
+    let files = [
+        ("texts", hostile::gguf(&[texts], &[])),
+        ("numbers", hostile::gguf(&[bytes], &[])),
+        ("lists", hostile::gguf(&[lists], &[])),
+        ("entries", hostile::gguf(&entries, &[])),
+        ("no UTF-8", hostile::gguf(&[invalid], &[])),
+        ("tensors", hostile::many_tensors_gguf(200_000, |i| format!("{i:x}"))),
+    ];
+    for (name, file) in files {
+        within_four_times(name, &file, 2 << 20, readers::gguf_header);
+    }
+    let tensor = |i: usize| format!("\"{i:x}\":{{\"dtype\":\"I8\",\"shape\":[],\"data_offsets\":[0,0]}}");
+    let none = |i: usize| {
+        format!("\"{i:x}\":{{\"dtype\":\"I8\",\"shape\":[0,0,0,0,0,0,0,0],\"data_offsets\":[0,0]}}")
+    };
+    let header = |tensor: &dyn Fn(usize) -> String| {
+        let tensors: Vec<String> = (0..100_000).map(tensor).collect();
+        hostile::safetensors(&format!("{{{}}}", tensors.join(",")), 0)
+    };
+    let named = format!(
+        "{{\"{}\":{{\"dtype\":\"I8\",\"shape\":[0],\"data_offsets\":[0,0]}}}}",
+        "\\n".repeat(1 << 20)
+    );
+    for (name, file) in [
+        ("tensors of no dimension", header(&tensor)),
+        ("tensors of many dimensions", header(&none)),
+        ("tensors", hostile::many_tensors_safetensors(100_000)),
+        ("a long name", hostile::safetensors(&named, 0)),
+    ] {
+        within_four_times(name, &file, 64 << 10, readers::safetensors_header);
+    }
+}
+
+fn within_four_times(name: &str, file: &[u8], beside: usize, read: fn(&[u8])) {
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    read(file);
+    let taken = PEAK.load(Relaxed) - before;
+    println!("{name}: {:.2} times {} bytes", taken as f64 / file.len() as f64, file.len());
+    assert!(taken <= 4 * file.len() + beside, "{name}: {taken} bytes for a file of {}", file.len());
+}
+
 fn estimates_are_near_what_a_run_takes() {
     // What a native run holds beside its tensors, which the estimate of a browser's has as its own.
     run("text", false, "off", json!({}));

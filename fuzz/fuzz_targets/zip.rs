@@ -2,4 +2,4 @@
 
 use loralet_fuzz::{readers, within};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(4, 64 << 10, readers::zip, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(32, 64 << 10, readers::zip, bytes));

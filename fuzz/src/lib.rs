@@ -59,5 +59,9 @@ pub fn within(times: usize, beside: usize, read: fn(&[u8]), bytes: &[u8]) {
     PEAK.store(before, Relaxed);
     read(bytes);
     let taken = PEAK.load(Relaxed).saturating_sub(before);
-    assert!(taken <= times * bytes.len() + beside, "{taken} bytes were taken for {} bytes of input", bytes.len());
+    assert!(
+        taken <= times * bytes.len() + beside,
+        "{taken} bytes were taken for {} bytes of input",
+        bytes.len()
+    );
 }

@@ -21,7 +21,7 @@ pub(super) const TOO_MUCH: &str = "takes too much";
 const LONGEST_SOURCE: usize = 1 << 20;
 /// Of the largest templates that models came with the longest tag has some 150.
 const MOST_TOKENS_OF_TAG: usize = 1000;
-const LONGEST_TIME: Duration = Duration::from_secs(5);
+const LONGEST_TIME: Duration = Duration::from_secs(2);
 const MEGABYTES: &str = "it makes texts or lists of many megabytes, or puts lists into lists without end";
 /// Lists in lists are taken apart again one within the other.
 const DEEPEST: usize = 200;
@@ -181,6 +181,32 @@ pub(super) fn take(bytes: usize) -> Result<(), Error> {
 
 pub(super) fn too_much(reason: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, format!("{TOO_MUCH}: {reason}"))
+}
+
+/// What a template writes, up to a limit.
+pub(super) struct Bounded {
+    pub text: Vec<u8>,
+    most: usize,
+}
+
+impl Bounded {
+    pub fn new(most: usize) -> Bounded {
+        Bounded { text: Vec::new(), most }
+    }
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.text.len() + bytes.len() > self.most {
+            return Err(std::io::Error::other("too long"));
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Where expressions read values: the ends of names with all that follows them in points, brackets and parentheses.

@@ -132,6 +132,11 @@ impl Tokenizer {
     }
 
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
+        // Some decoders count on a token.
+        let is_left_out = |token: &String| skip_special_tokens && self.shared.control_tokens.contains(token);
+        if !ids.iter().any(|&id| self.id_to_token(id).is_some_and(|token| !is_left_out(&token))) {
+            return Ok(String::new());
+        }
         self.shared
             .tokenizer
             .decode(ids, skip_special_tokens)

@@ -1,6 +1,7 @@
 //! Reading PEFT's `adapter_config.json`: which layers an adapter belongs to, and how wide and strong its paths are. Each setting
 //! that changes what an adapter computes is honoured, or refused by its name.
 
+use super::path_pattern::{self, PathPattern};
 use crate::adapters::{Target, target};
 use crate::error::{Error, Result};
 use crate::models::Model;
@@ -359,41 +360,16 @@ fn patterns(config: &Value, key: &str) -> Result<Vec<(PathPattern, String, Value
             )));
         }
     };
-    check_number(key, map.keys().filter(|text| !is_plain(text)).count())?;
+    check_number(key, map.keys().filter(|text| !path_pattern::is_plain(text)).count())?;
     map.iter()
         .map(|(text, value)| {
-            let pattern = match is_plain(text) {
+            let pattern = match path_pattern::is_plain(text) {
                 true => PathPattern::Plain(text.clone()),
                 false => PathPattern::Matching(pattern(key, text, &format!(r"\A(?:.*\.)?(?:{text})\z"))?),
             };
             Ok((pattern, text.clone(), value.clone()))
         })
         .collect()
-}
-
-/// What a path or its end, in whole parts, must be.
-enum PathPattern {
-    /// A path as it is written, but that a point stands for any character.
-    Plain(String),
-    Matching(Regex),
-}
-
-impl PathPattern {
-    fn is_match(&self, path: &str) -> bool {
-        match self {
-            PathPattern::Plain(text) => path.len().checked_sub(text.len()).is_some_and(|start| {
-                let (before, end) = path.as_bytes().split_at(start);
-                let is_alike = |(wanted, found): (u8, &u8)| wanted == b'.' || wanted == *found;
-                before.last().is_none_or(|last| *last == b'.') && text.bytes().zip(end).all(is_alike)
-            }),
-            PathPattern::Matching(pattern) => pattern.is_match(path),
-        }
-    }
-}
-
-/// Whether a pattern has no other sign of a regular expression than points. Paths are ASCII.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.')
 }
 
 fn check_number(key: &str, patterns: usize) -> Result<()> {

@@ -3,6 +3,7 @@
 mod adapter_config;
 pub mod card;
 pub mod full;
+mod path_pattern;
 pub mod peft;
 
 use crate::adapters::Trainable;

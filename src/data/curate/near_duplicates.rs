@@ -23,7 +23,7 @@ pub struct Pair {
 }
 
 /// Comparisons of two rows, which take some seconds. Rows of which most are half alike would take them all with each other.
-const MOST_COMPARED: usize = 40_000_000;
+const MOST_COMPARED: usize = 10_000_000;
 
 /// What was found.
 pub struct Pairs {

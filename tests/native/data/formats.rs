@@ -157,6 +157,19 @@ fn utf16_with_its_mark_is_read() {
 }
 
 #[test]
+fn utf16_without_its_mark_is_read() {
+    for encode in [u16::to_le_bytes, u16::to_be_bytes] {
+        let bytes: Vec<u8> = as_lines().encode_utf16().flat_map(encode).collect();
+        assert_is_rows("d.jsonl", &bytes, "UTF-16");
+        let cut = read_bytes("d.jsonl", &bytes[..bytes.len() - 1]).unwrap_err().to_string();
+        assert!(cut.contains("it looks like UTF-16 text; save it as UTF-8"), "{cut}");
+    }
+    let binary: Vec<u8> = (0..2000_u16).flat_map(|number| (number % 31).to_le_bytes()).collect();
+    let said = read_bytes("d.jsonl", &binary).unwrap_err().to_string();
+    assert!(said.contains("holds a zero byte"), "{said}");
+}
+
+#[test]
 fn numbers_that_are_none_are_nothing() {
     let text =
         as_lines().replacen("{", "{\"score\": NaN, ", 1).replacen("\n{", "\n{\"score\": -Infinity, ", 1);

@@ -131,7 +131,7 @@ fn products_and_lists_are_what_they_are() {
             "{{ missing is defined }} {{ messages[0].missing is defined }} {{ messages is defined }}",
             "False False True",
         ),
-        ("{{ missing.x is undefined if missing is defined else 'no' }}", "no"),
+        ("{{ missing.x if missing is defined else 'no' }}", "no"),
         (
             "{% set ns = namespace(n=1) %}{% for m in messages if m.role != 'x' %}{% set ns.n = ns.n * 2 %}{% endfor %}{{ ns.n }}",
             "4",

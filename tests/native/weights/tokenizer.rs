@@ -55,6 +55,43 @@ fn sentence_piece_gives_the_ids_of_the_original() {
 }
 
 #[test]
+fn templates_by_name_are_known_wherever_they_are() {
+    let is_refused = |files: &loralet::weights::TokenizerFiles, names: &str| {
+        assert_eq!(files.chat_template, None);
+        let tokenizer = loralet::data::Tokenizer::from_files(files).unwrap();
+        let said = tokenizer.encode_chat(&[loralet::data::Message::new("user", "Hi")], true).unwrap_err();
+        let expected =
+            format!("chat template: the model holds templates by name ({names}) and none called default");
+        assert!(said.to_string().starts_with(&expected), "{said}");
+    };
+    // The key of the default template becomes that of another.
+    let mut file = bytes("f32.gguf");
+    let (key, other) = ("tokenizer.chat_template", "tokenizer.chat_template.tool_use");
+    let at = file.windows(key.len()).position(|window| window == key.as_bytes()).unwrap();
+    file.splice(at - 8..at + key.len(), crate::support::hostile::text(other));
+    file.extend([0; 64]);
+    let gguf = Gguf::open(&MemorySource::new("m.gguf", file)).unwrap();
+    is_refused(&tokenizer_files(&gguf).unwrap(), "tool_use");
+
+    let open_beside = |beside: &[(&str, &str)]| {
+        let mut files: Vec<Box<dyn ByteSource>> = F32
+            .iter()
+            .filter(|name| !name.ends_with("tokenizer_config.json"))
+            .map(|name| memory(name, bytes(name)))
+            .collect();
+        files.extend(beside.iter().map(|(name, text)| memory(name, text.as_bytes().to_vec())));
+        Checkpoint::open(files).unwrap().tokenizer
+    };
+    is_refused(&open_beside(&[("rag.jinja", "{{ 'a' }}"), ("tool_use.jinja", "{{ 'b' }}")]), "rag, tool_use");
+    let list = r#"{"chat_template": [{"name": "rag", "template": "{{ 'a' }}"}]}"#;
+    is_refused(&open_beside(&[("chat_template.json", list)]), "rag");
+    let default = open_beside(&[("chat_template.jinja", "{{ 'c' }}"), ("rag.jinja", "{{ 'a' }}")]);
+    assert_eq!(default.chat_template.as_deref(), Some("{{ 'c' }}"));
+    let default = list.replace("\"rag\"", "\"default\"");
+    assert_eq!(open_beside(&[("chat_template.json", &default)]).chat_template.as_deref(), Some("{{ 'a' }}"));
+}
+
+#[test]
 fn the_real_model_gives_the_ids_of_the_original() {
     let Some(path) = real_model() else { return };
     let model = Checkpoint::open(vec![Box::new(FileSource::open(path).unwrap())]).unwrap();
