@@ -33,6 +33,7 @@ export interface Busy {
   share: number;
   /** The server has asked for a pause. */
   wait: Wait | null;
+  canStop: boolean;
 }
 
 type FetchFiles = (link: Link) => Promise<Omit<OpenModel, 'report'>>;
@@ -235,7 +236,7 @@ class ModelStore extends Store {
     try {
       const fetched = await fetchFiles(link);
       link.signal.throwIfAborted();
-      link = this.begin(place, name, 'Reading the weights');
+      link = this.begin(place, name, 'Reading the weights', false);
       const client = await trainer.client();
       const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
       const label = fetched.base ?? fetched.label;
@@ -257,9 +258,9 @@ class ModelStore extends Store {
     }
   }
 
-  private begin(place: Place, name: string, what: string): Link {
+  private begin(place: Place, name: string, what: string, canStop = true): Link {
     this.error = null;
-    this.busy = { place, name, what, transfer: null, share: 0, wait: null };
+    this.busy = { place, name, what, transfer: null, share: 0, wait: null, canStop };
     this.abort = new AbortController();
     this.changed();
     return { signal: this.abort.signal, onWait: this.onWait };

@@ -29,7 +29,7 @@ export class TransferLine extends LitElement {
     return html`<div class="notice" data-test="transfer">
       <div class="row">
         <span class="grow small">${shown(busy)}</span>
-        <button class="plain" @click=${() => model.cancel()}>Stop</button>
+        ${busy.canStop ? html`<button class="plain" @click=${() => model.cancel()}>Stop</button>` : nothing}
       </div>
       <progress max="1" .value=${busy.share} aria-label=${name(busy)}></progress>
     </div>`;
