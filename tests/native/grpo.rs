@@ -265,7 +265,7 @@ fn a_reward_model_rewards_answers() {
     assert!(asked.open_reward_model(&[broken]).unwrap_err().to_string().contains("cannot be unpacked"));
     asked.begin(&recipe).unwrap();
     asked.close_reward_model();
-    let error = asked.begin(&recipe).err().expect("no reward model is open");
+    let error = asked.begin(&recipe).expect_err("no reward model is open");
     assert_eq!(
         (error.kind(), error.to_string().contains("grpo.reward is \"reward_model\"")),
         ("invalid_setting", true),

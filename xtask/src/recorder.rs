@@ -142,7 +142,7 @@ impl Recorder {
         let trainable = counted("trainable_parameters", "trainable parameter");
         say("plan", format!("{steps}, {trainable}, {rows} to train on"));
         say_notes(plan);
-        self.bar = Some(Bar::new("training", steps));
+        self.bar = Some(Bar::new("training", number(&plan["total_steps"])));
         self.keep("plan", plan);
     }
 
