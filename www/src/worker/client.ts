@@ -19,14 +19,7 @@ import type {
   Sweep,
   SweepPlan,
 } from '../types.js';
-import type {
-  Answer,
-  Carries,
-  FromWorker,
-  LoopOptions,
-  RequestType,
-  WireError,
-} from './protocol.js';
+import type { Answer, Carries, FromWorker, LoopOptions, RequestType, WireError } from './protocol.js';
 import { ClientRuns, type TrainHandlers } from './client-runs.js';
 import { TrainerError, trainerError } from './errors.js';
 import { unreachable } from './protocol.js';
