@@ -115,7 +115,7 @@ export class DataReport extends LitElement {
           ${report.empty.count === 0 ? good('No empty rows') : nothing}
           ${report.duplicates.count === 0 ? good('No duplicates') : nothing}
           ${report.truncated.count === 0 ? good('No row is cut') : nothing}
-          ${report.fully_masked.count === 0 ? good('Every row has something to learn') : nothing}
+          ${hasNoIdleRow(report) ? good('Every row has something to learn') : nothing}
           ${report.findings.map((found) => this.finding(found))}
           ${report.changes.map((change) => this.change(change))}
           ${report.account.map((statement) => this.statement(statement))}
@@ -188,6 +188,10 @@ function classes(report: Report): string {
   const more = report.classes.length - shown.length;
   const names = shown.map(({ label, rows }) => `${label} (${count(rows)})`).join(', ');
   return `Labels: ${names}${more > 0 ? ` and ${count(more)} more` : ''}.`;
+}
+
+function hasNoIdleRow({ rows, examples, empty, fully_masked }: Report): boolean {
+  return empty.count + fully_masked.count === 0 && examples >= rows;
 }
 
 function good(what: string) {
