@@ -45,7 +45,7 @@ describe('judging texts', () => {
     const shown = await tiles(page);
     assert.ok(Number.parseFloat(shown['Validation accuracy']) > 70, JSON.stringify(shown));
     assert.notEqual(shown['Training accuracy'], undefined);
-    const cells = await at(page, 'confusion').locator('td').allInnerTexts();
+    const cells = await at(page, 'confusion').locator('tbody td').allInnerTexts();
     assert.equal(cells.length, 16);
     assert.equal(
       cells.map(Number).reduce((sum, texts) => sum + texts),
