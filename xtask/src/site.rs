@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::error::{Context, Failure, Result};
@@ -59,6 +60,7 @@ fn build_both(wasm: fn() -> Result<()>) -> Result<()> {
 
 /// `pkg/`: the crate as wasm with its JavaScript.
 pub fn build_wasm() -> Result<()> {
+    let _turn = turn();
     let stamp = build_package()?;
     let stamp_file = stamp_file();
     let built = fs::read_to_string(&stamp_file).unwrap_or_default();
@@ -76,6 +78,7 @@ pub fn build_shipped_wasm() -> Result<()> {
     if is_set("LORALET_FAST") {
         return build_wasm();
     }
+    let _turn = turn();
     let stamp = build_package()?;
     let optimised = format!("{stamp} optimised");
     if fs::read_to_string(stamp_file()).unwrap_or_default() == optimised {
@@ -124,6 +127,7 @@ fn bind(stamp: &str) -> Result<()> {
 
 /// `www/dist/`: the page.
 pub fn build_page() -> Result<()> {
+    let _turn = turn();
     provision::node_modules()?;
     let www = paths::www();
     let newest_source = newest(&www, &["node_modules", "dist", "e2e", "test-results", "generated"])
@@ -136,6 +140,12 @@ pub fn build_page() -> Result<()> {
     run("npm run build", Command::new("npm").args(["run", "build"]).current_dir(&www))?;
     say("page", "built");
     Ok(())
+}
+
+/// Stages of two lanes may want the same build.
+fn turn() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How large the shipped wasm is.

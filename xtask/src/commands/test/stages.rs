@@ -44,12 +44,12 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "native", what: "native tests, with parity and real models", lane: Lane::Native, run: native },
     Stage { name: "types", what: "committed TypeScript types are those of the Rust types", lane: Lane::Native, run: types },
     Stage { name: "lint", what: "clippy for native and wasm, documentation", lane: Lane::Native, run: lint },
+    Stage { name: "memory", what: "memory over many steps, and at its peak beside the estimate", lane: Lane::Native, run: memory },
     Stage { name: "setup", what: "tools, browser and models", lane: Lane::Browser, run: setup },
     Stage { name: "wasm", what: "the wasm package and its size", lane: Lane::Browser, run: wasm },
     Stage { name: "www", what: "the page: types, lint, build", lane: Lane::Browser, run: www },
     Stage { name: "browser", what: "wasm tests in headless Chromium", lane: Lane::Browser, run: browser },
     Stage { name: "commands", what: "train, generate and eval from the command line", lane: Lane::Browser, run: super::commands::run },
-    Stage { name: "memory", what: "many steps that leave the memory as it was", lane: Lane::Browser, run: memory },
     Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", lane: Lane::Browser, run: e2e },
 ];
 
