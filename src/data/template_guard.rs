@@ -19,7 +19,7 @@ pub(super) const LONGEST: usize = 16 << 20;
 pub(super) const TOO_MUCH: &str = "takes too much";
 
 const LONGEST_SOURCE: usize = 1 << 20;
-/// Of the largest templates that models came with the longest tag has some 150.
+/// The longest tag of the largest templates that models came with has some 150.
 const MOST_TOKENS_OF_TAG: usize = 1000;
 const LONGEST_TIME: Duration = Duration::from_secs(2);
 const MEGABYTES: &str = "it makes texts or lists of many megabytes, or puts lists into lists without end";

@@ -182,7 +182,7 @@ impl Llama {
             (0..batch).flat_map(|_| past..past + seq).map(|position| position as u32).collect();
         let rotation = self.rotary.rotation(&positions, &device);
         let room = caches[0].room_with(seq);
-        // Of a single token's scores, those of places that are still empty.
+        // It hides the places of the cache that are still empty from a single token.
         let mask = (seq == 1 && room > past + 1).then(|| {
             let mask = (0..room).map(|place| if place > past { -1e9 } else { 0.0 });
             float_tensor(mask.collect(), [1, 1, 1, room], &device)

@@ -121,7 +121,7 @@ fn utf16(file: DataFile) -> Result<Option<String>> {
 
 /// The text of bytes whose zeros all stand in every second place, as those of ASCII in UTF-16 do; nothing where it is no text.
 fn unmarked_utf16(bytes: &[u8]) -> Option<String> {
-    /// Of so many pairs more than one has a zero: a row in JSON has as much ASCII in any language. Binary data has other bytes below 32.
+    /// More than one in so many pairs has a zero: a row in JSON has as much ASCII in any language. Binary data has other bytes below 32.
     const RAREST: usize = 4;
     let (pairs, rest) = bytes.as_chunks::<2>();
     let head = &pairs[..pairs.len().min(4096)];
