@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'src/generated', 'node_modules', 'public'] },
+  { ignores: ['dist', 'src/engine/generated', 'node_modules', 'public'] },
   ...tseslint.configs.strict,
   {
     rules: {

@@ -1,5 +1,5 @@
 //! A second worker that computes a part of each large matrix product, on a page that may share memory with its workers
-//! (<https://developer.mozilla.org/docs/Web/API/Window/crossOriginIsolated>). `www/src/worker/helper.ts` is its other side.
+//! (<https://developer.mozilla.org/docs/Web/API/Window/crossOriginIsolated>). `www/src/engine/worker/helper.ts` is its other side.
 //!
 //! What it works on is copied into the shared memory and back: wasm that is built without threads has a memory of its own.
 

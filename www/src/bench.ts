@@ -1,7 +1,7 @@
 /** Times training steps and single operations in the page itself, so that a harness can wrap WebGPU's calls and count them. */
 import init, { Bench, OpBench, start } from 'loralet-wasm/loralet.js';
-import type { OpTime, Workload } from './types.js';
-import { trainerModule } from './worker/spawn.js';
+import type { OpTime, Workload } from './engine/types.js';
+import { trainerModule } from './engine/spawn.js';
 
 export interface BenchOptions {
   workload: Workload;

@@ -2,10 +2,10 @@
  * The page without an interface. `cargo xtask train` and its siblings open it in headless Chromium and
  * pass a job; everything runs through the same worker client as on the page.
  */
-import type { DeviceChoice, GenerateRequest, Recipe, Sweep } from './types.js';
-import { TrainerClient, TrainerError, type TrainHandlers } from './worker/client.js';
-import { unreachable } from './worker/protocol.js';
-import { measure, runSweep } from './worker/sweep.js';
+import type { DeviceChoice, GenerateRequest, Recipe, Sweep } from './engine/types.js';
+import { TrainerClient, TrainerError, type TrainHandlers } from './engine/client.js';
+import { unreachable } from './engine/protocol.js';
+import { measure, runSweep } from './engine/sweep.js';
 
 /** A file that the command serves to this page. */
 interface RemoteFile {

@@ -106,14 +106,14 @@ fn native(_: Length) -> Result<Counts> {
 
 fn types(_: Length) -> Result<Counts> {
     if generated_types().is_empty() {
-        return Err(Failure::failed("www/src/generated is empty: the native tests write the types there"));
+        return Err(Failure::failed("www/src/engine/generated is empty: the native tests write the types there"));
     }
     let stale = paths::target().join("types-were-stale").exists();
     let changed = process::stdout_of(
-        Command::new("git").args(["status", "--porcelain", "www/src/generated"]).current_dir(paths::root()),
+        Command::new("git").args(["status", "--porcelain", "www/src/engine/generated"]).current_dir(paths::root()),
     );
     if stale || changed.is_some_and(|changed| !changed.is_empty()) {
-        eprintln!("the types in www/src/generated have been written anew: commit them");
+        eprintln!("the types in www/src/engine/generated have been written anew: commit them");
         return Ok(Counts::check(false));
     }
     Ok(Counts::check(true))
@@ -270,7 +270,7 @@ fn generated_types() -> BTreeMap<PathBuf, String> {
         }
     }
     let mut files = BTreeMap::new();
-    add(&paths::www().join("src/generated"), &mut files);
+    add(&paths::www().join("src/engine/generated"), &mut files);
     files
 }
 

@@ -1,0 +1,190 @@
+import { LitElement, css, html, unsafeCSS, type PropertyValues } from 'lit';
+import { customElement, property, query } from 'lit/decorators.js';
+import uPlot from 'uplot';
+import uplotCss from 'uplot/dist/uPlot.min.css?inline';
+import { loss } from '../words/format.js';
+import type { StepReport } from '../../engine/types.js';
+import { axisStyle, resolved } from './theme.js';
+import { lastValues } from './words.js';
+
+const HEIGHT = 280;
+/** Weight of the past in the smoothed line. */
+const SMOOTHING = 0.75;
+
+/** Training and validation loss over the steps, live, or the rewards of sampled answers; and the loss on general text. */
+@customElement('loss-chart')
+export class LossChart extends LitElement {
+  static override styles = [
+    unsafeCSS(uplotCss),
+    css`
+      :host {
+        display: block;
+        min-height: ${HEIGHT}px;
+      }
+      .u-legend {
+        display: flex;
+        flex-wrap: wrap;
+        justify-content: center;
+        gap: 2px 16px;
+        color: var(--ink);
+        font-family: var(--sans);
+        font-size: 0.84rem;
+      }
+      .u-legend .u-value {
+        min-width: 3.5em;
+        font-variant-numeric: tabular-nums;
+      }
+      .u-legend th {
+        font-weight: 600;
+      }
+      .visually-hidden {
+        position: absolute;
+        clip-path: inset(50%);
+      }
+    `,
+  ];
+  @property({ attribute: false }) reports: StepReport[] = [];
+  @property({ type: Number }) totalSteps = 0;
+  @query('.chart') private place!: HTMLElement;
+  private plot: uPlot | null = null;
+  private readonly resize = new ResizeObserver(() =>
+    this.plot?.setSize({ width: this.clientWidth, height: HEIGHT }),
+  );
+  private readonly darkness = matchMedia('(prefers-color-scheme: dark)');
+  private readonly redraw = () => this.draw();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.resize.observe(this);
+    window.addEventListener('themechange', this.redraw);
+    this.darkness.addEventListener('change', this.redraw);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.resize.disconnect();
+    window.removeEventListener('themechange', this.redraw);
+    this.darkness.removeEventListener('change', this.redraw);
+    this.plot?.destroy();
+    this.plot = null;
+  }
+
+  override render() {
+    const last = this.reports.at(-1);
+    const [steps = [], ...lines] = this.series();
+    const names = this.labels();
+    const words = lastValues(
+      [...steps],
+      lines.map((values, place) => ({ name: names[place] ?? '', values: [...values] })),
+    );
+    const text = last ? `Step ${last.step} of ${this.totalSteps}: ${words}` : 'No steps yet';
+    const over = last?.rollout ? 'Reward' : 'Loss';
+    return html`<div class="chart" role="img" aria-label=${`${over} over steps. ${text}.`}></div>`;
+  }
+
+  protected override updated(changed: PropertyValues): void {
+    const probed = this.reports.some((report) => report.base_probe_loss !== null);
+    const label = this.labels()[0];
+    const drawn = this.plot?.series[4]?.show === probed && this.plot.series[1]?.label === label;
+    if (!drawn || changed.has('totalSteps')) this.draw();
+    else this.plot?.setData(this.series());
+    // Without a cursor the legend tells the last step.
+    if (this.plot?.cursor.idx == null && this.reports.length > 0)
+      this.plot?.setLegend({ idx: this.reports.length - 1 });
+  }
+
+  /** The lines' names, in the order of `series`. */
+  private labels(): [string, string, string, string] {
+    const [training, validation] = this.reports[0]?.rollout
+      ? ['Reward', 'Validation reward']
+      : ['Training', 'Validation'];
+    return [training, `${training}, smoothed`, validation, 'Forgetting probe'];
+  }
+
+  private series(): uPlot.AlignedData {
+    let smooth: number | null = null;
+    return [
+      this.reports.map((report) => report.step),
+      this.reports.map(trained),
+      this.reports.map(
+        (report) =>
+          (smooth =
+            smooth === null ? trained(report) : SMOOTHING * smooth + (1 - SMOOTHING) * trained(report)),
+      ),
+      this.reports.map((report) => report.evaluation?.rollout?.reward ?? report.evaluation?.loss ?? null),
+      this.reports.map((report) => report.probe_loss ?? report.base_probe_loss),
+    ];
+  }
+
+  /** Colours are read from the page's theme, so a theme change draws anew. */
+  private draw(): void {
+    if (!this.isConnected) return;
+    this.plot?.destroy();
+    const color = (name: string) => resolved(this.place, `var(${name})`);
+    const value = (_: uPlot, raw: number | null | undefined) => (raw == null ? '–' : loss(raw));
+    const axis = axisStyle(this.place);
+    this.plot = new uPlot(
+      {
+        width: this.clientWidth || 600,
+        height: HEIGHT,
+        scales: { x: { time: false, range: (_, __, max) => [0, Math.max(this.totalSteps, max, 1)] } },
+        axes: [
+          {
+            ...axis,
+            label: 'step',
+            labelSize: 18,
+            size: 32,
+            labelFont: axis.font,
+            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+          },
+          { ...axis, size: 48 },
+        ],
+        series: [
+          { label: 'Step' },
+          {
+            label: this.labels()[0],
+            stroke: color('--accent'),
+            alpha: 0.35,
+            width: 1.5,
+            points: { show: false },
+            value,
+          },
+          {
+            label: this.labels()[1],
+            stroke: color('--accent'),
+            width: 2.5,
+            points: { show: false },
+            value,
+          },
+          {
+            label: this.labels()[2],
+            stroke: color('--second'),
+            width: 2.5,
+            spanGaps: true,
+            points: { show: true, size: 7, fill: color('--second') },
+            value,
+          },
+          {
+            label: this.labels()[3],
+            show: this.reports.some((report) => report.base_probe_loss !== null),
+            stroke: color('--good'),
+            width: 2,
+            dash: [6, 4],
+            spanGaps: true,
+            points: { show: true, size: 6, fill: color('--good') },
+            value,
+          },
+        ],
+        cursor: { y: false },
+        legend: { live: true },
+      },
+      this.series(),
+      this.place,
+    );
+  }
+}
+
+/** What the objective is about: the loss, or what sampled answers earned. */
+function trained(report: StepReport): number {
+  return report.rollout?.reward ?? report.loss;
+}

@@ -1,0 +1,134 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import { useData } from '../workspace.js';
+import { data } from '../stores/data.js';
+import { model } from '../stores/model.js';
+import { recipe } from '../stores/recipe.js';
+import { MORE_FIELDS } from '../words/settings.js';
+import type { DataReport } from '../../engine/types.js';
+import type { Sample } from '../stores/samples.js';
+import { Watch } from '../stores/store.js';
+import { training } from '../stores/training.js';
+import './data-preview.js';
+import './data-report.js';
+import './drop-zone.js';
+import './setting-field.js';
+import { shared } from '../styles.js';
+
+/** A file or a sample, then what was understood of it. */
+@customElement('data-section')
+export class DataSection extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .samples {
+        display: grid;
+        grid-template-columns: repeat(auto-fill, minmax(230px, 1fr));
+        gap: 10px;
+        margin: 6px 0 16px;
+      }
+      .sample {
+        display: flex;
+        flex-direction: column;
+        align-items: flex-start;
+        justify-content: flex-start;
+        gap: 2px;
+        height: auto;
+        padding: 12px 14px;
+        text-align: left;
+        font-weight: 400;
+        line-height: 1.45;
+      }
+      .sample b {
+        display: block;
+      }
+      .sample[aria-pressed='true'] {
+        border-color: var(--accent);
+        background: var(--accent-soft);
+        box-shadow: inset 0 0 0 1px var(--accent);
+      }
+      data-report,
+      data-preview,
+      .objective {
+        margin-top: 22px;
+      }
+      .objective {
+        max-width: 420px;
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    new Watch(this, data, model, training, recipe);
+  }
+
+  override render() {
+    const disabled = data.busy || training.active || model.busy !== null;
+    return html`
+      <h3>Samples</h3>
+      <div class="samples">${data.samples.filter(suits).map((sample) => this.sample(sample, disabled))}</div>
+      <drop-zone
+        data-test="data-file"
+        text="Drop your own .jsonl, .json, .csv, .tsv, .txt or .md"
+        accept=".jsonl,.json,.csv,.tsv,.txt,.md"
+        ?disabled=${disabled}
+        @files=${this.dropped}
+      ></drop-zone>
+      <div aria-live="polite">${data.busy ? html`<p class="notice">Reading …</p>` : nothing}</div>
+      ${data.error ? html`<p class="notice error" role="alert" data-test="data-error">${data.error}</p>` : nothing}
+      ${
+        data.open
+          ? html`<data-report .report=${data.open.summary.report} ?disabled=${disabled}></data-report>
+              ${this.objective(data.open.summary.report, disabled)}
+              <data-preview
+                .rows=${data.open.summary.preview}
+                ?asked=${recipe.loaded && recipe.value.objective === 'grpo'}
+              ></data-preview>`
+          : nothing
+      }
+    `;
+  }
+
+  private sample(sample: Sample, disabled: boolean) {
+    return html`<button
+      class="sample"
+      data-test=${`sample-${sample.file}`}
+      aria-pressed=${data.open?.sample?.file === sample.file}
+      ?disabled=${disabled}
+      @click=${() => useData(data.openSample(sample))}
+    >
+      <b>${sample.label}</b>
+      <span class="muted small">${sample.description}</span>
+    </button>`;
+  }
+
+  /** Shown where the rows leave a choice. */
+  private objective(report: DataReport, disabled: boolean) {
+    const field = MORE_FIELDS.find((field) => field.path === 'objective');
+    if (!field || report.objectives.length < 2) return nothing;
+    const options = field.options?.filter((option) =>
+      report.objectives.some((objective) => objective === option.value),
+    );
+    return html`<setting-field
+      class="objective"
+      data-test="objective"
+      .field=${{ ...field, label: 'What to learn', help: 'Rows of this shape leave a choice.', options }}
+      ?disabled=${disabled}
+    ></setting-field>`;
+  }
+
+  private dropped(event: CustomEvent<File[]>): void {
+    const file = event.detail[0];
+    if (file) void useData(data.openFile(file));
+  }
+}
+
+/** The tiny model knows a small world only; samples for others would mean nothing to it, and the other way round. */
+function suits(sample: Sample): boolean {
+  if (!model.open) return true;
+  const { source, report } = model.open;
+  if (report.architecture === 'bert') return sample.models.includes('encoder');
+  const isTiny = source.kind === 'bundled' && source.name === 'tiny';
+  return sample.models.includes(isTiny ? 'tiny' : 'any');
+}

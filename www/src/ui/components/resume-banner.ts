@@ -1,0 +1,98 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import { Watch } from '../stores/store.js';
+import { model } from '../stores/model.js';
+import { training } from '../stores/training.js';
+import type { KeptRun } from '../../engine/storage/checkpoints.js';
+import { shared } from '../styles.js';
+
+/** Offers the run of an earlier visit, or says which tab has it. */
+@customElement('resume-banner')
+export class ResumeBanner extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .banner {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 12px;
+        margin-top: 20px;
+        padding: 14px 18px;
+        border: 1px solid var(--accent);
+        border-radius: var(--radius);
+        background: var(--accent-soft);
+      }
+      .text {
+        flex: 1 1 320px;
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    new Watch(this, training, model);
+  }
+
+  override render() {
+    const { saved, unreadable, error } = training;
+    return html`${saved ? this.offer(saved) : nothing} ${unreadable.map((key) => this.spoilt(key))}
+    ${error && (saved || unreadable.length > 0) ? html`<p class="notice error" role="alert">${error}</p>` : nothing}`;
+  }
+
+  private offer(run: KeptRun) {
+    const finished = run.step >= run.totalSteps || run.reports.at(-1)?.finished === true;
+    const when = new Date(run.savedAt).toLocaleString();
+    const title = run.elsewhere
+      ? 'Another tab has a run open.'
+      : finished
+        ? 'A finished run is kept here.'
+        : `A run stopped at step ${run.step} of ${run.totalSteps}.`;
+    const needsModel = run.model.kind === 'local' && !model.open;
+    return html`<div class="banner" role="region" aria-label="Earlier run">
+      <div class="text">
+        <b>${title}</b>
+        <div class="small">${run.modelLabel} with ${run.dataName}, ${when}</div>
+        ${
+          run.elsewhere
+            ? html`<div class="small">Go on there, or close that tab to resume it here.</div>`
+            : needsModel
+              ? html`<div class="small">
+                  Open ${run.modelLabel} below first; local files cannot be opened again without you.
+                </div>`
+              : nothing
+        }
+      </div>
+      ${
+        run.elsewhere
+          ? nothing
+          : html`<button
+                class="primary"
+                data-test="resume"
+                ?disabled=${training.busy || training.active || model.busy !== null || needsModel}
+                @click=${() => training.resumeSaved()}
+              >
+                ${finished ? 'Open it' : 'Resume'}
+              </button>
+              <button
+                data-test="discard"
+                ?disabled=${training.busy}
+                @click=${() => training.discard(run.key)}
+              >
+                Discard
+              </button>`
+      }
+    </div>`;
+  }
+
+  /** What cannot be read stays until someone decides. */
+  private spoilt(key: string) {
+    return html`<div class="banner" role="region" aria-label="A run that cannot be read">
+      <div class="text">
+        <b>A kept run cannot be read; nothing was deleted.</b>
+        <div class="small">It lies in <code>run/${key}</code> of this page's storage.</div>
+      </div>
+      <button @click=${() => training.discard(key)}>Delete</button>
+    </div>`;
+  }
+}

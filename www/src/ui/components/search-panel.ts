@@ -1,0 +1,111 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement, query } from 'lit/decorators.js';
+import { data } from '../stores/data.js';
+import { model } from '../stores/model.js';
+import { search } from '../stores/search.js';
+import { Watch } from '../stores/store.js';
+import { training } from '../stores/training.js';
+import type { Neighbour } from '../../engine/types.js';
+import { shared } from '../styles.js';
+
+/** A query, and the nearest texts of the open data, by the base model and by the tuned one. */
+@customElement('search-panel')
+export class SearchPanel extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .chips {
+        margin: 8px 0 12px;
+      }
+      .sides {
+        display: grid;
+        grid-template-columns: repeat(auto-fit, minmax(260px, 1fr));
+        gap: 14px;
+        margin-top: 14px;
+      }
+      article {
+        padding: 14px 16px;
+        border: 1px solid var(--line);
+        border-radius: 10px;
+      }
+      h3 {
+        margin: 0 0 8px;
+      }
+      ol {
+        margin: 0;
+        padding-left: 1.4em;
+      }
+      li {
+        margin-bottom: 6px;
+      }
+    `,
+  ];
+  @query('#query') private field!: HTMLInputElement;
+
+  constructor() {
+    super();
+    new Watch(this, search, training, model, data);
+  }
+
+  override render() {
+    const ready = model.open !== null && data.open !== null && model.busy === null && !search.busy;
+    return html`
+      <label for="query">Query</label>
+      <input
+        id="query"
+        ?disabled=${!ready}
+        placeholder="Something to look for in the open data"
+        @keydown=${this.key}
+      />
+      <div class="row chips">
+        ${(data.open?.sample?.prompts ?? []).map(
+          (prompt) => html`<button ?disabled=${!ready} @click=${() => this.ask(prompt)}>${prompt}</button>`,
+        )}
+      </div>
+      <div class="row">
+        <button class="primary" data-test="search" ?disabled=${!ready} @click=${() => this.ask()}>
+          Search${training.hasAdapter ? ' with both' : ''}
+        </button>
+        <span class="small muted" role="status">${search.busy ? 'Reading the texts …' : ''}</span>
+      </div>
+      ${search.error ? html`<p class="notice error" role="alert" data-test="search-error">${search.error}</p>` : nothing}
+      <div class="sides">
+        ${side('base', 'Base model', search.base, 'Its nearest texts appear here.')}
+        ${side(
+          'tuned',
+          search.tuned && search.step ? `Tuned, step ${search.step}` : 'Tuned',
+          search.tuned,
+          training.hasAdapter ? 'Its nearest texts appear here.' : 'Train some steps first.',
+        )}
+      </div>
+    `;
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.key === 'Enter') this.ask();
+  }
+
+  private ask(text?: string): void {
+    if (text !== undefined) this.field.value = text;
+    if (this.field.value.trim()) void search.ask(this.field.value);
+    else this.field.focus();
+  }
+}
+
+function side(name: string, title: string, found: Neighbour[] | null, empty: string) {
+  return html`<article>
+    <h3>${title}</h3>
+    ${
+      found
+        ? html`<ol data-test=${`found-${name}`}>
+            ${found.map(
+              ({ text, cosine, line }) =>
+                html`<li>
+                  ${text} <span class="muted small">line ${line}, cosine ${cosine.toFixed(2)}</span>
+                </li>`,
+            )}
+          </ol>`
+        : html`<p class="muted">${empty}</p>`
+    }
+  </article>`;
+}

@@ -1,0 +1,111 @@
+/** One prompt, answered by the base model and by the tuned one. */
+import type { GenerateReport } from '../../engine/types.js';
+import { model } from './model.js';
+import { Store, sentence } from './store.js';
+import { wasStopped } from '../../engine/client.js';
+import { trainer } from './trainer.js';
+import { training } from './training.js';
+
+export interface Side {
+  text: string;
+  report: GenerateReport | null;
+  running: boolean;
+  /** The step that the adapter was at. */
+  step: number | null;
+}
+
+export interface Question {
+  prompt: string;
+  system: string;
+  maxNewTokens: number;
+  temperature: number;
+  /** For a reward model: what it is to judge. */
+  answer: string;
+}
+
+const EMPTY: Side = { text: '', report: null, running: false, step: null };
+
+class CompareStore extends Store {
+  base: Side = EMPTY;
+  tuned: Side = EMPTY;
+  busy = false;
+  error: string | null = null;
+  /** Ends both answers of a press. */
+  private stop = new AbortController();
+
+  /** Base first, then tuned where there is an adapter; both greedy unless a temperature is set. */
+  async ask(question: Question): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    this.error = null;
+    this.base = EMPTY;
+    this.tuned = EMPTY;
+    this.stop = new AbortController();
+    this.changed();
+    const { signal } = this.stop;
+    try {
+      await this.answer('base', question, signal);
+      if (training.hasAdapter && !signal.aborted) await this.answer('tuned', question, signal);
+    } catch (error) {
+      if (!wasStopped(error)) this.error = sentence(error);
+    } finally {
+      this.busy = false;
+      this.base = { ...this.base, running: false };
+      this.tuned = { ...this.tuned, running: false };
+      this.changed();
+    }
+  }
+
+  cancel(): void {
+    this.stop.abort();
+  }
+
+  clear(): void {
+    this.base = EMPTY;
+    this.tuned = EMPTY;
+    this.error = null;
+    this.changed();
+  }
+
+  private async answer(side: 'base' | 'tuned', question: Question, signal: AbortSignal): Promise<void> {
+    const client = await trainer.client();
+    const step = side === 'tuned' ? (training.last?.step ?? null) : null;
+    this[side] = { text: '', report: null, running: true, step };
+    this.changed();
+    const messages = [{ role: 'user', content: question.prompt }];
+    if (judges() === 'reward') messages.push({ role: 'assistant', content: question.answer });
+    if (question.system.trim() && judges() !== 'classify')
+      messages.unshift({ role: 'system', content: question.system });
+    const report = await client.generate(
+      {
+        messages,
+        prompt: null,
+        raw: false,
+        adapter: side === 'tuned',
+        max_new_tokens: question.maxNewTokens,
+        temperature: question.temperature,
+        top_k: null,
+        top_p: null,
+        seed: 42,
+      },
+      (delta) => {
+        this[side] = { ...this[side], text: this[side].text + delta };
+        this.changed();
+      },
+      signal,
+    );
+    this[side] = { text: report.text, report, running: false, step };
+    this.changed();
+  }
+}
+
+/** What the tuned model does instead of writing an answer. */
+export function judges(): 'classify' | 'reward' | null {
+  const objective = training.plan?.recipe.objective;
+  if (objective === 'classify' || objective === 'reward') return objective;
+  const labels = model.open?.report.labels ?? [];
+  if (labels.length > 0) return labels.length > 1 ? 'classify' : 'reward';
+  return null;
+}
+
+export const compare = new CompareStore();

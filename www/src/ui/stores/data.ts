@@ -1,0 +1,104 @@
+/** The open data file and what the trainer says about it. */
+import type { DataShape, DataSummary, Objective } from '../../engine/types.js';
+import { fixes } from '../words/curation.js';
+import { model } from './model.js';
+import { recipe } from './recipe.js';
+import { loadSamples, type Sample } from './samples.js';
+import { Store, sentence } from './store.js';
+import { trainer } from './trainer.js';
+
+export interface OpenData {
+  name: string;
+  bytes: Uint8Array<ArrayBuffer>;
+  summary: DataSummary;
+  sample: Sample | null;
+}
+
+class DataStore extends Store {
+  samples: Sample[] = [];
+  open: OpenData | null = null;
+  busy = false;
+  error: string | null = null;
+
+  async loadSampleList(): Promise<void> {
+    this.samples = (await loadSamples()).map(({ sample }) => sample);
+    this.changed();
+  }
+
+  async openSample(sample: Sample): Promise<boolean> {
+    const found = (await loadSamples()).find((loaded) => loaded.sample.file === sample.file);
+    if (!found) return false;
+    const opened = await this.read(sample.file, found.bytes, sample);
+    if (opened) for (const [path, value] of Object.entries(sample.settings)) recipe.set(path, value);
+    return opened;
+  }
+
+  async openFile(file: File): Promise<boolean> {
+    return this.read(file.name, new Uint8Array(await file.arrayBuffer()), null);
+  }
+
+  /** Reads a file; the one that was open stays open if this fails. */
+  async read(name: string, bytes: Uint8Array<ArrayBuffer>, sample: Sample | null): Promise<boolean> {
+    this.error = null;
+    // What mends one file need not suit another.
+    if (this.open && name !== this.open.name && fixes().length > 0) recipe.set('data.fix', [], false);
+    if (!model.open) {
+      this.error = 'Choose a model first: how text becomes tokens depends on it.';
+      this.changed();
+      return false;
+    }
+    this.busy = true;
+    this.changed();
+    try {
+      const client = await trainer.client();
+      let summary = await client.openData(name, bytes, recipe.value);
+      const same = name === this.open?.name;
+      const objective = objectiveFor(summary.report.shape, recipe.value.objective, same);
+      if (objective !== recipe.value.objective) {
+        recipe.set('objective', objective, false);
+        summary = await client.openData(name, bytes, recipe.value);
+      }
+      this.open = { name, bytes, summary, sample };
+      return true;
+    } catch (error) {
+      this.error = sentence(error);
+      // The trainer keeps what it had; so does the page.
+      return false;
+    } finally {
+      this.busy = false;
+      this.changed();
+    }
+  }
+
+  /** Reads the open file again, after the model or a setting that cuts or masks rows has changed. */
+  async reread(): Promise<void> {
+    if (this.open) await this.read(this.open.name, this.open.bytes, this.open.sample);
+  }
+}
+
+/** The objective that learns from rows of a shape; the present one where several do. `same` is whether the file was open before. */
+function objectiveFor(shape: DataShape, present: Objective, same: boolean): Objective {
+  switch (shape) {
+    case 'text':
+      // There is no assistant to learn from: every token is a target.
+      return 'text';
+    case 'preference':
+      return present === 'orpo' || present === 'kto' || present === 'reward' ? present : 'dpo';
+    case 'unpaired_preference':
+      return 'kto';
+    case 'classification':
+      return present === 'text' ? 'text' : 'classify';
+    case 'text_pairs':
+    case 'scored_pairs':
+      return 'contrastive';
+    case 'prompt_completion':
+    case 'messages':
+    case 'share_gpt':
+    case 'alpaca':
+      return present === 'grpo' && same ? 'grpo' : 'sft';
+    case 'prompts':
+      return 'grpo';
+  }
+}
+
+export const data = new DataStore();

@@ -1,0 +1,293 @@
+/** The open model and the ways to get one. */
+import {
+  baseOf,
+  bundledKey,
+  fetchBundled,
+  listBundled,
+  type BundledModel,
+} from '../../engine/hub/bundled.js';
+import { download, openCached, type DownloadJob, type Transfer } from '../../engine/hub/download.js';
+import { listWeights, type HubAddress, type WeightsChoice } from '../../engine/hub/hub.js';
+import type { Link, Wait } from '../../engine/hub/request.js';
+import { holding, whenFree } from '../../engine/storage/locks.js';
+import * as opfs from '../../engine/storage/opfs.js';
+import type { CachedModel, ModelSource } from '../../engine/storage/opfs.js';
+import type { ModelFile, ModelReport } from '../../engine/types.js';
+import { network } from './network.js';
+import { recipe } from './recipe.js';
+import { loadSamples } from './samples.js';
+import { Store, sentence } from './store.js';
+import { trainer } from './trainer.js';
+
+export interface OpenModel {
+  label: string;
+  source: ModelSource;
+  files: ModelFile[];
+  report: ModelReport;
+  /** The Hugging Face id of the base, where known. */
+  base: string | null;
+}
+
+/** Which part of the section asked, so that an error stands there. */
+export type Place = 'bundled' | 'local' | 'hub' | 'stored';
+
+export interface Busy {
+  place: Place;
+  name: string;
+  what: string;
+  transfer: Transfer | null;
+  share: number;
+  /** The server has asked for a pause. */
+  wait: Wait | null;
+  canStop: boolean;
+}
+
+type FetchFiles = (link: Link) => Promise<Omit<OpenModel, 'report'>>;
+
+class ModelStore extends Store {
+  bundled: BundledModel[] = [];
+  stored: CachedModel[] = [];
+  /** The keys of stored models that another tab is downloading. */
+  elsewhere = new Set<string>();
+  /** Folders in storage that hold no model. */
+  unreadableFolders: string[] = [];
+  /** Why the browser keeps nothing for this page, if so. */
+  refused: string | null = null;
+  /** Why the model that was opened last is not kept. */
+  unkept: string | null = null;
+  open: OpenModel | null = null;
+  busy: Busy | null = null;
+  error: { place: Place; text: string } | null = null;
+  private abort: AbortController | null = null;
+  private opening: Promise<boolean> = Promise.resolve(false);
+
+  async refresh(): Promise<void> {
+    this.bundled = await listBundled().catch(() => []);
+    await this.refreshStored();
+  }
+
+  async openBundled(model: BundledModel): Promise<boolean> {
+    const open = this.open?.source;
+    if (open?.kind === 'bundled' && open.name === model.name) return false;
+    const cached = this.stored.find((stored) => stored.key === bundledKey(model.name) && stored.complete);
+    if (network.state === 'locked' && !cached) {
+      network.unlock(model.name);
+      return false;
+    }
+    return this.load('bundled', model.name, async (link) => ({
+      label: model.label,
+      source: { kind: 'bundled', name: model.name },
+      files: cached
+        ? await openCached(cached)
+        : await this.keeping(bundledKey(model.name), model.label, () =>
+            fetchBundled(model, this.onTransfer, link),
+          ),
+      base: baseOf(model.name),
+    }));
+  }
+
+  /** Files the user chose or dropped: one GGUF, or a Hugging Face folder. */
+  openLocal(files: File[]): Promise<boolean> {
+    return this.load('local', files[0]?.name ?? '', () => {
+      const inFolder = files.filter((file) => file.webkitRelativePath.split('/').length <= 2);
+      const gguf = inFolder.filter((file) => file.name.toLowerCase().endsWith('.gguf'));
+      const chosen =
+        gguf.length > 0
+          ? gguf.slice(0, 1)
+          : inFolder.filter((file) =>
+              /\.(safetensors|json|jinja)$|^loralet-(probe|general)\./.test(file.name),
+            );
+      if (chosen.length === 0) {
+        throw new Error(
+          'there is no model among these files; choose one .gguf, or a folder with config.json and .safetensors',
+        );
+      }
+      const folder = files[0]?.webkitRelativePath.split('/')[0];
+      const label = (gguf[0]?.name ?? folder) || 'local model';
+      const blobs = chosen.map((file) => ({ name: file.name, blob: file as Blob }));
+      return Promise.resolve({ label, source: { kind: 'local' } as const, files: blobs, base: null });
+    });
+  }
+
+  /** What a repository offers; null where that was stopped or failed, which is said. */
+  async lookHub(address: HubAddress): Promise<WeightsChoice[] | null> {
+    if (this.busy) return null;
+    const link = this.begin('hub', address.repo, 'Looking at the repository');
+    try {
+      return await listWeights(address, link);
+    } catch (error) {
+      if (!link.signal.aborted) this.error = { place: 'hub', text: sentence(error) };
+      return null;
+    } finally {
+      this.busy = null;
+      this.changed();
+    }
+  }
+
+  openHub(job: DownloadJob): Promise<boolean> {
+    return this.load('hub', job.key, async (link) => ({
+      label: job.label,
+      source: job.source,
+      files: await this.keeping(job.key, job.label, () => download(job, this.onTransfer, link)),
+      base: knownBase(job.source),
+    }));
+  }
+
+  openStored(model: CachedModel): Promise<boolean> {
+    return this.load('stored', model.key, async () => ({
+      label: model.label,
+      source: model.source,
+      files: await openCached(model),
+      base: knownBase(model.source),
+    }));
+  }
+
+  /** Opens what a saved run was trained on; false if it has to be chosen by hand. */
+  async openSource(source: ModelSource): Promise<boolean> {
+    if (this.open && JSON.stringify(this.open.source) === JSON.stringify(source) && source.kind !== 'local')
+      return true;
+    const stored = this.stored.find(
+      (model) => model.complete && JSON.stringify(model.source) === JSON.stringify(source),
+    );
+    if (stored) return this.openStored(stored);
+    if (source.kind !== 'bundled') return false;
+    const bundled = this.bundled.find((model) => model.name === source.name);
+    return bundled ? this.openBundled(bundled) : false;
+  }
+
+  /** Resolves when no model is being opened. */
+  async settled(): Promise<void> {
+    await this.opening;
+  }
+
+  /** A file of the open model that cannot be read any more, in words; null if all can. */
+  async unreadable(): Promise<string | null> {
+    for (const { name, blob } of this.open?.files ?? []) {
+      const read = blob.slice(0, 1).arrayBuffer();
+      if (!(await read.catch(() => null)))
+        return `${name} has been changed or moved since it was chosen; choose it again first`;
+    }
+    return null;
+  }
+
+  /** Hands the model that was open to a new trainer; answers why not, or null. */
+  async reopen(open: OpenModel): Promise<string | null> {
+    if (await this.load('stored', open.label, () => Promise.resolve(open))) return null;
+    this.open = null;
+    this.changed();
+    return this.error?.text ?? 'another model is being opened';
+  }
+
+  cancel(): void {
+    this.abort?.abort();
+  }
+
+  forget(model: CachedModel): Promise<void> {
+    return this.change(() => opfs.deleteModel(model));
+  }
+
+  /** Deletes a folder that holds no model. */
+  forgetFolder(name: string): Promise<void> {
+    return this.change(() => opfs.deleteModelFolder(name));
+  }
+
+  fail(place: Place, error: unknown): void {
+    this.error = { place, text: sentence(error) };
+    this.changed();
+  }
+
+  private async change(work: () => Promise<void>): Promise<void> {
+    this.error = null;
+    await work().catch((error: unknown) => this.fail('stored', error));
+    await this.refreshStored();
+  }
+
+  private async refreshStored(): Promise<void> {
+    try {
+      const { models, unreadable, elsewhere } = await opfs.listModels();
+      this.stored = models;
+      this.unreadableFolders = unreadable;
+      for (const key of elsewhere)
+        if (!this.elsewhere.has(key)) void whenFree(opfs.modelLock(key)).then(() => this.refreshStored());
+      this.elsewhere = elsewhere;
+    } catch (error) {
+      this.refused = error instanceof Error ? error.message : String(error);
+    }
+    this.changed();
+  }
+
+  /** Downloads a model, which no other tab does meanwhile, and says so if it could not be kept. */
+  private async keeping(
+    key: string,
+    label: string,
+    fetchFiles: () => Promise<ModelFile[]>,
+  ): Promise<ModelFile[]> {
+    const taken = `another tab is downloading ${label}; wait until it is there, then open it here from the stored models`;
+    const files = await holding(opfs.modelLock(key), taken, fetchFiles);
+    const reason = opfs.letGo(key);
+    this.unkept = reason && `${label} is open here and not kept: ${reason}.`;
+    return files;
+  }
+
+  private load(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
+    if (this.busy) return Promise.resolve(false);
+    this.opening = this.fetchAndOpen(place, name, fetchFiles);
+    return this.opening;
+  }
+
+  /** Fetches, opens and locks the network. What was open before stays open if any of it fails. */
+  private async fetchAndOpen(place: Place, name: string, fetchFiles: FetchFiles): Promise<boolean> {
+    this.unkept = null;
+    let link = this.begin(place, name, 'Fetching');
+    try {
+      const fetched = await fetchFiles(link);
+      link.signal.throwIfAborted();
+      link = this.begin(place, name, 'Reading the weights', false);
+      const client = await trainer.client();
+      const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
+      const label = fetched.base ?? fetched.label;
+      const onProgress = (done: number, total: number) => {
+        if (this.busy) this.busy = { ...this.busy, share: total > 0 ? done / total : 0 };
+        this.changed();
+      };
+      const report = await client.openModel(fetched.files, label, baseDtype, onProgress, link.signal);
+      this.open = { ...fetched, report };
+      await loadSamples();
+      await network.lock();
+      return true;
+    } catch (error) {
+      if (!link.signal.aborted) this.error = { place, text: sentence(error) };
+      return false;
+    } finally {
+      this.busy = null;
+      await this.refreshStored();
+    }
+  }
+
+  private begin(place: Place, name: string, what: string, canStop = true): Link {
+    this.error = null;
+    this.busy = { place, name, what, transfer: null, share: 0, wait: null, canStop };
+    this.abort = new AbortController();
+    this.changed();
+    return { signal: this.abort.signal, onWait: this.onWait };
+  }
+
+  private readonly onWait = (wait: Wait | null): void => {
+    if (!this.busy) return;
+    this.busy = { ...this.busy, wait };
+    this.changed();
+  };
+
+  private readonly onTransfer = (transfer: Transfer): void => {
+    if (!this.busy) return;
+    this.busy = { ...this.busy, transfer, share: transfer.total > 0 ? transfer.done / transfer.total : 0 };
+    this.changed();
+  };
+}
+
+function knownBase(source: ModelSource): string | null {
+  if (source.kind === 'hub') return source.repo;
+  return source.kind === 'bundled' ? baseOf(source.name) : null;
+}
+
+export const model = new ModelStore();

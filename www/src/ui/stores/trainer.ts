@@ -1,0 +1,58 @@
+/** The one trainer of this page: started at once, replaced when the device changes or it broke. */
+import type { DeviceChoice, DeviceReport } from '../../engine/types.js';
+import { TrainerClient, TrainerError } from '../../engine/client.js';
+import { Store, sentence } from './store.js';
+
+class TrainerStore extends Store {
+  device: DeviceReport | null = null;
+  /** The device that was asked for. */
+  choice: DeviceChoice = 'auto';
+  error: string | null = null;
+  /** How many trainers there have been. */
+  starts = 0;
+  /** Called when the trainer can do nothing more; whoever asked it for something has been told. */
+  onBroken: (error: TrainerError) => void = () => undefined;
+  private starting: Promise<TrainerClient> | null = null;
+  private leaving: AbortController | null = null;
+
+  /** The running trainer; starts it if need be. */
+  client(): Promise<TrainerClient> {
+    return this.starting ?? this.start('auto');
+  }
+
+  /** The trainer before, also one that is still being started, ends with its workers. */
+  async start(device: DeviceChoice): Promise<TrainerClient> {
+    this.starts += 1;
+    this.leaving?.abort();
+    const mine = (this.leaving = new AbortController());
+    this.device = null;
+    this.choice = device;
+    this.error = null;
+    this.changed();
+    const starting = TrainerClient.start({ device, signal: mine.signal });
+    this.starting = starting;
+    try {
+      const client = await starting;
+      if (this.starting === starting) this.device = client.device;
+      void client.broken.then((error) => {
+        if (this.starting === starting) this.onBroken(error);
+      });
+      return client;
+    } catch (error) {
+      if (this.starting === starting) {
+        this.starting = null;
+        this.error = sentence(error);
+      }
+      throw error;
+    } finally {
+      this.changed();
+    }
+  }
+
+  say(error: string): void {
+    this.error = sentence(error);
+    this.changed();
+  }
+}
+
+export const trainer = new TrainerStore();

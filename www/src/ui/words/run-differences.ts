@@ -1,0 +1,45 @@
+/** What sets runs apart: the settings in which their recipes differ. */
+import type { RunRecord } from '../../engine/storage/runs.js';
+import type { Evaluation } from '../../engine/types.js';
+import { loss, percent } from './format.js';
+
+/** Dotted keys with more than one value among the runs. A setting that an older recipe does not have yet is no difference. */
+export function differences(records: RunRecord[]): string[] {
+  const values = new Map<string, Set<string>>();
+  for (const run of records) {
+    for (const [key, value] of Object.entries(flat(run.recipe))) {
+      values.set(key, (values.get(key) ?? new Set()).add(JSON.stringify(value)));
+    }
+  }
+  return [...values].filter(([, different]) => different.size > 1).map(([key]) => key);
+}
+
+/** A run's value of a setting, in words. */
+export function setting(run: RunRecord, key: string): string {
+  const value = flat(run.recipe)[key];
+  if (value === undefined || value === null) return '–';
+  if (Array.isArray(value)) return value.length > 0 ? value.join(', ') : '–';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** What was measured beside the loss. */
+export function measured(evaluation: Evaluation | null): string | null {
+  if (evaluation?.classification) return `accuracy ${percent(evaluation.classification.accuracy)}`;
+  if (evaluation?.reward) return `ranked right ${percent(evaluation.reward.accuracy)}`;
+  if (evaluation?.preference) return `reward margin ${loss(evaluation.preference.rewards_margin)}`;
+  if (evaluation?.embedding?.recall_at_1 != null)
+    return `recall@1 ${percent(evaluation.embedding.recall_at_1)}`;
+  if (evaluation?.embedding?.spearman != null) return `Spearman ${loss(evaluation.embedding.spearman)}`;
+  return null;
+}
+
+/** `train.learning_rate` → its value; a list is one value. */
+function flat(place: object, path = ''): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(place).flatMap(([key, value]: [string, unknown]) => {
+      const full = path === '' ? key : `${path}.${key}`;
+      const isSection = typeof value === 'object' && value !== null && !Array.isArray(value);
+      return isSection ? Object.entries(flat(value, full)) : [[full, value]];
+    }),
+  );
+}
