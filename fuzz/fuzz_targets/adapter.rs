@@ -1,5 +1,5 @@
 #![no_main]
 
-use loralet_fuzz::{readers, within};
+use loralet_fuzz::{Bound, readers, within};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(64, 16 << 20, readers::adapter, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(64 << 10, Bound { times: 64, beside: 16 << 20 }, readers::adapter, bytes));

@@ -1,5 +1,5 @@
 #![no_main]
 
-use loralet_fuzz::{readers, within};
+use loralet_fuzz::{Bound, readers, within};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(4, 64 << 10, readers::checkpoint, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(64 << 10, Bound { times: 4, beside: 64 << 10 }, readers::checkpoint, bytes));

@@ -59,7 +59,7 @@ struct Op {
     a_step: usize,
     passes: Passes,
     launch: Launch,
-    /// Of both passes, once they are known.
+    /// The repetitions of both passes, once they are known.
     repeats: [Option<usize>; 2],
 }
 

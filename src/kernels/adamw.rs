@@ -18,7 +18,7 @@ pub struct Factors {
     /// 1 − beta1 and 1 − beta2, which single precision would round.
     pub rest1: f32,
     pub rest2: f32,
-    /// Of the values: 1 − learning rate · weight decay.
+    /// The share of each value that weight decay leaves: 1 − learning rate · weight decay.
     pub kept: f32,
     /// Learning rate over the first moment's bias correction.
     pub step: f32,

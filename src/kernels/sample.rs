@@ -13,7 +13,7 @@ pub struct Choice {
     pub temperature: f64,
     /// Keep only this many of the likeliest tokens.
     pub top_k: Option<usize>,
-    /// Of those keep the likeliest whose probabilities reach this sum (<https://arxiv.org/abs/1904.09751>).
+    /// Then keep the likeliest whose probabilities reach this sum (<https://arxiv.org/abs/1904.09751>).
     pub top_p: Option<f64>,
 }
 
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(ids(1.0, Some(2), None), [1, 2]);
         // Probabilities are .66, .24, .09: two of them reach 0.8.
         assert_eq!(ids(1.0, None, Some(0.8)), [1, 2]);
-        // Of two tokens the first has .73.
+        // With two tokens the first has .73.
         assert_eq!(ids(1.0, Some(2), Some(0.7)), [1]);
         assert_eq!(ids(1.0, None, None), [0, 1, 2]);
         assert_eq!(ids(9.0, None, None), [0, 1, 2, 3]);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Measured {
     /// The run's place in the plan.
     pub run: usize,
-    /// Of the whole run.
+    /// Steps of the whole run.
     pub steps: usize,
     pub step_seconds: f64,
     /// One validation, with the forgetting probe where there is one.

@@ -21,18 +21,21 @@ fn settings() -> BTreeMap<String, Value> {
     settings
 }
 
-/// The rows of the tables: key, default, what it may be.
+/// The items of the lists, "- `key` (`default`): what it may be", which may go over several lines.
 fn documented() -> BTreeMap<String, (Value, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipe.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
-    let read = |row: &str| {
-        let [key, default, may_be] = row.splitn(3, " | ").collect::<Vec<_>>()[..] else { panic!("{row}") };
-        let default = default.trim_matches('`');
-        let default = serde_json::from_str(default).unwrap_or_else(|error| panic!("{row}: {error}"));
-        (key.trim_end_matches('`').to_string(), (default, may_be.to_string()))
+    let items = text.split("\n- `").skip(1).map(|item| {
+        let item = item.split("\n\n").next().unwrap_or_default();
+        item.split_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    let read = |item: String| {
+        let (key, rest) = item.split_once("` (`").unwrap_or_else(|| panic!("{item}"));
+        let (default, may_be) = rest.split_once("`): ").unwrap_or_else(|| panic!("{item}"));
+        let default = serde_json::from_str(default).unwrap_or_else(|error| panic!("{item}: {error}"));
+        (key.to_string(), (default, may_be.to_string()))
     };
-    rows.map(read).collect()
+    items.map(read).collect()
 }
 
 #[test]

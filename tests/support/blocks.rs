@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use loralet::eval::read;
 use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
 
-/// Of a form by the number of rows.
+/// Blocks whose form follows from the number of rows.
 pub fn blocks(out: usize, input: usize, device: &Device) -> Blocks {
     let form = [Form::Q4, Form::F16, Form::Q8, Form::Bf16][out / 4 % 4];
     let mut words = Vec::new();

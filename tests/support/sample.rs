@@ -143,7 +143,7 @@ async fn extremes(device: &Device) {
             assert!(found.iter().all(|id| allowed.contains(id)), "{found:?} of {logits:?}, {choice:?}");
         }
     }
-    // Of equals at the limit some devices keep a few and some all.
+    // Where several are equal at the limit, some devices keep a few and some all.
     let equals = matrix(vec![-5.0, 2.0, 3.0, 2.0, 2.0, 1.9], 6, device);
     let found = ids(equals, numbers.clone(), warm(1.0, Some(2), None)).await;
     assert!(found.iter().all(|id| (1..5).contains(id)), "{found:?}");

@@ -93,7 +93,7 @@ pub fn gemm_into(a: &Matrix, b: &Matrix, c: &mut [f32], row_stride: usize, accum
 
 /// The left factor of products, as the micro-kernel reads it.
 pub struct Packed {
-    /// Of each run of k all panels, from the first row to the last.
+    /// All panels of a run of k, from the first row to the last, run after run.
     pub panels: Vec<f32>,
     pub rows: usize,
     pub k: usize,

@@ -110,7 +110,7 @@ fn half_bytes(words: &[i32; 4]) -> [f32x4; FOURS] {
     })
 }
 
-/// Of IEEE 754 halves in the lower halves, as [`crate::kernels::blocks`] does it one by one.
+/// The numbers that IEEE 754 halves in the lower halves stand for, as [`crate::kernels::blocks`] does it one by one.
 fn half_to_float(words: i32x4) -> f32x4 {
     let (sign, rest) = ((words & i32x4::splat(0x8000)) << 16, words & i32x4::splat(0x7fff));
     let number = floats(rest << 13) * f32x4::splat(f32::from_bits((127 + 112) << 23));

@@ -47,3 +47,25 @@ fn smollm2_equals_the_reference() {
         assert_eq!(tokenizer.vocab_size(), 49_152);
     }
 }
+
+/// sentencepiece's own maps pass the check of what the `tokenizers` crate believes of them.
+#[test]
+fn a_character_map_of_sentencepiece_equals_the_reference() {
+    let fixture = fixture("character_map.json");
+    let tokenizer = Tokenizer::from_files(&TokenizerFiles {
+        tokenizer_json: fixture["tokenizer"].to_string(),
+        chat_template: None,
+        bos_token: None,
+        eos_token: None,
+        unk_token: Some("<unk>".into()),
+        pad_token: None,
+        additional: Value::Null,
+    })
+    .unwrap();
+    let cases = fixture["cases"].as_array().unwrap();
+    assert!(cases.len() > 5);
+    for case in cases {
+        let ids = tokenizer.encode(case["text"].as_str().unwrap(), false).unwrap();
+        assert_eq!(serde_json::json!(ids), case["ids"], "{}", case["text"]);
+    }
+}

@@ -416,7 +416,7 @@ fn reasoning_goes_to_a_template_that_writes_it() {
     let other = tiny(Some(&template("thinking")));
     let text = trained(&thinking("reasoning_content")[..1], &other).remove(0);
     assert!(text.contains("analysis<|message|>I remember Dot the duck."), "{text}");
-    // Of several turns each is learned as the model is to write it, its thoughts included.
+    // Each of several turns is learned as the model is to write it, its thoughts included.
     let two = json!({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b", "thinking": "T1"},
         {"from": "human", "value": "c"}, {"from": "gpt", "value": "d", "thinking": "T2"}]});
     let expected = ["<think>\nT1\n</think>\n\nb<|im_end|>\n", "<think>\nT2\n</think>\n\nd<|im_end|>\n"];

@@ -189,7 +189,7 @@ fn a_run_whose_largest_tensor_the_device_cannot_take_is_refused_before_it_begins
         session.begin(&recipe(json!({ "train": { "batch_size": 16 } })))
     };
     let needed = limited(1 << 30).unwrap().memory.tensor;
-    // Of 16 rows the gate beside what it multiplies, 2 × 48 numbers a token.
+    // 16 rows have the gate beside what it multiplies, 2 × 48 numbers a token.
     assert_eq!(needed % (16 * 2 * 48 * 4 * 8), 0);
     let text = refusal(limited(needed - 1));
     assert!(text.contains("in one piece") && text.contains("train.batch_size"), "{text}");

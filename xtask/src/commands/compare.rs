@@ -206,7 +206,7 @@ fn integer(value: &Value) -> String {
     groups.join(",")
 }
 
-/// Of all steps but the first, which warms up.
+/// The median over all steps but the first, which warms up.
 fn median(steps: &[Value]) -> Option<f64> {
     let mut times: Vec<f64> = steps.iter().skip(1).filter_map(|step| step["seconds"].as_f64()).collect();
     times.sort_by(f64::total_cmp);

@@ -21,7 +21,7 @@ use cubecl::prelude::*;
 /// The most layers that share an input.
 const MOST_PARTS: usize = 3;
 
-/// Of each layer, the form of the blocks that its weight is in; `None` for numbers.
+/// The form of the blocks that each layer's weight is in; `None` for numbers.
 type Forms = [Option<Form>; MOST_PARTS];
 
 /// What a kernel reads a buffer as: numbers, four at a time, or words.

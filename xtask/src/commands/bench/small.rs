@@ -109,7 +109,7 @@ fn workload(layers: u64) -> Value {
     })
 }
 
-/// Of all turns.
+/// The times of all turns' steps.
 fn step_ms(turns: &[Value]) -> Vec<f64> {
     turns.iter().flat_map(|turn| numbers(&turn["step_ms"])).collect()
 }

@@ -51,6 +51,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "browser", what: "wasm tests in headless Chromium", lane: Lane::Browser, run: browser },
     Stage { name: "commands", what: "train, generate and eval from the command line", lane: Lane::Browser, run: super::commands::run },
     Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", lane: Lane::Browser, run: e2e },
+    Stage { name: "mishaps", what: "the page where storage, network, devices or tabs fail, and its manners", lane: Lane::Native, run: mishaps },
 ];
 
 /// The shipped wasm may be this large, gzipped.
@@ -170,16 +171,28 @@ fn www(_: Length) -> Result<Counts> {
     Ok(checked.into_iter().chain([Counts::check(built)]).sum())
 }
 
-fn e2e(_: Length) -> Result<Counts> {
+fn e2e(length: Length) -> Result<Counts> {
+    let uses = page_tests("e2e:uses")?;
+    let long = if length == Length::Long { page_tests("e2e:long")? } else { Counts::default() };
+    Ok([uses, long].into_iter().sum())
+}
+
+fn mishaps(_: Length) -> Result<Counts> {
+    page_tests("e2e:mishaps")
+}
+
+/// Runs a script of `www/package.json` whose tests open the page.
+fn page_tests(script: &str) -> Result<Counts> {
     site::build_shipped()?;
     models()?;
     let server = Server::start(0, JobFiles::default())?;
     let mut test = Command::new("npm");
-    test.args(["run", "e2e"]).current_dir(paths::www());
+    test.args(["run", script]).current_dir(paths::www());
     test.env("LORALET_URL", server.url()).env("CHROMIUM", provision::chromium()?);
-    let finished = run_any("npm run e2e", &mut test)?;
+    let label = format!("npm run {script}");
+    let finished = run_any(&label, &mut test)?;
     let counts = Counts::of_node(&finished.output).with_success(finished.success);
-    show_failure("npm run e2e", &finished, counts);
+    show_failure(&label, &finished, counts);
     Ok(counts)
 }
 
