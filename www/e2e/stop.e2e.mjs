@@ -37,14 +37,26 @@ describe('Stop', () => {
   const stop = (section) => page.locator(section).getByRole('button', { name: 'Stop', exact: true });
   const ended = (section) => stop(section).waitFor({ state: 'detached' });
   const answer = (side) => page.locator(`compare-section article.${side}`);
+  /**
+   * Asks, and presses Stop once the base's answer has `words`. It runs in the page, where nothing between two presses takes time:
+   * an answer may end before a slow test comes to its Stop.
+   */
+  const askAndStop = (words) =>
+    page.locator('compare-section').evaluate(async (section, words) => {
+      const root = section.shadowRoot;
+      const stop = () => [...root.querySelectorAll('button')].find((button) => button.textContent === 'Stop');
+      const written = () => root.querySelector('[data-test="answer-base"]')?.textContent ?? '';
+      root.querySelector('[data-test="ask"]').click();
+      while (!stop() || !words.test(written())) await new Promise((resolve) => setTimeout(resolve, 2));
+      stop().click();
+    }, words);
   const CUT = 'Cut at the most tokens allowed.';
 
   test('ends an answer that waits for its turn at once, and it is never written', async () => {
     await page.locator('#pick-prompt').fill('Tell me about a mouse.');
-    await at(page, 'two-answers').click();
     await page.locator('#prompt').fill('Tell me about a fox.');
-    await at(page, 'ask').click();
-    await stop('compare-section').click();
+    await at(page, 'two-answers').evaluate((button) => button.click());
+    await askAndStop(/^/);
     await ended('compare-section');
     assert.equal(await stop('picks-section').count(), 1, 'the two answers before it are still written');
     await at(page, 'answer-second').waitFor();
@@ -68,9 +80,7 @@ describe('Stop', () => {
     await set(page, { 'train.max_steps': 50, 'eval.validation_fraction': 0 });
     await at(page, 'step').click();
     await status(page, 'Paused at step 1');
-    await at(page, 'ask').click();
-    await answer('base').filter({ hasText: /\w{3}/ }).waitFor();
-    await stop('compare-section').click();
+    await askAndStop(/\w{3}/);
     await ended('compare-section');
     const [base, tuned] = [await answer('base').innerText(), await answer('tuned').innerText()];
     assert.ok(!base.includes(CUT), `the base's answer had ended before the Stop: ${base}`);
