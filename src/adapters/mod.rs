@@ -7,5 +7,5 @@ pub mod target;
 pub mod trainable;
 mod whole;
 
-pub use target::Target;
+pub use target::{Target, resolve_modules};
 pub use trainable::{Leaf, Parameter, Trainable};

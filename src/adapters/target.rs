@@ -1,8 +1,9 @@
 //! Which linear layers have a low-rank path, and how wide and strong each path is.
 
+use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::models::layers::linear::Linear;
-use crate::recipe::LoraRecipe;
+use crate::recipe::{LINEAR_MODULES, LoraRecipe, Recipe};
 
 /// One linear layer with a low-rank path.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,36 @@ pub struct Target {
     pub rank: usize,
     /// The path is scaled by alpha / rank, or alpha / √rank for rsLoRA.
     pub alpha: f64,
+}
+
+/// The recipe with the names that this model's layers have: the default, all of a Llama block, means all of an
+/// encoder's block too.
+///
+/// # Errors
+/// A name that none of the model's layers has.
+pub fn resolve_modules(recipe: &Recipe, model: &Model) -> Result<Recipe> {
+    let mut recipe = recipe.clone();
+    let modules = model.linear_modules();
+    if recipe.lora.target_modules == LINEAR_MODULES {
+        recipe.lora.target_modules = modules.iter().map(|module| module.to_string()).collect();
+    }
+    let lacks = |module: &&String| !modules.contains(&module.as_str());
+    if let Some(module) = recipe.lora.target_modules.iter().find(lacks) {
+        return Err(Error::InvalidSetting {
+            key: "lora.target_modules".into(),
+            value: format!("\"{module}\""),
+            expected: format!("this model's linear layers are {}", modules.join(", ")),
+        });
+    }
+    let saved = recipe.lora.modules_to_save.iter().find(|module| *module != "score");
+    if let (true, Some(module)) = (model.is_encoder(), saved) {
+        return Err(Error::InvalidSetting {
+            key: "lora.modules_to_save".into(),
+            value: format!("\"{module}\""),
+            expected: "an encoder has no such module to train whole; leave it out".into(),
+        });
+    }
+    Ok(recipe)
 }
 
 /// The layers that a recipe names, in the model's order, all with its rank and alpha.

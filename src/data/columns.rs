@@ -1,9 +1,10 @@
 //! Columns under other names than the shapes' own: which is the prompt and which the answer.
 
-use super::dataset::{ColumnMapping, DataShape};
+use super::dataset::DataShape;
 use super::detect::list_some;
 use super::formats::Records;
 use super::messages::is_blank;
+use crate::recipe::ColumnMapping;
 use serde_json::Value;
 use std::collections::HashSet;
 

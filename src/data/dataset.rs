@@ -149,36 +149,6 @@ impl Message {
     }
 }
 
-/// Which column of the file plays which part, for files whose columns have other names.
-///
-/// Name `text` (with `label` where texts have a class), or `prompt` (with `answer` where there is one), or `prompt` and `completion`, or `messages`,
-/// or `instruction` and `output` (with `input` where there is one), each of these three with `label` where answers are rated, or `chosen` and `rejected`
-/// (with `prompt` where there is one), or `anchor` and `positive` (with `negative` where there is one), or `sentence1`,
-/// `sentence2` and `score`. `system` goes with conversations and answers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
-pub struct ColumnMapping {
-    pub text: Option<String>,
-    pub prompt: Option<String>,
-    pub completion: Option<String>,
-    pub messages: Option<String>,
-    pub instruction: Option<String>,
-    pub input: Option<String>,
-    pub output: Option<String>,
-    pub chosen: Option<String>,
-    pub rejected: Option<String>,
-    pub label: Option<String>,
-    pub system: Option<String>,
-    pub anchor: Option<String>,
-    pub positive: Option<String>,
-    pub negative: Option<String>,
-    pub sentence1: Option<String>,
-    pub sentence2: Option<String>,
-    pub score: Option<String>,
-    pub answer: Option<String>,
-}
-
 /// The rows of one file.
 #[derive(Debug, Clone)]
 pub struct Dataset {

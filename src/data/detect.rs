@@ -1,7 +1,7 @@
 //! From named values to rows of one shape: detection by column names, or by an explicit mapping.
 
 use super::columns::{self, looks_like_answer, suggestion};
-use super::dataset::{ColumnMapping, DataShape, Dataset, Row, RowContent};
+use super::dataset::{DataShape, Dataset, Row, RowContent};
 use super::formats::{Record, Records, invalid, invalid_line};
 use super::mapping::mapping_shape;
 use super::messages::is_blank;
@@ -11,7 +11,7 @@ use super::rating::{self, Found};
 use super::skipped::lines as list;
 use super::unused::say_unused;
 use crate::error::Result;
-use crate::recipe::Objective;
+use crate::recipe::{ColumnMapping, Objective};
 use serde_json::Value;
 
 pub(super) fn to_dataset(file: &str, records: Records, mapping: Option<&ColumnMapping>) -> Result<Dataset> {

@@ -19,10 +19,11 @@ mod python_list;
 mod quotes;
 mod table;
 
-use super::dataset::{ColumnMapping, Dataset};
+use super::dataset::Dataset;
 use super::detect;
 use super::skipped::lines;
 use crate::error::{Error, Result};
+use crate::recipe::ColumnMapping;
 use serde_json::{Map, Value};
 
 /// A file the user chose, whole in memory.

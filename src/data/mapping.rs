@@ -1,8 +1,9 @@
 //! The user's own names for the columns.
 
-use super::dataset::{ColumnMapping, DataShape};
+use super::dataset::DataShape;
 use super::detect::list_some;
 use crate::error::{Error, Result};
+use crate::recipe::ColumnMapping;
 
 pub(super) fn mapped_column<'m>(mapping: &'m ColumnMapping, part: &str) -> Option<&'m str> {
     let column = match part {

@@ -3,13 +3,14 @@
 use super::classes;
 use super::columns;
 use super::contrast;
-use super::dataset::{ColumnMapping, DataShape, Message, RowContent};
+use super::dataset::{DataShape, Message, RowContent};
 use super::formats::Records;
 use super::mapping::mapped_column;
 use super::messages::{Preamble, chat, is_blank, messages, text};
 use super::preference;
 use super::task;
 use super::tools;
+use crate::recipe::ColumnMapping;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -13,11 +13,6 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
-/// The linear layers of a BERT block, by the ends of their paths, in checkpoint order. As PEFT reads them,
-/// `output.dense` is `attention.output.dense` too.
-pub const LINEAR_MODULES: [&str; 6] =
-    ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"];
-
 /// The keys of `config.json` that decide the computation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BertConfig {

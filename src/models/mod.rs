@@ -11,7 +11,7 @@ pub mod score;
 
 use crate::error::{Error, Result};
 use crate::kernels::blocks::HostBlocks;
-use crate::recipe::LINEAR_MODULES;
+use crate::recipe::{BERT_LINEAR_MODULES, LINEAR_MODULES};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use layers::linear::Linear;
 use llama::Weight;
@@ -189,7 +189,7 @@ impl Model {
     pub fn linear_modules(&self) -> &'static [&'static str] {
         match self {
             Model::Llama(_) => &LINEAR_MODULES,
-            Model::Bert(_) => &bert::LINEAR_MODULES,
+            Model::Bert(_) => &BERT_LINEAR_MODULES,
         }
     }
 

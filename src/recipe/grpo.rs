@@ -1,3 +1,5 @@
+use crate::error::{Error, Result};
+use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 /// How answers are sampled, rewarded and learned from; for the objective `grpo`. Names are TRL's, and so are the defaults but
@@ -60,6 +62,33 @@ impl GrpoRecipe {
     /// Whether a run waits for ratings; then no row is held out, for whose answers there would be more to rate.
     pub fn asks_a_person(&self) -> bool {
         self.reward == RewardKind::Person
+    }
+
+    /// `pattern`, compiled.
+    ///
+    /// # Errors
+    /// No pattern, or one that is no regular expression.
+    pub fn regex(&self) -> Result<Regex> {
+        /// A pattern of megabytes would stop the page.
+        const LARGEST: usize = 1 << 20;
+        let invalid = |value: String, expected: String| Error::InvalidSetting {
+            key: "grpo.pattern".into(),
+            value,
+            expected,
+        };
+        let Some(text) = self.pattern.as_deref().filter(|text| !text.is_empty()) else {
+            return Err(invalid(
+                "null".into(),
+                "the reward regex needs a regular expression to look for".into(),
+            ));
+        };
+        RegexBuilder::new(text).size_limit(LARGEST).build().map_err(|error| {
+            // The last line of the message says what is wrong; those before it draw where.
+            let reason = error.to_string();
+            let reason =
+                reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
+            invalid(format!("\"{text}\""), format!("it must be a regular expression ({reason})"))
+        })
     }
 }
 

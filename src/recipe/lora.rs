@@ -30,6 +30,11 @@ pub struct LoraRecipe {
 pub const LINEAR_MODULES: [&str; 7] =
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
+/// The linear layers of a BERT block, by the ends of their paths, in checkpoint order. As PEFT reads them,
+/// `output.dense` is `attention.output.dense` too.
+pub const BERT_LINEAR_MODULES: [&str; 6] =
+    ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"];
+
 /// Modules that can be trained whole beside an adapter.
 pub const SAVED_MODULES: [&str; 3] = ["embed_tokens", "lm_head", "score"];
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Recipe`] is plain JSON whose every field has a documented default, section by section:
 //! `lora`, `train`, `preference`, `grpo`, `contrastive`, `eval`, `data`. It is checked once, in [`Recipe::from_json`];
-//! [`crate::train::Plan`] holds what it resolves to for one model and data set.
+//! the plan of a run (`train::Plan`) holds what it resolves to for one model and data set.
 
 mod contrastive;
 mod data;
@@ -16,10 +16,10 @@ mod unused;
 mod validate;
 
 pub use contrastive::ContrastiveRecipe;
-pub use data::DataRecipe;
+pub use data::{ColumnMapping, DataRecipe, Fix};
 pub use eval::EvalRecipe;
 pub use grpo::{GrpoLossType, GrpoRecipe, RewardKind};
-pub use lora::{LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
+pub use lora::{BERT_LINEAR_MODULES, LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
 pub use preference::{DpoLossType, PreferenceRecipe};
 pub use train::{GradientCheckpointing, SchedulerType, TrainRecipe};
 

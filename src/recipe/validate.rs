@@ -1,9 +1,7 @@
 //! Which values a setting may have.
 
-use super::{LINEAR_MODULES, Objective, Recipe, RewardKind, SAVED_MODULES};
+use super::{BERT_LINEAR_MODULES, LINEAR_MODULES, Objective, Recipe, RewardKind, SAVED_MODULES};
 use crate::error::{Error, Result};
-use crate::models::{Model, bert};
-use crate::rewards;
 
 impl Recipe {
     /// One sentence for the first setting that is outside its range.
@@ -21,14 +19,14 @@ impl Recipe {
         )?;
         check(!lora.target_modules.is_empty(), "lora.target_modules", "empty", "at least one module name")?;
         for module in &lora.target_modules {
-            if !LINEAR_MODULES.iter().chain(&bert::LINEAR_MODULES).any(|known| known == module) {
+            if !LINEAR_MODULES.iter().chain(&BERT_LINEAR_MODULES).any(|known| known == module) {
                 return Err(Error::InvalidSetting {
                     key: "lora.target_modules".into(),
                     value: format!("\"{module}\""),
                     expected: format!(
                         "it must name one of {}, or for a BERT encoder one of {}",
                         LINEAR_MODULES.join(", "),
-                        bert::LINEAR_MODULES.join(", ")
+                        BERT_LINEAR_MODULES.join(", ")
                     ),
                 });
             }
@@ -181,7 +179,7 @@ impl Recipe {
         check((1..=100).contains(&iterations), "grpo.num_iterations", iterations, "from 1 to 100")?;
         check(grpo.target_length >= 1, "grpo.target_length", 0, "at least 1 word")?;
         if self.objective == Objective::Grpo && grpo.reward == RewardKind::Regex {
-            rewards::regex::pattern(grpo.pattern.as_deref())?;
+            grpo.regex()?;
         }
         Ok(())
     }
@@ -193,36 +191,6 @@ impl Recipe {
             "at least 2 for the objective contrastive: a text is set against the others of its batch";
         let large_enough = self.objective != Objective::Contrastive || self.train.batch_size >= 2;
         check(large_enough, "train.batch_size", self.train.batch_size, expected)
-    }
-
-    /// The recipe with the names that this model's layers have: the default, all of a Llama block, means all of an
-    /// encoder's block too.
-    ///
-    /// # Errors
-    /// A name that none of the model's layers has.
-    pub fn for_model(&self, model: &Model) -> Result<Recipe> {
-        let mut recipe = self.clone();
-        let modules = model.linear_modules();
-        if self.lora.target_modules == LINEAR_MODULES {
-            recipe.lora.target_modules = modules.iter().map(|module| module.to_string()).collect();
-        }
-        let lacks = |module: &&String| !modules.contains(&module.as_str());
-        if let Some(module) = recipe.lora.target_modules.iter().find(lacks) {
-            return Err(Error::InvalidSetting {
-                key: "lora.target_modules".into(),
-                value: format!("\"{module}\""),
-                expected: format!("this model's linear layers are {}", modules.join(", ")),
-            });
-        }
-        let saved = recipe.lora.modules_to_save.iter().find(|module| *module != "score");
-        if let (true, Some(module)) = (model.is_encoder(), saved) {
-            return Err(Error::InvalidSetting {
-                key: "lora.modules_to_save".into(),
-                value: format!("\"{module}\""),
-                expected: "an encoder has no such module to train whole; leave it out".into(),
-            });
-        }
-        Ok(recipe)
     }
 }
 

@@ -31,7 +31,7 @@ impl Reward {
     pub fn new(recipe: &GrpoRecipe, reward_model: Option<Llama>, person: Option<Person>) -> Result<Reward> {
         Ok(match recipe.reward {
             RewardKind::ExactMatch => Reward::ExactMatch,
-            RewardKind::Regex => Reward::Regex(regex::pattern(recipe.pattern.as_deref())?),
+            RewardKind::Regex => Reward::Regex(recipe.regex()?),
             RewardKind::Length => Reward::Length(recipe.target_length),
             RewardKind::RewardModel => {
                 Reward::RewardModel(Box::new(reward_model.ok_or_else(no_reward_model)?))

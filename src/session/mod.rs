@@ -15,16 +15,16 @@ pub use answer::GenerateRequest;
 pub use model::ModelReport;
 pub use search::Neighbour;
 
-use crate::adapters::Trainable;
+use crate::adapters::{Trainable, resolve_modules};
 use crate::data::classes::classes;
 use crate::data::{
-    DataFile, DataReport, DataShape, Dataset, EncodeOptions, Fix, GeneralText, PreviewRow, RowContent,
+    DataFile, DataReport, DataShape, Dataset, EncodeOptions, GeneralText, PreviewRow, RowContent,
     SkippedRow, account, curate, encode_dataset, preview, read_dataset, report, split,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
 use crate::generate::Caller;
-use crate::recipe::{Method, Objective, Recipe};
+use crate::recipe::{Fix, Method, Objective, Recipe};
 use crate::rewards::person::Person;
 use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
 use burn::tensor::Device;
@@ -317,7 +317,7 @@ impl Session {
         let (model, dataset) = (self.model()?, self.dataset()?);
         let base = self.base_for(recipe, None)?;
         dataset.check_objective(recipe.objective)?;
-        let recipe = &recipe.for_model(&base)?;
+        let recipe = &resolve_modules(recipe, &base)?;
         let mut encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
         self.number_classes(recipe, &mut encoded.examples, &base)?;
         if recipe.method == Method::Full {

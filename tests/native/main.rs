@@ -5,6 +5,7 @@
 //! - `data`: data files, chat templates, token ids, loss masks, findings.
 //! - `weights`: model files and adapters of other tools.
 //! - `recipe`: settings and their documentation.
+//! - `rooms`: the order in which modules import each other.
 //! - `training`, `preference`, `judging`, `judging_bases`, `embedding`, `grpo`, `forgetting`: whole runs with small models.
 //! - `said`: what a user is told of data and settings.
 //! - `hostile`: files made to hang, to crash or to fill the memory.
@@ -21,6 +22,7 @@ mod judging_bases;
 mod parity;
 mod preference;
 mod recipe;
+mod rooms;
 mod said;
 mod smollm2;
 #[path = "../support/mod.rs"]

@@ -3,7 +3,7 @@
 
 use super::{Tensors, close, tensors};
 use burn::tensor::{Device, Tensor, TensorData};
-use loralet::adapters::Trainable;
+use loralet::adapters::{Trainable, resolve_modules};
 use loralet::data::{Batch, BatchOptions, BatchRow, Contrast, Example, collate};
 use loralet::eval::read;
 use loralet::export::{OutputFile, peft};
@@ -130,7 +130,7 @@ fn recipe(scale: f64, method: &str, base: &Model) -> Recipe {
         "objective": "contrastive", "method": method, "contrastive": { "scale": scale },
         "lora": { "rank": 4, "alpha": 8 },
     });
-    Recipe::from_json(&recipe).unwrap().for_model(base).unwrap()
+    resolve_modules(&Recipe::from_json(&recipe).unwrap(), base).unwrap()
 }
 
 /// The fixture's adapter; what is trained whole beside it has its own name there.

@@ -4,7 +4,7 @@
 use super::embedding::{adapter_values, compare_gradients, input, random_bert};
 use super::{close, tensors};
 use burn::tensor::{Device, Tensor, TensorData};
-use loralet::adapters::Trainable;
+use loralet::adapters::{Trainable, resolve_modules};
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, collate};
 use loralet::eval::read;
 use loralet::export::{OutputFile, model_config, peft};
@@ -94,7 +94,7 @@ fn classifier(method: &str, device: &Device) -> (Model, Trainable, Recipe) {
     let labels: Vec<String> = serde_json::from_value(expected["labels"].clone()).unwrap();
     let base = random_bert(device).with_score(Score { weight, labels });
     let recipe = json!({ "objective": "classify", "method": method, "lora": { "rank": 4, "alpha": 8 } });
-    let recipe = Recipe::from_json(&recipe).unwrap().for_model(&base).unwrap();
+    let recipe = resolve_modules(&Recipe::from_json(&recipe).unwrap(), &base).unwrap();
     let mut trainable = Trainable::new(&base, &recipe);
     if method == "lora" {
         let adapter = tensors(fixture!("bert/tensors.safetensors"));

@@ -6,7 +6,7 @@ use loralet::data::*;
 use loralet::error::{Error, Result};
 use loralet::export::{OutputFile, peft, unzip};
 use loralet::models::{Model, ModelConfig};
-use loralet::recipe::{Objective, Recipe};
+use loralet::recipe::{Fix, Objective, Recipe};
 use loralet::train::checkpoint;
 use loralet::weights::checkpoint::TokenizerFiles;
 use loralet::weights::gguf::Gguf;

@@ -1,7 +1,8 @@
 //! Classes of very different sizes: a model can be right most of the time by always naming the largest.
 
 use super::super::dataset::{Dataset, RowContent};
-use super::{Finding, FindingKind, Fix};
+use super::{Finding, FindingKind};
+use crate::recipe::Fix;
 use std::collections::BTreeMap;
 
 /// A class may have this many times the rows of the smallest.

@@ -1,7 +1,8 @@
 //! Rows in another language than most.
 
 use super::super::dataset::Dataset;
-use super::{Finding, FindingKind, Fix, rows_are, text};
+use super::{Finding, FindingKind, rows_are, text};
+use crate::recipe::Fix;
 use std::collections::BTreeMap;
 use whatlang::Lang;
 

@@ -2,7 +2,8 @@
 
 use super::super::dataset::Dataset;
 use super::near_duplicates::Pair;
-use super::{Finding, FindingKind, Fix};
+use super::{Finding, FindingKind};
+use crate::recipe::Fix;
 use std::collections::{HashMap, HashSet};
 
 pub fn finding(dataset: &Dataset, pairs: &[Pair], held_out: &HashSet<usize>) -> Option<Finding> {

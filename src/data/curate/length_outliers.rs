@@ -1,7 +1,8 @@
 //! Rows that are far longer or shorter than the others: often a paste gone wrong, or half a row.
 
 use super::super::dataset::Dataset;
-use super::{Finding, FindingKind, Fix, rows_are, text};
+use super::{Finding, FindingKind, rows_are, text};
+use crate::recipe::Fix;
 
 /// Fewer rows have no usual length.
 const FEWEST_ROWS: usize = 20;

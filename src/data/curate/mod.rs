@@ -15,7 +15,8 @@ mod text;
 use super::dataset::{Dataset, Row};
 use super::encode::Example;
 use crate::error::{Error, Result};
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::recipe::Fix;
+use serde::Serialize;
 use std::collections::HashSet;
 
 /// Something to know of some rows before training on them.
@@ -55,25 +56,6 @@ pub struct FoundRow {
     pub note: String,
     /// The beginning of the row, or the part it is about.
     pub excerpt: String,
-}
-
-/// A change to the rows, before they are trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
-pub enum Fix {
-    /// Leaves out rows that say exactly what an earlier one says.
-    DropDuplicates,
-    /// Leaves out rows that say nearly or exactly what an earlier one says.
-    DropNearDuplicates,
-    /// Leaves out rows that are far longer or shorter than the others.
-    DropOutliers,
-    /// Leaves out rows of the largest classes, down to three times the smallest.
-    BalanceLabels,
-    /// Leaves out rows in another language than most.
-    DropOtherLanguages,
-    /// Writes `[email]`, `[phone]`, `[key]` or `[card]` in place of what looks like one.
-    Redact,
 }
 
 /// What a fix did. Part of the run's record; it holds no text of the rows.
@@ -146,38 +128,6 @@ pub fn apply(mut dataset: Dataset, fixes: &[Fix], max_rows: Option<usize>) -> Re
         });
     }
     Ok((dataset, changes))
-}
-
-impl Fix {
-    /// As a recipe spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Fix::DropDuplicates => "drop_duplicates",
-            Fix::DropNearDuplicates => "drop_near_duplicates",
-            Fix::DropOutliers => "drop_outliers",
-            Fix::BalanceLabels => "balance_labels",
-            Fix::DropOtherLanguages => "drop_other_languages",
-            Fix::Redact => "redact",
-        }
-    }
-
-    /// Reads a list, or its names in one text with commas between them, as a command line has it.
-    pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Fix>, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Given {
-            List(Vec<serde_json::Value>),
-            Text(String),
-        }
-        let names = match Given::deserialize(deserializer)? {
-            Given::List(values) => values,
-            Given::Text(text) => {
-                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-                names.map(serde_json::Value::from).collect()
-            }
-        };
-        names.into_iter().map(|name| serde_json::from_value(name).map_err(serde::de::Error::custom)).collect()
-    }
 }
 
 /// Takes out the rows at these places, and returns their lines.

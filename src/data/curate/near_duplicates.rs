@@ -2,7 +2,8 @@
 //! (Broder 1997, <https://doi.org/10.1109/SEQUEN.1997.666900>).
 
 use super::super::dataset::{Dataset, RowContent};
-use super::{Finding, FindingKind, Fix, rows_are, text};
+use super::{Finding, FindingKind, rows_are, text};
+use crate::recipe::Fix;
 use std::collections::HashSet;
 use txtfp::{
     Canonicalizer, Fingerprinter, LshIndex, MinHashFingerprinter, MinHashSig, ShingleTokenizer, WordTokenizer,

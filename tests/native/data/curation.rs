@@ -2,6 +2,7 @@
 
 use super::*;
 use loralet::data::curate::{apply, findings};
+use loralet::recipe::Fix;
 
 fn rows(rows: &[(&str, &str)]) -> Dataset {
     let line = |(prompt, completion): &(&str, &str)| {

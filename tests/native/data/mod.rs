@@ -14,7 +14,7 @@
 //! - `names`: columns under other names.
 
 use loralet::data::*;
-use loralet::recipe::Objective;
+use loralet::recipe::{ColumnMapping, Objective};
 use loralet::weights::checkpoint::TokenizerFiles;
 use serde_json::Value;
 

@@ -1,7 +1,8 @@
 //! Nothing takes time that grows with the square of what a file declares: at these sizes that would be minutes.
 
 use super::*;
-use loralet::data::{DataFile, Dataset, Fix, curate, read_dataset};
+use loralet::data::{DataFile, Dataset, curate, read_dataset};
+use loralet::recipe::Fix;
 use loralet::weights::gguf::Gguf;
 use loralet::weights::safetensors::read_header;
 use loralet::weights::{Checkpoint, MemorySource};
