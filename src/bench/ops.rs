@@ -3,10 +3,10 @@
 use super::Workload;
 use super::work::{self, Passes, Work};
 use crate::error::{Error, Result};
-use crate::eval::{read, read_ids};
 use crate::kernels::attention::causal_attention;
 use crate::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
 use crate::kernels::lora::{lora_linears, times};
+use crate::kernels::readback::{read, read_ids};
 use crate::kernels::sample::{Choice, sample};
 use crate::kernels::seed::seed;
 use crate::kernels::{matmul::matmul, rms_norm::rms_norm, rotary::rotate, swiglu::swiglu};

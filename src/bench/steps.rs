@@ -4,7 +4,7 @@ use super::Workload;
 use crate::adapters::Trainable;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
-use crate::eval::read;
+use crate::kernels::readback::read;
 use crate::models::layers::rotary::RopeScaling;
 use crate::models::{Llama, LlamaConfig, Model, float_tensor};
 use crate::objectives::sft;

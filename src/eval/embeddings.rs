@@ -1,9 +1,9 @@
 //! How well embeddings find what belongs together, over all rows at once.
 
-use super::read;
 use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches};
 use crate::data::encode::{Contrast, Example};
 use crate::error::Result;
+use crate::kernels::readback::read;
 use crate::memory::rows_at_once;
 use crate::models::{Input, Model};
 use crate::objectives::{Counts, Loss};

@@ -2,7 +2,7 @@
 
 use crate::data::{Message, Tokenizer};
 use crate::error::{Error, Result};
-use crate::eval::read;
+use crate::kernels::readback::read;
 use crate::models::{Input, Llama, Model};
 use serde::{Deserialize, Serialize};
 

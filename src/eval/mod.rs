@@ -6,11 +6,12 @@ pub mod judge;
 
 use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
 use crate::data::encode::Example;
-use crate::error::{Error, Result, last_cause};
+use crate::error::{Error, Result};
+use crate::kernels::readback::read;
 use crate::models::Model;
 use crate::objectives::{Counts, Loss};
 use crate::train::metrics::{Evaluation, Metrics};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 /// Mean loss over all rows, and what else the objective measures.
 ///
@@ -63,27 +64,4 @@ pub async fn loss(
         tokens,
         examples: rows.len(),
     })
-}
-
-/// The values of a tensor, read without blocking (a browser cannot wait for a GPU).
-///
-/// # Errors
-/// A device that stops answering.
-pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let data = tensor.into_data_async().await.map_err(stopped)?;
-    data.convert::<f32>().try_into_vec::<f32>().map_err(stopped)
-}
-
-/// The ids that [`crate::kernels::sample::sample`] chose, read the same way.
-///
-/// # Errors
-/// A device that stops answering.
-pub async fn read_ids(ids: Tensor<1, Int>) -> Result<Vec<u32>> {
-    let data = ids.into_data_async().await.map_err(stopped)?;
-    let ids = data.try_into_vec::<i32>().map_err(stopped)?;
-    Ok(ids.into_iter().map(|id| id as u32).collect())
-}
-
-fn stopped(error: impl std::fmt::Display) -> Error {
-    Error::DeviceLost { reason: last_cause(&error.to_string()).to_string() }
 }

@@ -2,7 +2,7 @@
 
 use super::OutputFile;
 use crate::error::Result;
-use crate::eval::read;
+use crate::kernels::readback::read;
 use crate::models::Model;
 use crate::models::llama::Weight;
 use crate::weights::safetensors;

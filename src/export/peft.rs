@@ -5,7 +5,7 @@ use super::OutputFile;
 use super::adapter_config::{self, AdapterConfig, CONFIG};
 use crate::adapters::{Target, Trainable};
 use crate::error::{Error, Result};
-use crate::eval::read;
+use crate::kernels::readback::read;
 use crate::models::score::{self, Score};
 use crate::models::{Model, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};

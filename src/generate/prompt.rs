@@ -1,7 +1,7 @@
 //! Reading a prompt into the caches of keys and values.
 
 use crate::error::Result;
-use crate::eval::read;
+use crate::kernels::readback::read;
 use crate::models::Llama;
 use crate::models::layers::attention::KeyValueCache;
 use burn::tensor::Tensor;

@@ -1,5 +1,5 @@
 use crate::error::{Error, Result};
-use crate::eval::read_ids;
+use crate::kernels::readback::read_ids;
 use crate::kernels::sample::{Choice, sample};
 use burn::tensor::Tensor;
 use rand::{Rng, SeedableRng};

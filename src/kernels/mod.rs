@@ -12,6 +12,7 @@ mod gpu;
 pub mod lora;
 pub mod matmul;
 pub mod norm;
+pub mod readback;
 pub mod rms_norm;
 pub mod rotary;
 pub mod running_softmax;

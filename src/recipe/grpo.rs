@@ -85,8 +85,7 @@ impl GrpoRecipe {
         RegexBuilder::new(text).size_limit(LARGEST).build().map_err(|error| {
             // The last line of the message says what is wrong; those before it draw where.
             let reason = error.to_string();
-            let reason =
-                reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
+            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
             invalid(format!("\"{text}\""), format!("it must be a regular expression ({reason})"))
         })
     }

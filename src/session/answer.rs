@@ -4,7 +4,8 @@ use super::Session;
 use crate::data::Message;
 use crate::error::{Error, Result};
 use crate::generate::{Answer, Sampling, generate};
-use crate::models::Model;
+use crate::kernels::readback::read;
+use crate::models::{Input, Model, head};
 use serde::{Deserialize, Serialize};
 
 /// What to answer, and how.
@@ -99,7 +100,7 @@ impl Session {
         }
         let answering = self.answering(adapter)?;
         let positions: Vec<u32> = (0..input_ids.len() as u32).collect();
-        let input = crate::models::Input {
+        let input = Input {
             input_ids,
             position_ids: &positions,
             document_ids: &vec![1; input_ids.len()],
@@ -107,12 +108,12 @@ impl Session {
             seq: input_ids.len(),
         };
         if answering.score().is_some() {
-            return crate::eval::read(answering.scores(&input)).await;
+            return read(answering.scores(&input)).await;
         }
         let answering = match &answering {
             Model::Llama(llama) => llama,
-            Model::Bert(_) => return crate::eval::read(answering.embeddings(&input)).await,
+            Model::Bert(_) => return read(answering.embeddings(&input)).await,
         };
-        crate::eval::read(crate::models::head::logits(answering.forward(&input), answering.head())).await
+        read(head::logits(answering.forward(&input), answering.head())).await
     }
 }

@@ -18,8 +18,8 @@ pub use search::Neighbour;
 use crate::adapters::{Trainable, resolve_modules};
 use crate::data::classes::classes;
 use crate::data::{
-    DataFile, DataReport, DataShape, Dataset, EncodeOptions, GeneralText, PreviewRow, RowContent,
-    SkippedRow, account, curate, encode_dataset, preview, read_dataset, report, split,
+    DataFile, DataReport, DataShape, Dataset, EncodeOptions, GeneralText, PreviewRow, RowContent, SkippedRow,
+    account, curate, encode_dataset, preview, read_dataset, report, split,
 };
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};

@@ -6,7 +6,7 @@ use super::rollout::Group;
 use super::trainer::Trainer;
 use crate::data::encode::{Contrast, Example, Preference};
 use crate::error::{Error, Result};
-use crate::eval::read;
+use crate::kernels::readback::read;
 use crate::models::float_tensor;
 use crate::recipe::Recipe;
 use crate::weights::safetensors;

@@ -10,7 +10,7 @@ use super::rollout;
 use super::trainer::Trainer;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
-use crate::eval;
+use crate::kernels::readback::read;
 use crate::objectives::{Counts, Share};
 use burn::tensor::Tensor;
 use web_time::Instant;
@@ -59,8 +59,7 @@ impl Trainer {
                 Err(_) => break,
             }
         }
-        let read =
-            eval::read(Tensor::cat(queue.iter().map(|step| step.figures.clone()).collect(), 0)).await?;
+        let read = read(Tensor::cat(queue.iter().map(|step| step.figures.clone()).collect(), 0)).await?;
         let seconds = started.elapsed().as_secs_f64() / queue.len() as f64;
 
         let mut read = read.into_iter().map(f64::from);

@@ -12,6 +12,7 @@ use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::eval::forgetting::Probe;
+use crate::kernels::readback::read;
 use crate::memory::{self, Largest};
 use crate::models::{Model, Tape};
 use crate::objectives::Loss;
@@ -187,7 +188,7 @@ impl Trainer {
             let of = |values: &Tensor<1>| values.clone().narrow(0, parameter.offset, parameter.len());
             (of(&self.trainable.values) - of(&before)).abs().max()
         });
-        let most = eval::read(Tensor::cat(moved.collect(), 0).max()).await?;
+        let most = read(Tensor::cat(moved.collect(), 0).max()).await?;
         Ok(most[0] == 0.0)
     }
 

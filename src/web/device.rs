@@ -2,8 +2,8 @@
 //! and says in words what was chosen and why.
 
 use crate::error::{Error, Result, last_cause};
-use crate::eval::read;
 use crate::kernels::matmul::matmul;
+use crate::kernels::readback::read;
 use crate::kernels::set_software_adapter;
 use crate::session::Limits;
 use burn::tensor::{Device, Tensor};

@@ -46,7 +46,11 @@ fn rooms_import_only_from_rooms_before_them() {
 }
 
 /// A sentence for each import from a place that comes later in `order`; `places` says where an import stands and what it names.
-fn out_of_order(imports: &[Import], order: &[&str], places: impl Fn(&Import) -> (String, String)) -> Vec<String> {
+fn out_of_order(
+    imports: &[Import],
+    order: &[&str],
+    places: impl Fn(&Import) -> (String, String),
+) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for import in imports {
         let (from, to) = places(import);

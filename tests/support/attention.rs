@@ -2,8 +2,8 @@
 
 use super::kernels::{near, values};
 use burn::tensor::{Device, Tensor};
-use loralet::eval::read;
 use loralet::kernels::attention::{cached_attention, causal_attention, plain_attention};
+use loralet::kernels::readback::read;
 
 /// Attention of one token, around 32 and of many, within documents of uneven lengths: of whole rows, with gradients, and of the
 /// last tokens of rows whose keys and values lie in a cache.

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use half::{bf16, f16};
-use loralet::eval::read;
 use loralet::kernels::blocks::{BLOCK, Blocks, Form, HostBlocks, Matrix};
+use loralet::kernels::readback::read;
 
 /// Blocks whose form follows from the number of rows.
 pub fn blocks(out: usize, input: usize, device: &Device) -> Blocks {

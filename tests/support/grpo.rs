@@ -5,7 +5,7 @@ use super::{Tensors, random_llama, tensors};
 use burn::tensor::{Device, Tensor, TensorData};
 use loralet::adapters::Trainable;
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, collate};
-use loralet::eval::read;
+use loralet::kernels::readback::read;
 use loralet::models::Model;
 use loralet::objectives::{Counts, Loss, Share, grpo};
 use loralet::recipe::Recipe;

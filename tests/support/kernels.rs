@@ -3,8 +3,8 @@
 use super::attention::of_lengths;
 use super::blocks::{blocks, expanded, picked};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation, s};
-use loralet::eval::read;
 use loralet::kernels::blocks::{BLOCK, Matrix};
+use loralet::kernels::readback::read;
 use loralet::kernels::{
     attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears, lora::times,
     matmul::matmul, norm::sum_of_squares, rms_norm::rms_norm, rotary::rotate, running_softmax::add_part,

@@ -1,7 +1,7 @@
 //! The choice of the next token on a device: against probabilities computed here, and greedily against the CPU.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use loralet::eval::read_ids;
+use loralet::kernels::readback::read_ids;
 use loralet::kernels::sample::{Choice, sample};
 
 /// # Panics
