@@ -14,6 +14,7 @@ pub mod export;
 pub mod generate;
 pub mod kernels;
 pub mod memory;
+pub mod metrics;
 pub mod models;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;

@@ -6,6 +6,7 @@
 use super::contrast;
 use super::encode::Example;
 use super::preference_batch::{labels, other_answers};
+use crate::models::Input;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, HashMap};
@@ -180,6 +181,17 @@ pub fn collate(examples: &[Example], rows: &[BatchRow], options: &BatchOptions) 
 }
 
 impl Batch {
+    /// What a model reads of it.
+    pub(crate) fn input(&self) -> Input<'_> {
+        Input {
+            input_ids: &self.input_ids,
+            position_ids: &self.position_ids,
+            document_ids: &self.document_ids,
+            batch: self.batch,
+            seq: self.seq,
+        }
+    }
+
     /// Some of the rows as a batch of their own, without labels, classes, scores and advantages.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> Batch {
         let places = rows.start * self.seq..rows.end * self.seq;

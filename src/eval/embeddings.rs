@@ -5,9 +5,9 @@ use crate::data::encode::{Contrast, Example};
 use crate::error::Result;
 use crate::kernels::readback::read;
 use crate::memory::rows_at_once;
+use crate::metrics::{Counts, EmbeddingMetrics, Evaluation};
 use crate::models::{Input, Model};
-use crate::objectives::{Counts, Loss};
-use crate::train::metrics::{EmbeddingMetrics, Evaluation};
+use crate::objectives::Loss;
 use burn::tensor::Tensor;
 use std::collections::{HashMap, HashSet};
 

@@ -2,15 +2,14 @@
 
 pub mod embeddings;
 pub mod forgetting;
-pub mod judge;
 
 use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
 use crate::data::encode::Example;
 use crate::error::{Error, Result};
 use crate::kernels::readback::read;
+use crate::metrics::{Counts, Evaluation, Metrics};
 use crate::models::Model;
-use crate::objectives::{Counts, Loss};
-use crate::train::metrics::{Evaluation, Metrics};
+use crate::objectives::Loss;
 use burn::tensor::Tensor;
 
 /// Mean loss over all rows, and what else the objective measures.

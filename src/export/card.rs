@@ -1,8 +1,9 @@
 //! What travels beside the weights: a model card and the tokenizer's files.
 
 use super::{OutputFile, peft};
+use crate::metrics::{ClassificationMetrics, Evaluation};
 use crate::recipe::{Method, Objective};
-use crate::train::{ClassificationMetrics, Evaluation, Plan};
+use crate::train::Plan;
 use crate::weights::checkpoint::TokenizerFiles;
 
 /// README.md, tokenizer.json, tokenizer_config.json and chat_template.jinja. `steps` is the step whose values are given out,

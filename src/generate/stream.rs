@@ -2,8 +2,8 @@ use super::prompt::{Prompt, read_prompt};
 use super::sampler::{Sampler, Sampling, next_tokens};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
-use crate::eval::judge::LabelProbability;
 use crate::models::{Llama, head};
+use crate::rewards::judge::LabelProbability;
 use serde::{Deserialize, Serialize};
 
 /// Why an answer ended.

@@ -1,9 +1,10 @@
 //! Sequence classification: cross-entropy of a text's class, from the `score` head on its last token, as transformers'
 //! `LlamaForSequenceClassification` with one label a text; of an encoder, from the head on the mean of its tokens.
 
-use super::{Counts, Share};
+use super::Share;
 use crate::data::batch::Batch;
 use crate::kernels::matmul::matmul;
+use crate::metrics::Counts;
 use crate::models::{Model, float_tensor, int_tensor};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};

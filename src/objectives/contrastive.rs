@@ -1,9 +1,10 @@
 //! Sentence embeddings: texts that belong together come near each other. Pairs are learned as by sentence-transformers'
 //! `MultipleNegativesRankingLoss`, scored pairs as by its `CoSENTLoss`; the batch says which.
 
-use super::{Counts, Share};
+use super::Share;
 use crate::data::batch::Batch;
 use crate::kernels::matmul::matmul;
+use crate::metrics::Counts;
 use crate::models::{Model, float_tensor, int_tensor};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;

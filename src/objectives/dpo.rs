@@ -1,9 +1,10 @@
 //! Direct preference optimisation: the model is moved to find the chosen answer likelier than the
 //! rejected one, by more than the reference does. As in TRL's `DPOTrainer`.
 
+use super::Share;
 use super::log_probs::{reference_log_probs, row_lengths, row_log_probs};
-use super::{Counts, Share};
 use crate::data::batch::Batch;
+use crate::metrics::Counts;
 use crate::models::{Llama, float_tensor};
 use crate::recipe::{DpoLossType, PreferenceRecipe};
 use burn::tensor::Tensor;

@@ -1,9 +1,10 @@
 //! Group relative policy optimisation: answers that the model has sampled itself become likelier where they earned more
 //! than the other answers to the same prompt, and less likely where they earned less. As in TRL's `GRPOTrainer`.
 
+use super::Share;
 use super::log_probs::{fixed_token_log_probs, row_lengths, token_log_probs};
-use super::{Counts, Share};
 use crate::data::batch::Batch;
+use crate::metrics::Counts;
 use crate::models::{Llama, float_tensor};
 use crate::recipe::{GrpoLossType, GrpoRecipe};
 use burn::tensor::Tensor;

@@ -1,8 +1,9 @@
 //! Staying near the base: the Kullback-Leibler divergence KL(base ‖ tuned) of the next token's distribution, added to the
 //! cross-entropy of `text` and `sft`. Where the base is sure of a token, the tuned model is to stay sure of it.
 
-use super::{Counts, Share};
+use super::Share;
 use crate::data::batch::Batch;
+use crate::metrics::Counts;
 use crate::models::head::{token_divergences, token_losses};
 use crate::models::{Llama, int_tensor};
 use burn::tensor::Tensor;

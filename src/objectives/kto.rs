@@ -1,9 +1,10 @@
 //! Kahneman-Tversky optimisation: answers that are liked, or not, without a second answer to
 //! compare with. As in TRL's `KTOTrainer`.
 
+use super::Share;
 use super::log_probs::{reference_log_probs, row_log_probs};
-use super::{Counts, Share};
 use crate::data::batch::Batch;
+use crate::metrics::Counts;
 use crate::models::{Llama, float_tensor};
 use crate::recipe::PreferenceRecipe;
 use burn::tensor::activation::sigmoid;

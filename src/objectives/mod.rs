@@ -13,12 +13,12 @@ pub mod sft;
 mod share;
 pub mod text;
 
-pub use share::{Counts, Share};
+pub use share::Share;
 
 use crate::data::batch::Batch;
-use crate::models::{Input, Model};
+use crate::metrics::{ClassificationMetrics, Counts, Metrics, PreferenceMetrics, RewardMetrics};
+use crate::models::Model;
 use crate::recipe::{GrpoRecipe, Objective, PreferenceRecipe, Recipe};
-use crate::train::metrics::{ClassificationMetrics, Metrics, PreferenceMetrics, RewardMetrics};
 use burn::tensor::Tensor;
 
 /// The loss of a run: its objective, with the settings and the reference model that it needs.
@@ -145,17 +145,5 @@ impl Loss {
     /// Whether the loss is cross-entropy of tokens alone, and so has a perplexity.
     pub fn has_perplexity(&self) -> bool {
         matches!(self.objective, Objective::Text | Objective::Sft)
-    }
-}
-
-impl Batch {
-    pub(crate) fn input(&self) -> Input<'_> {
-        Input {
-            input_ids: &self.input_ids,
-            position_ids: &self.position_ids,
-            document_ids: &self.document_ids,
-            batch: self.batch,
-            seq: self.seq,
-        }
     }
 }

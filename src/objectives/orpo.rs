@@ -1,9 +1,10 @@
 //! Odds ratio preference optimisation: fine-tuning on the chosen answer, with a term that makes the
 //! rejected one less likely; no reference model. As in TRL's `ORPOTrainer`.
 
+use super::Share;
 use super::log_probs::{row_lengths, weighted_losses};
-use super::{Counts, Share};
 use crate::data::batch::Batch;
+use crate::metrics::Counts;
 use crate::models::Llama;
 use crate::recipe::PreferenceRecipe;
 use burn::tensor::Tensor;

@@ -1,8 +1,9 @@
 //! A reward model: one number an answer, higher for the chosen answer of a pair than for the rejected
 //! one. As in TRL's `RewardTrainer`.
 
-use super::{Counts, Share};
+use super::Share;
 use crate::data::batch::Batch;
+use crate::metrics::Counts;
 use crate::models::Llama;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;

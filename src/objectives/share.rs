@@ -1,21 +1,8 @@
 //! What one batch adds to the loss and the figures of several.
 
+use crate::metrics::Counts;
 use crate::models::float_tensor;
 use burn::tensor::Tensor;
-use std::iter::Sum;
-
-/// What means are taken over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Tokens whose cross-entropy counts.
-    pub tokens: usize,
-    /// Chosen, or liked, answers.
-    pub chosen: usize,
-    /// Rejected, or disliked, answers.
-    pub rejected: usize,
-    /// Labelled texts; of `grpo` the sampled answers; of `contrastive` the anchors, or the first sentences of scored pairs.
-    pub texts: usize,
-}
 
 /// A batch's part of the means over all batches. Parts are added up.
 #[derive(Debug, Clone)]
@@ -25,24 +12,6 @@ pub struct Share {
     /// Sums over the batch, without gradients, as the objective's metrics read them
     /// ([`super::Loss::metrics`]): for DPO, ORPO `[6]` and KTO `[4]` over answers, for GRPO `[2]` over tokens.
     pub figures: Option<Tensor<1>>,
-}
-
-impl Counts {
-    /// Nothing to learn from.
-    pub fn is_empty(&self) -> bool {
-        *self == Counts::default()
-    }
-}
-
-impl Sum for Counts {
-    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
-        counts.fold(Counts::default(), |a, b| Counts {
-            tokens: a.tokens + b.tokens,
-            chosen: a.chosen + b.chosen,
-            rejected: a.rejected + b.rejected,
-            texts: a.texts + b.texts,
-        })
-    }
 }
 
 impl Share {

@@ -2,6 +2,7 @@
 //! or less than the others to its prompt counts.
 
 pub mod exact_match;
+pub mod judge;
 pub mod length;
 pub mod person;
 pub mod regex;

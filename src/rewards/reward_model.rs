@@ -1,8 +1,8 @@
 //! Answers that a reward model thinks well of, one trained with the objective `reward`.
 
+use super::judge;
 use crate::data::{Task, Tokenizer};
 use crate::error::Result;
-use crate::eval::judge;
 use crate::models::Llama;
 
 /// The number that the model gives each answer after its prompt; any number.

@@ -5,10 +5,10 @@ use crate::adapters::Trainable;
 use crate::data::classes::{classes, number_classes};
 use crate::data::{Example, Message};
 use crate::error::{Error, Result};
-use crate::eval::judge;
 use crate::generate::{Answer, StopReason};
 use crate::models::{Model, Score};
 use crate::recipe::{Objective, Recipe, TrainRecipe};
+use crate::rewards::judge;
 use web_time::Instant;
 
 impl Session {

@@ -24,9 +24,10 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
 use crate::generate::Caller;
+use crate::metrics::{Evaluation, StepReport};
 use crate::recipe::{Fix, Method, Objective, Recipe};
 use crate::rewards::person::Person;
-use crate::train::{Evaluation, Plan, StepReport, Trainer, checkpoint};
+use crate::train::{Plan, Trainer, checkpoint};
 use burn::tensor::Device;
 use chrono::{NaiveDateTime, Timelike};
 use model::OpenModel;

@@ -3,9 +3,9 @@
 use super::{Session, encode_options};
 use crate::data::{BatchOptions, encode_dataset, split};
 use crate::error::{Error, Result};
+use crate::metrics::Evaluation;
 use crate::objectives::Loss;
 use crate::recipe::{Objective, Recipe};
-use crate::train::Evaluation;
 
 impl Session {
     /// Loss over every row of the open data file, and what else the objective measures, with or without the adapter.

@@ -1,6 +1,6 @@
 //! Early stopping: a run ends when its held-out loss stops falling, and keeps the values that had the lowest.
 
-use super::metrics::Evaluation;
+use crate::metrics::Evaluation;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

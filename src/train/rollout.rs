@@ -1,7 +1,6 @@
 //! GRPO's phase before the loss: the model answers prompts as it is, and its answers are rewarded. Answers depend on the seed
 //! and the place in the run alone, so that a resumed run samples what one that never stopped would have.
 
-use super::metrics::{Evaluation, RolloutMetrics};
 use crate::data::batch::{Batch, BatchOptions, BatchRow, collate};
 use crate::data::encode::Example;
 use crate::data::{Task, Tokenizer};
@@ -9,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::generate::group::sample_group;
 use crate::generate::{Caller, Sampler, Sampling};
 use crate::kernels::readback::read;
+use crate::metrics::{Evaluation, RolloutMetrics};
 use crate::models::Model;
 use crate::objectives::{grpo, log_probs::fixed_token_log_probs};
 use crate::recipe::{GrpoRecipe, Recipe};

@@ -4,14 +4,14 @@
 //! A GPU works while the next step is prepared, as long as nobody asks it for a number. So several steps are launched one
 //! after the other, and what they report is read at once.
 
-use super::metrics::{Metrics, RolloutMetrics, StepReport};
 use super::optimizer::guarded;
 use super::rollout;
 use super::trainer::Trainer;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::kernels::readback::read;
-use crate::objectives::{Counts, Share};
+use crate::metrics::{Counts, Metrics, RolloutMetrics, StepReport};
+use crate::objectives::Share;
 use burn::tensor::Tensor;
 use web_time::Instant;
 

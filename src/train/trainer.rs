@@ -1,7 +1,6 @@
 //! A run: its model, rows and optimizer, and where in the data it is. Its steps are in [`super::steps`].
 
 use super::early_stopping::Best;
-use super::metrics::Evaluation;
 use super::optimizer::AdamW;
 use super::plan::{Plan, Sizes};
 use super::rollout::{self, Group, Rollouts};
@@ -14,6 +13,7 @@ use crate::eval;
 use crate::eval::forgetting::Probe;
 use crate::kernels::readback::read;
 use crate::memory::{self, Largest};
+use crate::metrics::Evaluation;
 use crate::models::{Model, Tape};
 use crate::objectives::Loss;
 use crate::recipe::{Method, Objective, Recipe};

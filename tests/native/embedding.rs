@@ -3,9 +3,9 @@
 
 use burn::tensor::Device;
 use loralet::data::{DataFile, EncodeOptions, Tokenizer, encode_dataset, read_dataset};
+use loralet::metrics::{EmbeddingMetrics, Evaluation};
 use loralet::recipe::{BaseDtype, Objective, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
-use loralet::train::{EmbeddingMetrics, Evaluation};
 use loralet::weights::Checkpoint;
 use loralet::weights::source::{ByteSource, FileSource};
 use pollster::block_on;

@@ -1,9 +1,9 @@
 //! The forgetting probe in whole runs with the bundled `tiny` model, whose own probe lies beside it.
 
 use burn::tensor::Device;
+use loralet::metrics::StepReport;
 use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{Limits, Session};
-use loralet::train::StepReport;
 use loralet::weights::source::{ByteSource, FileSource};
 use pollster::block_on;
 use serde_json::{Value, json};

@@ -3,12 +3,13 @@
 
 use burn::tensor::Device;
 use loralet::data::Message;
-use loralet::eval::judge::rewards;
 use loralet::export::{OutputFile, peft};
 use loralet::generate::Answer;
+use loralet::metrics::Evaluation;
 use loralet::recipe::{BaseDtype, Recipe};
+use loralet::rewards::judge::rewards;
 use loralet::session::{GenerateRequest, Limits, Session};
-use loralet::train::{Evaluation, Plan};
+use loralet::train::Plan;
 use loralet::weights::source::{ByteSource, FileSource, MemorySource};
 use pollster::block_on;
 use serde_json::{Value, json};

@@ -2,9 +2,9 @@
 //! `examples/tiny/make_kindness.py` wrote: kind answers are chosen, rude ones rejected.
 
 use burn::tensor::Device;
+use loralet::metrics::{Evaluation, PreferenceMetrics};
 use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{Limits, Session};
-use loralet::train::{Evaluation, PreferenceMetrics};
 use loralet::weights::source::{ByteSource, FileSource};
 use pollster::block_on;
 use serde_json::json;

@@ -2,9 +2,9 @@
 
 use burn::tensor::Device;
 use loralet::data::Message;
+use loralet::metrics::StepReport;
 use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
-use loralet::train::StepReport;
 use loralet::weights::{ByteSource, MemorySource};
 use pollster::block_on;
 use serde_json::{Value, json};

@@ -7,8 +7,9 @@ use loralet::adapters::{Trainable, resolve_modules};
 use loralet::data::{Batch, BatchOptions, BatchRow, Contrast, Example, collate};
 use loralet::export::{OutputFile, peft};
 use loralet::kernels::readback::read;
+use loralet::metrics::Counts;
 use loralet::models::{Bert, BertConfig, Input, Model};
-use loralet::objectives::{Counts, Loss};
+use loralet::objectives::Loss;
 use loralet::recipe::Recipe;
 use serde_json::{Value, json};
 

@@ -8,8 +8,9 @@ use loralet::adapters::{Trainable, resolve_modules};
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, collate};
 use loralet::export::{OutputFile, model_config, peft};
 use loralet::kernels::readback::read;
+use loralet::metrics::Counts;
 use loralet::models::{Model, Score};
-use loralet::objectives::{Counts, Loss};
+use loralet::objectives::Loss;
 use loralet::recipe::Recipe;
 use serde_json::{Value, json};
 

@@ -6,8 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use loralet::adapters::Trainable;
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, collate};
 use loralet::kernels::readback::read;
+use loralet::metrics::Counts;
 use loralet::models::Model;
-use loralet::objectives::{Counts, Loss, Share, grpo};
+use loralet::objectives::{Loss, Share, grpo};
 use loralet::recipe::Recipe;
 use serde_json::{Value, json};
 

@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use loralet::adapters::Trainable;
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, Preference, Sequence, collate};
 use loralet::kernels::readback::read;
-use loralet::objectives::{Counts, Loss, Share};
+use loralet::metrics::{Counts, PreferenceMetrics};
+use loralet::objectives::{Loss, Share};
 use loralet::recipe::Recipe;
-use loralet::train::PreferenceMetrics;
 use serde_json::{Value, json};
 
 macro_rules! fixture {

@@ -7,11 +7,11 @@ use loralet::adapters::Trainable;
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, Preference, Sequence, collate};
 use loralet::export::{OutputFile, peft};
 use loralet::kernels::readback::read;
+use loralet::metrics::{ClassificationMetrics, Counts, RewardMetrics};
 use loralet::models::{Input, Model, Score, head};
-use loralet::objectives::{Counts, Loss, Share};
+use loralet::objectives::{Loss, Share};
 use loralet::recipe::Recipe;
 use loralet::train::optimizer::{AdamW, guarded};
-use loralet::train::{ClassificationMetrics, RewardMetrics};
 use serde_json::{Value, json};
 
 macro_rules! fixture {

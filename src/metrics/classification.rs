@@ -1,9 +1,8 @@
-//! How well whole texts are judged: classes found, answers ranked.
+//! How well classes are told apart.
 
-use crate::objectives::Counts;
 use serde::{Deserialize, Serialize};
 
-/// How well the classes are told apart.
+/// What the objective `classify` reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct ClassificationMetrics {
@@ -17,20 +16,6 @@ pub struct ClassificationMetrics {
     pub labels: Vec<String>,
     /// A row a true class, a column a guess, in the order of `labels`; numbers of texts.
     pub confusion: Vec<Vec<usize>>,
-}
-
-/// How well a reward model ranks answers. The names are TRL's, but for the two means.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
-pub struct RewardMetrics {
-    /// Share of pairs whose chosen answer has the higher reward.
-    pub accuracy: f64,
-    /// Mean of what the chosen answers have more.
-    pub margin: f64,
-    /// Mean reward of the chosen answers.
-    pub chosen: f64,
-    /// Mean reward of the rejected answers.
-    pub rejected: f64,
 }
 
 impl ClassificationMetrics {
@@ -56,15 +41,5 @@ impl ClassificationMetrics {
             labels: labels.to_vec(),
             confusion,
         }
-    }
-}
-
-impl RewardMetrics {
-    /// From the sums of [`crate::objectives::reward::share`]; `None` where there are none.
-    pub fn from_sums(sums: &[f64], whole: &Counts) -> Option<RewardMetrics> {
-        let [chosen, rejected, wins] = sums else { return None };
-        let mean = |sum: &f64| sum / whole.chosen.max(1) as f64;
-        let (chosen, rejected) = (mean(chosen), mean(rejected));
-        Some(RewardMetrics { accuracy: mean(wins), margin: chosen - rejected, chosen, rejected })
     }
 }

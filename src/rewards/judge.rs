@@ -36,7 +36,7 @@ pub async fn probabilities(
 }
 
 /// What a reward model gives each of some answers to one prompt, each rendered after the prompt by the
-/// chat template, as [`crate::objectives::reward`] is trained. All answers go through the model
+/// chat template, as the objective `reward` trains it. All answers go through the model
 /// together.
 ///
 /// # Errors
