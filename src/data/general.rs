@@ -4,10 +4,10 @@
 //! world, can have files of its own beside its weights: `loralet-probe.txt` and `loralet-probe.jsonl` for the probe,
 //! `loralet-general.txt` and `loralet-general.jsonl` for the rows. Probe and rows must not overlap.
 
-use super::dataset::DataShape;
-use super::encode::{EncodeOptions, Example, encode_dataset};
-use super::formats::{DataFile, read_dataset};
-use super::tokenizer::Tokenizer;
+use crate::data::encode::tokenizer::Tokenizer;
+use crate::data::encode::{EncodeOptions, Example, encode_dataset};
+use crate::data::read::{DataFile, read_dataset};
+use crate::data::types::DataShape;
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
 
@@ -26,7 +26,7 @@ const WINDOW: usize = 256;
 impl GeneralText {
     /// What forgetting is measured by, unless the model or the user brings something else.
     pub fn built_in_probe() -> GeneralText {
-        built_in(include_str!("../eval/probe/text.txt"), include_str!("../eval/probe/questions.jsonl"))
+        built_in(include_str!("general/probe/text.txt"), include_str!("general/probe/questions.jsonl"))
     }
 
     /// What is mixed in, unless the model brings something else.

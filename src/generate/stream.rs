@@ -1,6 +1,6 @@
 use super::prompt::{Prompt, read_prompt};
 use super::sampler::{Sampler, Sampling, next_tokens};
-use crate::data::tokenizer::Tokenizer;
+use crate::data::Tokenizer;
 use crate::error::{Error, Result};
 use crate::models::{Llama, head};
 use crate::rewards::judge::LabelProbability;

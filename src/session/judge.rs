@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::adapters::Trainable;
-use crate::data::classes::{classes, number_classes};
 use crate::data::{Example, Message};
+use crate::data::{classes, number_classes};
 use crate::error::{Error, Result};
 use crate::generate::{Answer, StopReason};
 use crate::models::{Model, Score};

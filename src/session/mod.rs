@@ -16,7 +16,7 @@ pub use model::ModelReport;
 pub use search::Neighbour;
 
 use crate::adapters::{Trainable, resolve_modules};
-use crate::data::classes::classes;
+use crate::data::classes;
 use crate::data::{
     DataFile, DataReport, DataShape, Dataset, EncodeOptions, GeneralText, PreviewRow, RowContent, SkippedRow,
     account, curate, encode_dataset, preview, read_dataset, report, split,

@@ -1,9 +1,9 @@
 //! Text that holds the tokenizer's control tokens, such as `<|im_end|>`: to a tokenizer they are those tokens wherever they stand, so
 //! that a turn ends early, or a user's words pose as the assistant's.
 
-use super::super::dataset::Dataset;
-use super::super::tokenizer::Tokenizer;
 use super::{Finding, FindingKind, FoundRow, LISTED_ROWS, text};
+use crate::data::encode::tokenizer::Tokenizer;
+use crate::data::types::Dataset;
 use std::collections::BTreeSet;
 
 pub fn finding(dataset: &Dataset, tokenizer: &Tokenizer) -> Option<Finding> {

@@ -1,7 +1,7 @@
 //! Classes of very different sizes: a model can be right most of the time by always naming the largest.
 
-use super::super::dataset::{Dataset, RowContent};
 use super::{Finding, FindingKind};
+use crate::data::types::{Dataset, RowContent};
 use crate::recipe::Fix;
 use std::collections::BTreeMap;
 

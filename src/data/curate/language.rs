@@ -1,7 +1,7 @@
 //! Rows in another language than most.
 
-use super::super::dataset::Dataset;
 use super::{Finding, FindingKind, rows_are, text};
+use crate::data::types::Dataset;
 use crate::recipe::Fix;
 use std::collections::BTreeMap;
 use whatlang::Lang;

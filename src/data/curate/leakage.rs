@@ -1,8 +1,8 @@
 //! Held-out rows with a near copy among the training rows: the validation loss then tells of recitation.
 
-use super::super::dataset::Dataset;
 use super::near_duplicates::Pair;
 use super::{Finding, FindingKind};
+use crate::data::types::Dataset;
 use crate::recipe::Fix;
 use std::collections::{HashMap, HashSet};
 

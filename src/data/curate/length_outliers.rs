@@ -1,7 +1,7 @@
 //! Rows that are far longer or shorter than the others: often a paste gone wrong, or half a row.
 
-use super::super::dataset::Dataset;
 use super::{Finding, FindingKind, rows_are, text};
+use crate::data::types::Dataset;
 use crate::recipe::Fix;
 
 /// Fewer rows have no usual length.

@@ -12,8 +12,8 @@ mod near_duplicates;
 mod personal_data;
 mod text;
 
-use super::dataset::{Dataset, Row};
-use super::encode::Example;
+use crate::data::encode::Example;
+use crate::data::types::{Dataset, Row};
 use crate::error::{Error, Result};
 use crate::recipe::Fix;
 use serde::Serialize;

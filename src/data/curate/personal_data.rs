@@ -2,8 +2,8 @@
 //!
 //! Patterns find what is usual and miss what is not; a name or an address in plain words is not found.
 
-use super::super::dataset::Dataset;
 use super::{Finding, FindingKind, FoundRow, LISTED_ROWS, text};
+use crate::data::types::Dataset;
 use crate::recipe::Fix;
 use regex::Regex;
 use std::ops::Range;

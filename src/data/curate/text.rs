@@ -1,6 +1,6 @@
 //! A row's words, whatever its shape.
 
-use super::super::dataset::{Message, RowContent};
+use crate::data::types::{Message, RowContent};
 use serde_json::Value;
 
 /// Beyond this many bytes a row tells nothing new of itself.

@@ -1,5 +1,5 @@
 use super::*;
-use loralet::data::classes::{class_counts, classes};
+use loralet::data::{class_counts, classes};
 
 fn said(name: &str, rows: &str) -> String {
     let read = read_bytes(name, rows.as_bytes());

@@ -95,7 +95,7 @@ fn a_large_class_is_thinned_out_evenly() {
     assert_eq!(finding.count, 24);
     assert!(finding.sentence.starts_with("\"usual\" has 36 rows and \"rare\" 4"), "{}", finding.sentence);
     let (balanced, change) = fixed(&data, Fix::BalanceLabels);
-    let counts = loralet::data::classes::class_counts(&balanced);
+    let counts = loralet::data::class_counts(&balanced);
     assert_eq!(counts.iter().map(|count| count.rows).collect::<Vec<_>>(), [4, 12]);
     assert_eq!(change.lines.len(), 24);
     assert!(balanced.rows.iter().any(|row| row.line < 10) && balanced.rows.iter().any(|row| row.line > 35));

@@ -1,0 +1,305 @@
+//! From rows to token ids with a loss mask.
+//!
+//! | row | model with a chat template | model without |
+//! | --- | --- | --- |
+//! | text | the text and the end token, all trained, in windows of `max_seq_length` | the same |
+//! | prompt and completion | a user and an assistant turn | joined as they stand, completion and end token trained |
+//! | conversation, Alpaca | rendered, the assistant's turns trained | the same in [the plain format](self::template::PLAIN_TEMPLATE) |
+//! | labelled text | the text as it stands between the tokenizer's own begin and end tokens, cut on the right | the same |
+//! | texts that are compared | each as a labelled text | the same |
+//! | prompt that the model answers itself | the conversation up to where the answer begins, nothing trained | the same in the plain format |
+//! | preference, rated answer | each answer as above, after its prompt; only the answer counts | the same |
+//!
+//! Prompt and answer are tokenised as one text, and the trained part found by byte offsets: what the model sees
+//! is what its tokenizer makes of the text, also where prompt and answer meet. A token with a trained
+//! byte in it is trained. Rows longer than `max_seq_length` keep their beginning. Windows of a long
+//! text overlap by one token, so that each token but the first is predicted once.
+
+mod mask;
+pub(super) mod row;
+pub(super) mod skipped;
+pub mod template;
+pub mod tokenizer;
+
+use crate::data::read::invalid_line;
+use crate::data::shape::task::Task;
+use crate::data::types::{Dataset, Row, RowContent};
+use crate::error::{Error, Result};
+use crate::recipe::Objective;
+use row::{EncodedText, Verdict, encode_row};
+use skipped::{self, SkipReason, SkippedRow};
+use std::ops::Range;
+use tokenizer::Tokenizer;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EncodeOptions {
+    pub objective: Objective,
+    /// In tokens; at least 2.
+    pub max_seq_length: usize,
+    /// Train on every token of a conversation, not only on the assistant's.
+    pub train_on_prompt: bool,
+}
+
+/// One sequence to learn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    pub input_ids: Vec<u32>,
+    /// Whether each token is a target. The first never is: nothing comes before it.
+    pub loss_mask: Vec<bool>,
+    /// Index into the rows of the data set.
+    pub row: usize,
+    /// Whether the row was longer than `max_seq_length`.
+    pub truncated: bool,
+    /// What a preference objective sets this answer against.
+    pub preference: Option<Preference>,
+    /// The class of a labelled text, once [`crate::data::shape::classes::number_classes`] has numbered it.
+    pub class: Option<u32>,
+    /// What a contrastive objective compares this text with.
+    pub contrast: Option<Contrast>,
+    /// For the objective `grpo`: what these tokens ask for.
+    pub task: Option<Task>,
+}
+
+/// Texts beside an example's own, as token ids.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Contrast {
+    /// What belongs to it, and maybe what does not although it seems so.
+    Pair { positive: Vec<u32>, negative: Option<Vec<u32>> },
+    /// Another text, and how near the two are.
+    Scored { other: Vec<u32>, score: f32 },
+}
+
+impl Contrast {
+    /// The positive, or the other text of a scored pair.
+    pub fn other(&self) -> &[u32] {
+        match self {
+            Contrast::Pair { positive: other, .. } | Contrast::Scored { other, .. } => other,
+        }
+    }
+
+    pub fn negative(&self) -> Option<&[u32]> {
+        match self {
+            Contrast::Pair { negative, .. } => negative.as_deref(),
+            Contrast::Scored { .. } => None,
+        }
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        [self.other().len(), self.negative().map_or(0, <[u32]>::len)].into_iter()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preference {
+    /// The other answer to the same prompt, which is liked less.
+    Over(Sequence),
+    /// Whether this answer is liked.
+    Label(bool),
+}
+
+/// Token ids, and which of them are targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    pub input_ids: Vec<u32>,
+    pub loss_mask: Vec<bool>,
+}
+
+impl Example {
+    /// A text of which no token is a target.
+    pub fn of_text(input_ids: Vec<u32>, row: usize) -> Example {
+        let loss_mask = vec![false; input_ids.len()];
+        Example {
+            input_ids,
+            loss_mask,
+            row,
+            truncated: false,
+            preference: None,
+            class: None,
+            contrast: None,
+            task: None,
+        }
+    }
+
+    /// Tokens of all its answers, or of all texts that are compared.
+    pub fn tokens(&self) -> usize {
+        let compared: usize = self.contrast.iter().flat_map(Contrast::lengths).sum();
+        self.input_ids.len() + compared + self.rejected().map_or(0, |rejected| rejected.input_ids.len())
+    }
+
+    pub fn trained_tokens(&self) -> usize {
+        let count = |mask: &[bool]| mask.iter().filter(|&&trained| trained).count();
+        count(&self.loss_mask) + self.rejected().map_or(0, |rejected| count(&rejected.loss_mask))
+    }
+
+    /// Tokens of its longest answer, or of the longest text that is compared.
+    pub fn longest(&self) -> usize {
+        let compared = self.contrast.iter().flat_map(Contrast::lengths).max().unwrap_or(0);
+        let rejected = self.rejected().map_or(0, |rejected| rejected.input_ids.len());
+        self.input_ids.len().max(rejected).max(compared)
+    }
+
+    /// The answer that is liked less than this one, in preference pairs.
+    pub fn rejected(&self) -> Option<&Sequence> {
+        match &self.preference {
+            Some(Preference::Over(rejected)) => Some(rejected),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    pub examples: Vec<Example>,
+    /// Length in tokens of what each example was before it was cut; estimated for a row of megabytes.
+    pub full_lengths: Vec<usize>,
+    pub skipped: Vec<SkippedRow>,
+    /// What was decided on the way, in sentences for the user.
+    pub notes: Vec<String>,
+}
+
+/// Encodes every row, in order. Rows with nothing to learn from are skipped, and said so.
+///
+/// # Errors
+/// No row leaves a token to train on; the sentence says why. A row uses tools, and the chat template does not write them.
+/// Or `max_seq_length` is below 2, or none of the model's chat templates is the default.
+pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<Encoded> {
+    if options.max_seq_length < 2 {
+        return Err(Error::InvalidSetting {
+            key: "train.max_seq_length".into(),
+            value: options.max_seq_length.to_string(),
+            expected: "it must be at least 2: one token to read and one to predict".into(),
+        });
+    }
+    let is_written_by_template = |row: &Row| {
+        !matches!(
+            row.content,
+            RowContent::Text(_) | RowContent::Labelled { .. } | RowContent::Sentences { .. }
+        )
+    };
+    if dataset.rows.iter().any(is_written_by_template) {
+        tokenizer.check_template()?;
+    }
+    let mut encoded =
+        Encoded { examples: Vec::new(), full_lengths: Vec::new(), skipped: Vec::new(), notes: Vec::new() };
+    let mut split_into_turns = false;
+    for (row, Row { line, content }) in dataset.rows.iter().enumerate() {
+        match encode_row(content, tokenizer, options)? {
+            Ok(texts) if matches!(content, RowContent::Sentences { .. }) => {
+                append_compared(texts, content, row, options, &mut encoded);
+            }
+            Ok(texts) if Task::of(content, options.objective).is_some() => {
+                for text in texts {
+                    encoded.full_lengths.push(text.full_length);
+                    let task = Task::of(content, options.objective);
+                    encoded.examples.push(Example { task, ..Example::of_text(text.tokens.ids, row) });
+                }
+            }
+            Ok(texts) => {
+                split_into_turns |= texts.len() > 1 && texts[0].verdict.is_none();
+                append_examples(texts, row, options, &mut encoded);
+            }
+            // A call that is left out would be learned as an empty answer.
+            Err(SkipReason::Tools(reason)) => {
+                let cure = "remove this row, or take a model whose chat template writes tool calls";
+                return Err(invalid_line(&dataset.file, *line, format!("{reason}; {cure}")));
+            }
+            Err(reason) => encoded.skipped.push(SkippedRow { row, reason }),
+        }
+    }
+    if encoded.examples.is_empty() {
+        return Err(skipped::nothing_to_train(dataset, &encoded.skipped, options));
+    }
+    encoded.notes = skipped::notes(dataset, tokenizer, &encoded, options, split_into_turns);
+    Ok(encoded)
+}
+
+/// One whole text between the tokens that the tokenizer begins and ends texts with, cut on the right.
+///
+/// # Errors
+/// A text that cannot be tokenised.
+pub fn encode_text(text: &str, tokenizer: &Tokenizer, max_seq_length: usize) -> Result<Vec<u32>> {
+    let content = RowContent::Sentences { texts: vec![text.into()], score: None };
+    let options = EncodeOptions { objective: Objective::Contrastive, max_seq_length, train_on_prompt: false };
+    let texts = encode_row(&content, tokenizer, &options)?.unwrap_or_default();
+    Ok(texts.into_iter().next().map_or(Vec::new(), |text| text.tokens.ids))
+}
+
+impl EncodedText {
+    /// The token ranges of this text's examples.
+    fn windows(&self, max_seq_length: usize) -> Vec<Range<usize>> {
+        let length = self.tokens.ids.len();
+        let mut windows = Vec::new();
+        let mut start = 0;
+        loop {
+            let end = length.min(start + max_seq_length);
+            windows.push(start..end);
+            if end == length {
+                return windows;
+            }
+            start = end - 1;
+        }
+    }
+
+    /// The tokens of a window as an example of its own.
+    fn example(&self, window: Range<usize>, row: usize, options: &EncodeOptions) -> Example {
+        let mut loss_mask = self.trained[window.clone()].to_vec();
+        if let Some(first) = loss_mask.first_mut() {
+            *first = false;
+        }
+        Example {
+            input_ids: self.tokens.ids[window].to_vec(),
+            loss_mask,
+            row,
+            truncated: !self.in_windows && self.full_length > options.max_seq_length,
+            preference: self.verdict.map(|verdict| Preference::Label(verdict == Verdict::Chosen)),
+            class: None,
+            contrast: None,
+            task: None,
+        }
+    }
+}
+
+fn append_examples(texts: Vec<EncodedText>, row: usize, options: &EncodeOptions, encoded: &mut Encoded) {
+    let as_pair = options.objective != Objective::Kto;
+    if let ([chosen, rejected], true) = (texts.as_slice(), as_pair)
+        && chosen.verdict.is_some()
+    {
+        let whole = |text: &EncodedText| text.example(0..text.tokens.ids.len(), row, options);
+        let (mut example, rejected_example) = (whole(chosen), whole(rejected));
+        example.truncated |= rejected_example.truncated;
+        example.preference = Some(Preference::Over(Sequence {
+            input_ids: rejected_example.input_ids,
+            loss_mask: rejected_example.loss_mask,
+        }));
+        encoded.full_lengths.push(chosen.full_length.max(rejected.full_length));
+        encoded.examples.push(example);
+        return;
+    }
+    for text in texts {
+        for window in text.windows(options.max_seq_length) {
+            let length = if text.in_windows { window.len() } else { text.full_length };
+            encoded.full_lengths.push(length);
+            encoded.examples.push(text.example(window, row, options));
+        }
+    }
+}
+
+/// All texts of a row as one example.
+fn append_compared(
+    texts: Vec<EncodedText>,
+    content: &RowContent,
+    row: usize,
+    options: &EncodeOptions,
+    encoded: &mut Encoded,
+) {
+    let RowContent::Sentences { score, .. } = content else { return };
+    let full_length = texts.iter().map(|text| text.full_length).max().unwrap_or(0);
+    let mut ids = texts.into_iter().map(|text| text.tokens.ids);
+    let Some(first) = ids.next() else { return };
+    encoded.full_lengths.push(full_length);
+    encoded.examples.push(Example {
+        truncated: full_length > options.max_seq_length,
+        contrast: Contrast::new(ids.collect(), score),
+        ..Example::of_text(first, row)
+    });
+}

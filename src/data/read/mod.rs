@@ -1,0 +1,174 @@
+//! Reading a file of examples: which format it is, whether it is text at all, what its rows are.
+//!
+//! | extension | read as |
+//! | --- | --- |
+//! | `.jsonl`, `.ndjson` | one JSON object a line |
+//! | `.json` | a list of objects, or an object that holds one under `data`, `train`, … |
+//! | `.csv`, `.tsv` | a header line, then one row a record |
+//! | `.txt`, `.md` | documents, see `plain` |
+//!
+//! JSON lines in a `.json` file and a JSON list in a `.jsonl` file are taken for what they are, and so are rows in JSON under a
+//! table's or a text's name: what a file is called decides only where its content does not.
+
+mod broken_json;
+mod encoding;
+mod json;
+mod orientation;
+mod plain;
+mod python_list;
+mod quotes;
+mod table;
+
+use crate::data::encode::skipped::lines;
+use crate::data::shape;
+use crate::data::types::Dataset;
+use crate::error::{Error, Result};
+use crate::recipe::ColumnMapping;
+use serde_json::{Map, Value};
+
+/// A file the user chose, whole in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct DataFile<'a> {
+    pub name: &'a str,
+    pub bytes: &'a [u8],
+}
+
+/// Reads every row of `file`. The shape is detected from the columns unless `mapping` names them.
+///
+/// # Errors
+/// One sentence, with the line where there is one: not UTF-8 text, a broken line, an unknown
+/// extension, columns of no known shape, rows of several shapes, messages nested or named wrongly,
+/// or no rows at all.
+pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
+    let (text, decoded) = encoding::decode(file)?;
+    if text.trim().is_empty() {
+        return Err(invalid(file.name, "is empty; it needs at least one example"));
+    }
+    let mut records = match extension(file.name).as_str() {
+        "jsonl" | "ndjson" => json::read(file.name, &text, json::Layout::Lines)?,
+        "json" => json::read(file.name, &text, json::Layout::Whole)?,
+        "csv" => read_table(file.name, &text, table::Kind::Csv)?,
+        "tsv" => read_table(file.name, &text, table::Kind::Tsv)?,
+        "txt" | "md" | "markdown" => read_text(file.name, &text)?,
+        other => {
+            let kind =
+                if other.is_empty() { "no extension".into() } else { format!("the extension .{other}") };
+            return Err(invalid(
+                file.name,
+                format!("has {kind}; known data files are .jsonl, .json, .csv, .tsv, .txt and .md"),
+            ));
+        }
+    };
+    records.notes.splice(0..0, decoded);
+    read_printed_lists(file.name, &mut records)?;
+    if records.records.is_empty() {
+        return Err(invalid(file.name, "has no rows; it needs at least one example"));
+    }
+    shape::to_dataset(file.name, records, mapping)
+}
+
+/// Rows as named values, before anything is known of their shape.
+pub struct Records {
+    pub records: Vec<Record>,
+    /// Every column, in the order first seen.
+    pub columns: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+pub struct Record {
+    /// Line of the file on which the record starts, from 1.
+    pub line: usize,
+    pub fields: Map<String, Value>,
+}
+
+pub fn invalid(file: &str, reason: impl Into<String>) -> Error {
+    Error::InvalidData { file: file.into(), reason: reason.into() }
+}
+
+pub fn invalid_line(file: &str, line: usize, reason: impl Into<String>) -> Error {
+    Error::InvalidDataLine { file: file.into(), line, reason: reason.into() }
+}
+
+fn extension(name: &str) -> String {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    base.rsplit_once('.').map(|(_, ext)| ext.to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// A table, or rows in JSON under a table's name.
+fn read_table(file: &str, text: &str, kind: table::Kind) -> Result<Records> {
+    match plain::content(text) {
+        plain::Content::Json if text.trim_start().starts_with(['{', '[']) => read_json(file, text),
+        _ => table::read(file, text, kind),
+    }
+}
+
+/// Documents, or rows under a text's name.
+fn read_text(file: &str, text: &str) -> Result<Records> {
+    match plain::content(text) {
+        plain::Content::Prose => Ok(plain::read(text)),
+        plain::Content::Json => read_json(file, text),
+        plain::Content::Table(separator) => {
+            let kind = if separator == b'\t' { table::Kind::Tsv } else { table::Kind::Csv };
+            let mut records = table::read(file, text, kind)?;
+            records
+                .notes
+                .insert(0, "the file looks like a table, whatever its name, and is read as one".into());
+            Ok(records)
+        }
+    }
+}
+
+fn read_json(file: &str, text: &str) -> Result<Records> {
+    let layout = match serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        true => json::Layout::Whole,
+        false => json::Layout::Lines,
+    };
+    let mut records = json::read(file, text, layout).map_err(|error| match error {
+        Error::InvalidDataLine { file, line, reason } => {
+            let reason = format!("looks like rows in JSON, but {reason} (then name the file .jsonl)");
+            Error::InvalidDataLine { file, line, reason }
+        }
+        other => other,
+    })?;
+    let name = if matches!(layout, json::Layout::Whole) { ".json" } else { ".jsonl" };
+    let note = format!(
+        "the file looks like rows in JSON, whatever its name, and is read as such (better name it {name})"
+    );
+    records.notes.insert(0, note);
+    Ok(records)
+}
+
+/// Reads conversations that Python printed into a cell.
+fn read_printed_lists(file: &str, records: &mut Records) -> Result<()> {
+    let mut found = Vec::new();
+    for record in &mut records.records {
+        for (column, value) in &mut record.fields {
+            let Some(printed) = value.as_str().filter(|text| python_list::is_printed(text)) else { continue };
+            let Some(list) = python_list::parse(printed) else {
+                return Err(invalid_line(
+                    file,
+                    record.line,
+                    format!(
+                        "\"{column}\" holds a Python list, as print writes it, that cannot be read; write the column with \
+                         json.dumps before saving the table"
+                    ),
+                ));
+            };
+            *value = list;
+            found.push(record.line);
+        }
+    }
+    found.dedup();
+    if !found.is_empty() {
+        records.notes.push(format!(
+            "conversations are written as Python lists, not as JSON (json.dumps), and are read as such ({})",
+            lines(&found)
+        ));
+    }
+    Ok(())
+}
+
+/// Line number, from 1, of the byte at `offset`.
+pub(super) fn line_at(bytes: &[u8], offset: usize) -> usize {
+    1 + bytes[..offset].iter().filter(|&&b| b == b'\n').count()
+}

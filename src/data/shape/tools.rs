@@ -1,0 +1,156 @@
+//! Tools: which a row lists, which its turns call, and whether a chat template writes them.
+//!
+//! Templates read what transformers gives them: `{"type": "function", "function": {"name", "description", "parameters"}}` in
+//! `tools`, and `{"type": "function", "function": {"name", "arguments"}}`, with arguments as an object, in a turn's `tool_calls`.
+
+use super::messages::{is_blank, kind};
+use crate::data::encode::template::ChatTemplate;
+use crate::data::types::Message;
+use crate::error::Error;
+use serde_json::{Map, Value, json};
+
+/// The tools that a row lists: objects, or JSON text of them.
+pub(super) fn listed(value: &Value, column: &str) -> Result<Vec<Value>, String> {
+    let unreadable = |found: &str| {
+        format!(
+            "\"{column}\" holds {found} where a list of tools ({{\"name\": …, \"parameters\": …}}) is expected"
+        )
+    };
+    match value {
+        blank if is_blank(blank) => Ok(Vec::new()),
+        Value::String(json) => match serde_json::from_str(json) {
+            Ok(Value::String(_)) | Err(_) => Err(unreadable("text that is not JSON")),
+            Ok(parsed) => listed(&parsed, column),
+        },
+        Value::Array(list) => list
+            .iter()
+            .map(|item| {
+                let parsed = item.as_str().and_then(|json| serde_json::from_str::<Value>(json).ok());
+                let tool = parsed.as_ref().unwrap_or(item);
+                function(tool).ok_or_else(|| unreadable("a tool without a name"))
+            })
+            .collect(),
+        tool => Ok(vec![function(tool).ok_or_else(|| unreadable(kind(tool)))?]),
+    }
+}
+
+/// What a turn calls, in `tool_calls` or the older `function_call`.
+pub(super) fn calls(turn: &Map<String, Value>) -> Result<Vec<Value>, String> {
+    let mut calls = Vec::new();
+    for field in ["tool_calls", "function_call"] {
+        if let Some(value) = turn.get(field).filter(|value| !is_blank(value)) {
+            calls.extend(calls_of(value)?);
+        }
+    }
+    Ok(calls)
+}
+
+/// A call or a list of calls, also as JSON text.
+pub(super) fn calls_of(value: &Value) -> Result<Vec<Value>, String> {
+    match value {
+        Value::String(json) => match serde_json::from_str::<Value>(json) {
+            Ok(parsed @ (Value::Object(_) | Value::Array(_))) => calls_of(&parsed),
+            _ => {
+                Err("its tool call is text that is not JSON of the form {\"name\": …, \"arguments\": {…}}"
+                    .into())
+            }
+        },
+        Value::Array(list) => Ok(list.iter().map(calls_of).collect::<Result<Vec<_>, _>>()?.concat()),
+        other => Ok(vec![call(other)?]),
+    }
+}
+
+/// What of the tools in these messages the template leaves out or cannot take, as the half sentence that refuses the row.
+pub fn unwritten(template: &ChatTemplate, messages: &[Message], tools: &[Value]) -> Option<String> {
+    let is_result = |message: &Message| message.role == "tool";
+    if tools.is_empty() && !messages.iter().any(|m| is_result(m) || !m.tool_calls.is_empty()) {
+        return None;
+    }
+    let text = match template.render_with_tools(messages, tools, false) {
+        Ok(text) => text,
+        Err(Error::ChatTemplate { reason }) => {
+            return Some(format!("uses tools, and the chat template {reason}"));
+        }
+        Err(error) => return Some(format!("uses tools, and {error}")),
+    };
+    let not_written = |what: &str| Some(format!("{what}, but the chat template does not write tool calls"));
+    for (index, message) in messages.iter().enumerate() {
+        let before = &messages[..=index];
+        let names = |change: &dyn Fn(&mut Value), place: usize| {
+            let mut other = before.to_vec();
+            change(&mut other[index].tool_calls[place]["function"]);
+            template.render_with_tools(&other, tools, false).ok()
+        };
+        if message.tool_calls.is_empty() {
+            continue;
+        }
+        let Ok(with) = template.render_with_tools(before, tools, false) else { continue };
+        for place in 0..message.tool_calls.len() {
+            let renamed = names(&|function| function["name"] = "another".into(), place);
+            let called_otherwise =
+                names(&|function| function["arguments"] = json!({"other": "words"}), place);
+            if [renamed, called_otherwise].contains(&Some(with.clone())) {
+                return not_written("calls a tool");
+            }
+        }
+    }
+    if messages.iter().any(is_result) {
+        let mut other = messages.to_vec();
+        for result in other.iter_mut().filter(|message| is_result(message)) {
+            result.content.push_str("other words");
+        }
+        if template.render_with_tools(&other, tools, false).is_ok_and(|other| other == text) {
+            return not_written("holds a tool's answer");
+        }
+    }
+    if !tools.is_empty() && template.render_with_tools(messages, &[], false).is_ok_and(|other| other == text)
+    {
+        return not_written("lists tools");
+    }
+    None
+}
+
+fn function(tool: &Value) -> Option<Value> {
+    if tool.get("function").is_some_and(Value::is_object) {
+        let mut tool = tool.clone();
+        if tool.get("type").is_none() {
+            tool = json!({"type": "function", "function": tool["function"]});
+        }
+        return tool["function"]["name"].is_string().then_some(tool);
+    }
+    tool.get("name")?.as_str()?;
+    Some(json!({"type": "function", "function": tool}))
+}
+
+fn call(value: &Value) -> Result<Value, String> {
+    let function = value.get("function").filter(|function| function.is_object()).unwrap_or(value);
+    let Some(name) = function.get("name").and_then(Value::as_str).filter(|name| !name.trim().is_empty())
+    else {
+        return Err(format!(
+            "its tool call is {} where {{\"name\": …, \"arguments\": {{…}}}} is expected",
+            if value.is_object() { "an object without a name" } else { kind(value) }
+        ));
+    };
+    let given = ["arguments", "parameters", "args"].into_iter().find_map(|key| function.get(key));
+    let mut call = Map::new();
+    if let Some(id) = value.get("id").filter(|id| id.is_string()) {
+        call.insert("id".into(), id.clone());
+    }
+    call.insert("type".into(), "function".into());
+    call.insert("function".into(), json!({"name": name, "arguments": arguments(name, given)?}));
+    Ok(Value::Object(call))
+}
+
+/// Arguments as an object; OpenAI writes them as JSON text.
+fn arguments(name: &str, given: Option<&Value>) -> Result<Value, String> {
+    match given {
+        Some(Value::Object(_)) => Ok(given.cloned().unwrap_or_default()),
+        Some(value) if !is_blank(value) => {
+            let parsed = value.as_str().and_then(|json| serde_json::from_str::<Value>(json).ok());
+            parsed.filter(Value::is_object).ok_or_else(|| {
+                format!("its call of the tool \"{name}\" has arguments that are not a JSON object; write them as {{\"…\": …}}")
+            })
+        }
+        _ => Ok(json!({})),
+    }
+}
