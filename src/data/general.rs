@@ -6,7 +6,8 @@
 
 use crate::data::encode::tokenizer::Tokenizer;
 use crate::data::encode::{EncodeOptions, Example, encode_dataset};
-use crate::data::read::{DataFile, read_dataset};
+use crate::data::read::DataFile;
+use crate::data::shape::read_dataset;
 use crate::data::types::DataShape;
 use crate::error::{Error, Result};
 use crate::recipe::Objective;

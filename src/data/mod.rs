@@ -13,6 +13,7 @@ pub mod batch;
 pub mod curate;
 pub mod encode;
 mod general;
+mod listing;
 mod read;
 mod report;
 mod shape;
@@ -20,16 +21,18 @@ mod types;
 
 pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 pub use curate::{Change, Finding, FindingKind, FoundRow};
-pub use encode::row::Verdict;
+pub use encode::classes::{number_classes, only_held_out};
+pub use encode::example::Verdict;
 pub use encode::skipped::{SkipReason, SkippedRow};
 pub use encode::template::ChatTemplate;
 pub use encode::tokenizer::Tokenizer;
 pub use encode::{Contrast, EncodeOptions, Encoded, Example, Preference, Sequence, encode_dataset};
 pub use general::GeneralText;
-pub use read::{DataFile, read_dataset};
-pub use report::account::{Statement, Subject, account};
-pub use report::preview::{PreviewPiece, PreviewRow, preview};
-pub use report::{DataReport, LengthBin, RowList, report};
-pub use shape::classes::{ClassCount, class_counts, classes, number_classes, only_held_out};
-pub use shape::task::Task;
-pub use types::{DataShape, Dataset, Message, Reasoning, Row, RowContent};
+pub use listing::RowList;
+pub use read::DataFile;
+pub use report::{
+    DataReport, LengthBin, PreviewPiece, PreviewRow, Statement, Subject, account, preview, report,
+};
+pub use shape::classes::{ClassCount, class_counts, classes};
+pub use shape::read_dataset;
+pub use types::{DataShape, Dataset, Message, Reasoning, Row, RowContent, Task};

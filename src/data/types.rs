@@ -1,6 +1,5 @@
-//! What a data file holds once it is read: rows of one shape.
+//! What all stages speak of: a data set, its rows of one shape, and the messages in them.
 
-use crate::data::shape::task::Task;
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
 use serde::{Deserialize, Serialize};
@@ -215,6 +214,16 @@ pub enum RowContent {
     Sentences { texts: Vec<String>, score: Option<String> },
     /// What the model is to answer itself.
     Prompt(Task),
+}
+
+/// What the objective `grpo` makes of a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Task {
+    pub prompt: Vec<Message>,
+    /// The tools that may be called.
+    pub tools: Vec<Value>,
+    /// What a right answer says, where the row has it.
+    pub answer: Option<String>,
 }
 
 impl RowContent {

@@ -174,11 +174,11 @@ pub fn data(bytes: &[u8]) {
     thread_local! {
         static TOKENIZER: Tokenizer = Tokenizer::from_files(&tokenizer_files()).unwrap();
     }
-    curate::findings(&dataset, &[]);
+    curate::findings(&dataset, &Default::default());
     let objective = dataset.shape.objectives()[0];
     let options = EncodeOptions { objective, max_seq_length: 64, train_on_prompt: false };
     let encoded = TOKENIZER.with(|tokenizer| {
-        curate::control_tokens::finding(&dataset, tokenizer);
+        curate::control_tokens::finding(&dataset, |text| tokenizer.control_tokens_in(text));
         said(encode_dataset(&dataset, tokenizer, &options))
     });
     if let Some(encoded) = encoded {

@@ -1,7 +1,7 @@
 //! What a preference batch has beside its answers: the answers they are set against, and labels.
 
-use super::{BatchOptions, BatchRow};
-use crate::data::encode::{Example, Preference, Sequence};
+use super::order::{BatchOptions, BatchRow};
+use crate::data::encode::example::{Example, Preference, Sequence};
 
 /// What the second half of a preference batch holds, one sequence a row; nothing for other data.
 pub(super) fn other_answers(

@@ -1,19 +1,20 @@
 //! Text that holds the tokenizer's control tokens, such as `<|im_end|>`: to a tokenizer they are those tokens wherever they stand, so
 //! that a turn ends early, or a user's words pose as the assistant's.
 
-use super::{Finding, FindingKind, FoundRow, LISTED_ROWS, text};
-use crate::data::encode::tokenizer::Tokenizer;
+use super::finding::{Finding, FindingKind, FoundRow, LISTED_ROWS};
+use super::text;
 use crate::data::types::Dataset;
 use std::collections::BTreeSet;
 
-pub fn finding(dataset: &Dataset, tokenizer: &Tokenizer) -> Option<Finding> {
+/// `control_tokens_in` gives those that a text holds.
+pub fn finding(dataset: &Dataset, control_tokens_in: impl Fn(&str) -> Vec<String>) -> Option<Finding> {
     let mut count = 0;
     let mut rows = Vec::new();
     let mut names: BTreeSet<String> = BTreeSet::new();
     for row in &dataset.rows {
         let (mut held, mut excerpt) = (BTreeSet::new(), String::new());
         text::each(&row.content, &mut |said| {
-            let found = tokenizer.control_tokens_in(said);
+            let found = control_tokens_in(said);
             if let (Some(first), true) = (found.first(), held.is_empty()) {
                 excerpt = text::excerpt(said, said.find(first.as_str()).unwrap_or(0));
             }

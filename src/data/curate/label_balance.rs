@@ -1,6 +1,6 @@
 //! Classes of very different sizes: a model can be right most of the time by always naming the largest.
 
-use super::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind};
 use crate::data::types::{Dataset, RowContent};
 use crate::recipe::Fix;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Rows in another language than most.
 
-use super::{Finding, FindingKind, rows_are, text};
+use super::finding::{Finding, FindingKind, rows_are};
+use super::text;
 use crate::data::types::Dataset;
 use crate::recipe::Fix;
 use std::collections::BTreeMap;

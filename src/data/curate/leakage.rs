@@ -1,7 +1,7 @@
 //! Held-out rows with a near copy among the training rows: the validation loss then tells of recitation.
 
+use super::finding::{Finding, FindingKind};
 use super::near_duplicates::Pair;
-use super::{Finding, FindingKind};
 use crate::data::types::Dataset;
 use crate::recipe::Fix;
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,7 @@
 //! Rows that are far longer or shorter than the others: often a paste gone wrong, or half a row.
 
-use super::{Finding, FindingKind, rows_are, text};
+use super::finding::{Finding, FindingKind, rows_are};
+use super::text;
 use crate::data::types::Dataset;
 use crate::recipe::Fix;
 

@@ -1,7 +1,8 @@
 //! Rows that say nearly the same: MinHash of runs of three words, compared where a band of hashes agrees
 //! (Broder 1997, <https://doi.org/10.1109/SEQUEN.1997.666900>).
 
-use super::{Finding, FindingKind, rows_are, text};
+use super::finding::{Finding, FindingKind, rows_are};
+use super::text;
 use crate::data::types::{Dataset, RowContent};
 use crate::recipe::Fix;
 use std::collections::HashSet;

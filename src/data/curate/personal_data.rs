@@ -2,7 +2,8 @@
 //!
 //! Patterns find what is usual and miss what is not; a name or an address in plain words is not found.
 
-use super::{Finding, FindingKind, FoundRow, LISTED_ROWS, text};
+use super::finding::{Finding, FindingKind, FoundRow, LISTED_ROWS};
+use super::text;
 use crate::data::types::Dataset;
 use crate::recipe::Fix;
 use regex::Regex;

@@ -15,137 +15,29 @@
 //! byte in it is trained. Rows longer than `max_seq_length` keep their beginning. Windows of a long
 //! text overlap by one token, so that each token but the first is predicted once.
 
+pub(super) mod classes;
+pub(super) mod example;
 mod mask;
+mod options;
 pub(super) mod row;
 pub(super) mod skipped;
-pub mod template;
-pub mod tokenizer;
+mod task;
+pub(super) mod template;
+pub(super) mod tokenizer;
+mod tools;
+
+pub use example::{Contrast, Example, Preference, Sequence};
+pub use options::EncodeOptions;
 
 use crate::data::read::invalid_line;
-use crate::data::shape::task::Task;
 use crate::data::types::{Dataset, Row, RowContent};
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
-use row::{EncodedText, Verdict, encode_row};
+use example::Verdict;
+use row::{EncodedText, encode_row};
 use skipped::{self, SkipReason, SkippedRow};
 use std::ops::Range;
 use tokenizer::Tokenizer;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EncodeOptions {
-    pub objective: Objective,
-    /// In tokens; at least 2.
-    pub max_seq_length: usize,
-    /// Train on every token of a conversation, not only on the assistant's.
-    pub train_on_prompt: bool,
-}
-
-/// One sequence to learn from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Example {
-    pub input_ids: Vec<u32>,
-    /// Whether each token is a target. The first never is: nothing comes before it.
-    pub loss_mask: Vec<bool>,
-    /// Index into the rows of the data set.
-    pub row: usize,
-    /// Whether the row was longer than `max_seq_length`.
-    pub truncated: bool,
-    /// What a preference objective sets this answer against.
-    pub preference: Option<Preference>,
-    /// The class of a labelled text, once [`crate::data::shape::classes::number_classes`] has numbered it.
-    pub class: Option<u32>,
-    /// What a contrastive objective compares this text with.
-    pub contrast: Option<Contrast>,
-    /// For the objective `grpo`: what these tokens ask for.
-    pub task: Option<Task>,
-}
-
-/// Texts beside an example's own, as token ids.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Contrast {
-    /// What belongs to it, and maybe what does not although it seems so.
-    Pair { positive: Vec<u32>, negative: Option<Vec<u32>> },
-    /// Another text, and how near the two are.
-    Scored { other: Vec<u32>, score: f32 },
-}
-
-impl Contrast {
-    /// The positive, or the other text of a scored pair.
-    pub fn other(&self) -> &[u32] {
-        match self {
-            Contrast::Pair { positive: other, .. } | Contrast::Scored { other, .. } => other,
-        }
-    }
-
-    pub fn negative(&self) -> Option<&[u32]> {
-        match self {
-            Contrast::Pair { negative, .. } => negative.as_deref(),
-            Contrast::Scored { .. } => None,
-        }
-    }
-
-    fn lengths(&self) -> impl Iterator<Item = usize> {
-        [self.other().len(), self.negative().map_or(0, <[u32]>::len)].into_iter()
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Preference {
-    /// The other answer to the same prompt, which is liked less.
-    Over(Sequence),
-    /// Whether this answer is liked.
-    Label(bool),
-}
-
-/// Token ids, and which of them are targets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sequence {
-    pub input_ids: Vec<u32>,
-    pub loss_mask: Vec<bool>,
-}
-
-impl Example {
-    /// A text of which no token is a target.
-    pub fn of_text(input_ids: Vec<u32>, row: usize) -> Example {
-        let loss_mask = vec![false; input_ids.len()];
-        Example {
-            input_ids,
-            loss_mask,
-            row,
-            truncated: false,
-            preference: None,
-            class: None,
-            contrast: None,
-            task: None,
-        }
-    }
-
-    /// Tokens of all its answers, or of all texts that are compared.
-    pub fn tokens(&self) -> usize {
-        let compared: usize = self.contrast.iter().flat_map(Contrast::lengths).sum();
-        self.input_ids.len() + compared + self.rejected().map_or(0, |rejected| rejected.input_ids.len())
-    }
-
-    pub fn trained_tokens(&self) -> usize {
-        let count = |mask: &[bool]| mask.iter().filter(|&&trained| trained).count();
-        count(&self.loss_mask) + self.rejected().map_or(0, |rejected| count(&rejected.loss_mask))
-    }
-
-    /// Tokens of its longest answer, or of the longest text that is compared.
-    pub fn longest(&self) -> usize {
-        let compared = self.contrast.iter().flat_map(Contrast::lengths).max().unwrap_or(0);
-        let rejected = self.rejected().map_or(0, |rejected| rejected.input_ids.len());
-        self.input_ids.len().max(rejected).max(compared)
-    }
-
-    /// The answer that is liked less than this one, in preference pairs.
-    pub fn rejected(&self) -> Option<&Sequence> {
-        match &self.preference {
-            Some(Preference::Over(rejected)) => Some(rejected),
-            _ => None,
-        }
-    }
-}
 
 #[derive(Debug, Clone)]
 pub struct Encoded {
@@ -187,10 +79,10 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
             Ok(texts) if matches!(content, RowContent::Sentences { .. }) => {
                 append_compared(texts, content, row, options, &mut encoded);
             }
-            Ok(texts) if Task::of(content, options.objective).is_some() => {
+            Ok(texts) if task::task(content, options.objective).is_some() => {
                 for text in texts {
                     encoded.full_lengths.push(text.full_length);
-                    let task = Task::of(content, options.objective);
+                    let task = task::task(content, options.objective);
                     encoded.examples.push(Example { task, ..Example::of_text(text.tokens.ids, row) });
                 }
             }
@@ -209,7 +101,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     if encoded.examples.is_empty() {
         return Err(skipped::nothing_to_train(dataset, &encoded.skipped, options));
     }
-    encoded.notes = skipped::notes(dataset, tokenizer, &encoded, options, split_into_turns);
+    encoded.notes = skipped::notes(dataset, tokenizer, &encoded.skipped, options, split_into_turns);
     Ok(encoded)
 }
 

@@ -1,15 +1,15 @@
 //! One row as text, tokens and mask.
 
-use super::EncodeOptions;
+use super::example::Verdict;
 use super::mask::{mark, turn};
+use super::options::EncodeOptions;
 use super::skipped::SkipReason;
+use super::task::task;
 use super::tokenizer::{Tokenizer, Tokens};
-use crate::data::shape::task::Task;
-use crate::data::shape::tools;
-use crate::data::types::{Message, RowContent};
+use super::tools;
+use crate::data::types::{Message, RowContent, Task};
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
-use serde::Serialize;
 use serde_json::Value;
 use std::ops::Range;
 
@@ -26,15 +26,6 @@ pub struct EncodedText {
     pub verdict: Option<Verdict>,
 }
 
-/// Whether people like an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
-pub enum Verdict {
-    Chosen,
-    Rejected,
-}
-
 /// The texts of a row, or why it is skipped; the outer error ends the whole reading.
 pub type RowResult = Result<Result<Vec<EncodedText>, SkipReason>>;
 
@@ -44,7 +35,7 @@ pub fn encode_row(content: &RowContent, tokenizer: &Tokenizer, options: &EncodeO
     }
     let all = options.objective == Objective::Text || options.train_on_prompt;
     let encoder = RowEncoder { tokenizer, options, all };
-    if let Some(task) = Task::of(content, options.objective) {
+    if let Some(task) = task(content, options.objective) {
         return encoder.prompt(&task);
     }
     match content {

@@ -1,9 +1,9 @@
 //! Rows that cannot be trained on, and what the user is told.
 
-use super::row::Verdict;
+use super::example::Verdict;
+use super::options::EncodeOptions;
 use super::tokenizer::Tokenizer;
-use super::{EncodeOptions, Encoded};
-use crate::data::report::RowList;
+use crate::data::listing;
 use crate::data::types::{Dataset, Message, RowContent};
 use crate::error::Error;
 use crate::recipe::Objective;
@@ -54,22 +54,6 @@ fn lines_with(
     skipped.iter().filter(|s| is_reason(&s.reason)).map(|s| dataset.rows[s.row].line).collect()
 }
 
-/// Lines of a file, each once: "line 3", "lines 1, 2, 5 and 12 more".
-pub fn lines(lines: &[usize]) -> String {
-    lines_of(&RowList::new(lines.iter().copied()))
-}
-
-/// The same of rows of which only the first are listed.
-pub fn lines_of(list: &RowList) -> String {
-    const SHOWN: usize = 10;
-    let shown: Vec<String> = list.rows.iter().take(SHOWN).map(usize::to_string).collect();
-    let word = if list.count == 1 { "line" } else { "lines" };
-    match list.count - shown.len() {
-        0 => format!("{word} {}", shown.join(", ")),
-        more => format!("{word} {} and {more} more", shown.join(", ")),
-    }
-}
-
 /// The error for a data set of which every row was skipped.
 pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], options: &EncodeOptions) -> Error {
     let count = |wanted: fn(&SkipReason) -> bool| skipped.iter().filter(|s| wanted(&s.reason)).count();
@@ -88,7 +72,7 @@ pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], option
             reasons.push(format!(
                 "{} whose \"{side}\" has no message of the assistant ({}); give its answer the role assistant",
                 lines.len(),
-                self::lines(&lines)
+                listing::lines(&lines)
             ));
         }
     }
@@ -144,7 +128,7 @@ pub(super) fn nothing_to_train(dataset: &Dataset, skipped: &[SkippedRow], option
 pub(super) fn notes(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
-    encoded: &Encoded,
+    skipped: &[SkippedRow],
     options: &EncodeOptions,
     split_into_turns: bool,
 ) -> Vec<String> {
@@ -181,7 +165,7 @@ pub(super) fn notes(
     if split_into_turns {
         notes.push("the chat template writes past turns otherwise than the last one: each answer of a conversation is an example of its own".into());
     }
-    notes.extend(left_out(dataset, &encoded.skipped, options));
+    notes.extend(left_out(dataset, skipped, options));
     notes.extend(marks(dataset));
     notes.extend(unused_reasoning(dataset, tokenizer));
     notes
@@ -229,7 +213,7 @@ fn unused_reasoning(dataset: &Dataset, tokenizer: &Tokenizer) -> Vec<String> {
             if tokenizer.has_chat_template() { "the model's chat template" } else { "the plain format" };
         format!(
             "the field \"{field}\" of {rows} is not used: {whose} does not write reasoning ({})",
-            self::lines(&lines)
+            listing::lines(&lines)
         )
     };
     found.into_iter().map(sentence).collect()
@@ -271,8 +255,8 @@ fn left_out(dataset: &Dataset, skipped: &[SkippedRow], options: &EncodeOptions) 
         }
     }
     let sentence = |(reason, found): (String, Vec<usize>)| match found.len() {
-        1 => format!("1 row is left out because {reason} ({})", lines(&found)),
-        count => format!("{count} rows are left out because {reason} ({})", lines(&found)),
+        1 => format!("1 row is left out because {reason} ({})", listing::lines(&found)),
+        count => format!("{count} rows are left out because {reason} ({})", listing::lines(&found)),
     };
     reasons.into_iter().map(sentence).collect()
 }

@@ -1,6 +1,6 @@
 //! What is wrong with text that is nearly JSON, in words for people: the place, the cause and the cure.
 
-use super::{invalid_line, line_at};
+use super::records::{invalid_line, line_at};
 use crate::error::Error;
 
 /// The error for `json`, which begins on line `first_line` of the file.

@@ -1,8 +1,8 @@
 //! The bytes of a file as text: byte order marks, UTF-16, and files that are no text.
 
-use super::json::LineIndex;
-use super::{DataFile, extension, invalid, invalid_line, line_at};
-use crate::data::encode::skipped::lines;
+use super::raw_json::LineIndex;
+use super::records::{DataFile, extension, invalid, invalid_line, line_at};
+use crate::data::listing::lines;
 use crate::error::Result;
 use std::borrow::Cow;
 

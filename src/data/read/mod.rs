@@ -17,29 +17,23 @@ mod orientation;
 mod plain;
 mod python_list;
 mod quotes;
+mod raw_json;
+mod records;
 mod table;
 
-use crate::data::encode::skipped::lines;
-use crate::data::shape;
-use crate::data::types::Dataset;
+pub use records::{DataFile, Record, Records, invalid, invalid_line};
+
+use crate::data::listing::lines;
 use crate::error::{Error, Result};
-use crate::recipe::ColumnMapping;
-use serde_json::{Map, Value};
+use quotes::Kind;
+use records::extension;
 
-/// A file the user chose, whole in memory.
-#[derive(Debug, Clone, Copy)]
-pub struct DataFile<'a> {
-    pub name: &'a str,
-    pub bytes: &'a [u8],
-}
-
-/// Reads every row of `file`. The shape is detected from the columns unless `mapping` names them.
+/// Reads every row of `file`.
 ///
 /// # Errors
 /// One sentence, with the line where there is one: not UTF-8 text, a broken line, an unknown
-/// extension, columns of no known shape, rows of several shapes, messages nested or named wrongly,
-/// or no rows at all.
-pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
+/// extension, or no rows at all.
+pub fn read(file: DataFile) -> Result<Records> {
     let (text, decoded) = encoding::decode(file)?;
     if text.trim().is_empty() {
         return Err(invalid(file.name, "is empty; it needs at least one example"));
@@ -47,8 +41,8 @@ pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<D
     let mut records = match extension(file.name).as_str() {
         "jsonl" | "ndjson" => json::read(file.name, &text, json::Layout::Lines)?,
         "json" => json::read(file.name, &text, json::Layout::Whole)?,
-        "csv" => read_table(file.name, &text, table::Kind::Csv)?,
-        "tsv" => read_table(file.name, &text, table::Kind::Tsv)?,
+        "csv" => read_table(file.name, &text, Kind::Csv)?,
+        "tsv" => read_table(file.name, &text, Kind::Tsv)?,
         "txt" | "md" | "markdown" => read_text(file.name, &text)?,
         other => {
             let kind =
@@ -64,38 +58,11 @@ pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<D
     if records.records.is_empty() {
         return Err(invalid(file.name, "has no rows; it needs at least one example"));
     }
-    shape::to_dataset(file.name, records, mapping)
-}
-
-/// Rows as named values, before anything is known of their shape.
-pub struct Records {
-    pub records: Vec<Record>,
-    /// Every column, in the order first seen.
-    pub columns: Vec<String>,
-    pub notes: Vec<String>,
-}
-
-pub struct Record {
-    /// Line of the file on which the record starts, from 1.
-    pub line: usize,
-    pub fields: Map<String, Value>,
-}
-
-pub fn invalid(file: &str, reason: impl Into<String>) -> Error {
-    Error::InvalidData { file: file.into(), reason: reason.into() }
-}
-
-pub fn invalid_line(file: &str, line: usize, reason: impl Into<String>) -> Error {
-    Error::InvalidDataLine { file: file.into(), line, reason: reason.into() }
-}
-
-fn extension(name: &str) -> String {
-    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    base.rsplit_once('.').map(|(_, ext)| ext.to_ascii_lowercase()).unwrap_or_default()
+    Ok(records)
 }
 
 /// A table, or rows in JSON under a table's name.
-fn read_table(file: &str, text: &str, kind: table::Kind) -> Result<Records> {
+fn read_table(file: &str, text: &str, kind: Kind) -> Result<Records> {
     match plain::content(text) {
         plain::Content::Json if text.trim_start().starts_with(['{', '[']) => read_json(file, text),
         _ => table::read(file, text, kind),
@@ -108,7 +75,7 @@ fn read_text(file: &str, text: &str) -> Result<Records> {
         plain::Content::Prose => Ok(plain::read(text)),
         plain::Content::Json => read_json(file, text),
         plain::Content::Table(separator) => {
-            let kind = if separator == b'\t' { table::Kind::Tsv } else { table::Kind::Csv };
+            let kind = if separator == b'\t' { Kind::Tsv } else { Kind::Csv };
             let mut records = table::read(file, text, kind)?;
             records
                 .notes
@@ -166,9 +133,4 @@ fn read_printed_lists(file: &str, records: &mut Records) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Line number, from 1, of the byte at `offset`.
-pub(super) fn line_at(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes[..offset].iter().filter(|&&b| b == b'\n').count()
 }

@@ -9,9 +9,10 @@
 //! | `to_dict("list")` | `{"prompt": ["…", "…"], "completion": ["…", "…"]}` |
 
 use super::broken_json::broken;
-use super::json::{Entries, LineIndex, offset_in};
+use super::raw_json::{Entries, LineIndex, offset_in};
+use super::records::{Record, invalid, invalid_line};
 use super::table::check_names;
-use super::{Record, invalid, invalid_line};
+use crate::data::listing::list_some;
 use crate::error::Result;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -165,7 +166,7 @@ fn is_message_list(raw: &RawValue) -> bool {
 
 fn names(entries: &[(String, &RawValue)]) -> String {
     let names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
-    crate::data::shape::list_some(&names)
+    list_some(&names)
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Result<T, serde_json::Error> {

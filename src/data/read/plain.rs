@@ -7,7 +7,7 @@
 //! Rows in JSON or a table that somebody named `.txt` are told from text by [`content`], so that their braces and column names are
 //! never learned as prose.
 
-use super::{Record, Records};
+use super::records::{Record, Records};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 

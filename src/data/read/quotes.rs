@@ -3,9 +3,15 @@
 //! A reader that takes a mark at the beginning of a cell for its border, where nobody closes it, swallows the rows up to the next
 //! mark. So it is decided for the whole file: marks are borders only where each of them ends at a cell's end.
 
-use super::invalid_line;
-use super::table::Kind;
+use super::records::invalid_line;
 use crate::error::Result;
+
+/// Which separator the file's name promises.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Csv,
+    Tsv,
+}
 
 /// Whether marks are borders, and what there is to say of it.
 ///

@@ -1,7 +1,8 @@
 //! Comma- and tab-separated tables with a header line.
 
-use super::{Record, Records, invalid, invalid_line, quotes};
-use crate::data::encode::skipped::lines;
+use super::quotes::{self, Kind};
+use super::records::{Record, Records, invalid, invalid_line};
+use crate::data::listing::lines;
 use crate::error::Result;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -11,12 +12,6 @@ const LONGEST_NAME: usize = 1000;
 
 /// A value takes a hundred bytes of memory, however short it is in the file.
 const MOST_VALUES: usize = 10_000_000;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Csv,
-    Tsv,
-}
 
 pub(super) fn read(file: &str, text: &str, kind: Kind) -> Result<Records> {
     let mut notes = Vec::new();

@@ -1,38 +1,10 @@
 //! What a user is told of a data set before training on it, made once: the terminal, the page and the run's record say the same.
 
-use super::{DataReport, RowList};
+use super::statement::{Statement, Subject};
+use super::summary::DataReport;
 use crate::data::encode::Example;
-use crate::data::encode::skipped::lines_of;
+use crate::data::listing::{RowList, lines_of};
 use crate::recipe::{Objective, Recipe};
-use serde::Serialize;
-
-/// One sentence, and what it is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
-pub struct Statement {
-    pub about: Subject,
-    pub sentence: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
-pub enum Subject {
-    /// How the file was read and its rows written, what of it is not used, and which rows are left out and why.
-    Reading,
-    /// Settings that change nothing.
-    Settings,
-    /// Rows that are cut.
-    Cut,
-    /// Rows that say what another says.
-    Duplicates,
-    /// That no row is held out.
-    HeldOut,
-    /// One of the report's findings.
-    Finding,
-    /// One of the report's changes.
-    Change,
-}
 
 /// All there is to say, in the order of how the data was dealt with. `train` and `held_out` are the two sides of the run's split.
 pub fn account(

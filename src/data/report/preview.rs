@@ -1,7 +1,8 @@
 //! What the model will be shown, and which of it is trained.
 
 use crate::data::encode::EncodeOptions;
-use crate::data::encode::row::{EncodedText, Verdict, encode_row};
+use crate::data::encode::example::Verdict;
+use crate::data::encode::row::{EncodedText, encode_row};
 use crate::data::encode::tokenizer::Tokenizer;
 use crate::data::shape::contrast;
 use crate::data::types::{Dataset, Row, RowContent};

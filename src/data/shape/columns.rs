@@ -1,7 +1,7 @@
 //! Columns under other names than the shapes' own: which is the prompt and which the answer.
 
-use super::list_some;
-use super::messages::is_blank;
+use super::values::is_blank;
+use crate::data::listing::list_some;
 use crate::data::read::Records;
 use crate::data::types::DataShape;
 use crate::recipe::ColumnMapping;

@@ -1,6 +1,6 @@
 //! The user's own names for the columns.
 
-use super::list_some;
+use crate::data::listing::list_some;
 use crate::data::types::DataShape;
 use crate::error::{Error, Result};
 use crate::recipe::ColumnMapping;

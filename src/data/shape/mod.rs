@@ -1,32 +1,42 @@
 //! From named values to rows of one shape: detection by column names, or by an explicit mapping.
 
-pub mod classes;
+pub(super) mod classes;
 mod columns;
-pub mod contrast;
+pub(super) mod contrast;
 mod mapping;
 mod messages;
 mod parts;
 mod preference;
 mod rating;
-pub mod task;
-pub mod tools;
-pub mod turn;
+mod task;
+mod tools;
+pub(super) mod turn;
 mod unused;
+mod values;
 
-use crate::data::encode::skipped::lines as list;
-use crate::data::read::{Record, Records, invalid, invalid_line};
+use crate::data::listing::{lines as list, list_some};
+use crate::data::read::{self, DataFile, Record, Records, invalid, invalid_line};
 use crate::data::types::{DataShape, Dataset, Row, RowContent};
 use crate::error::Result;
 use crate::recipe::{ColumnMapping, Objective};
 use columns::{self, looks_like_answer, suggestion};
 use mapping::mapping_shape;
-use messages::is_blank;
 use parts::{Parts, has_usual_columns};
 use rating::{self, Found};
 use serde_json::Value;
 use unused::say_unused;
+use values::is_blank;
 
-pub fn to_dataset(file: &str, records: Records, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
+/// Reads every row of `file`. The shape is detected from the columns unless `mapping` names them.
+///
+/// # Errors
+/// One sentence, with the line where there is one: what [`read::read`] says of the file; columns of no known shape, rows of
+/// several shapes, messages nested or named wrongly.
+pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
+    to_dataset(file.name, read::read(file)?, mapping)
+}
+
+fn to_dataset(file: &str, records: Records, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
     let mut notes = records.notes.clone();
     let guess = match mapping {
         Some(_) => None,
@@ -183,22 +193,4 @@ fn unknown_columns(columns: &[String]) -> String {
         if names.is_empty() { "none".into() } else { list_some(&names) },
         known.join(", ")
     )
-}
-
-pub fn list_some(names: &[&str]) -> String {
-    const SHOWN: usize = 20;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|n| shorten(n)).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// A file without a header has whole sentences for column names.
-fn shorten(name: &str) -> String {
-    const LONGEST: usize = 40;
-    match name.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", &name[..cut]),
-        None => name.to_string(),
-    }
 }

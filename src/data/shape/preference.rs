@@ -1,9 +1,8 @@
 //! Rows that say which answer is better: two answers to one prompt, or one answer and a verdict.
 
-use super::messages::{
-    Preamble, chat, is_blank, is_message_list, messages, messages_or_turn, prompt_completion,
-};
+use super::messages::{Preamble, chat, is_message_list, messages, messages_or_turn, prompt_completion};
 use super::rating;
+use super::values::is_blank;
 use crate::data::types::{Message, RowContent};
 use serde_json::Value;
 

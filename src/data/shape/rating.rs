@@ -1,6 +1,6 @@
 //! Ratings: whether an answer is liked, in the words that exporters use, and which column says so.
 
-use super::messages::{is_blank, kind};
+use super::values::{is_blank, kind};
 use crate::data::read::Records;
 use crate::data::types::DataShape;
 use serde_json::Value;

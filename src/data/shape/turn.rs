@@ -1,8 +1,8 @@
 //! One turn of a conversation, as files write it: role, content, tool calls, reasoning, marks.
 
-use super::list_some;
-use super::messages::{is_blank, kind, text};
 use super::tools;
+use super::values::{is_blank, kind, text};
+use crate::data::listing::list_some;
 use crate::data::types::{Message, Reasoning};
 use serde_json::{Map, Value};
 

@@ -1,8 +1,8 @@
 //! What of a file is not used: columns, and fields of messages.
 
 use super::columns::{self, looks_like_answer, suggestion};
-use super::list_some;
 use super::turn;
+use crate::data::listing::list_some;
 use crate::data::read::Records;
 use crate::data::types::DataShape;
 use crate::recipe::Objective;
