@@ -123,7 +123,9 @@ impl Session {
         let (train, held_out) = split(encoded.examples, recipe.eval.validation_fraction, recipe.train.seed);
         let used = without_skipped(&dataset, &encoded.skipped);
         report.findings = curate::findings(&used, &held_out.iter().map(|example| example.row).collect());
-        report.findings.extend(curate::control_tokens::finding(&used, |text| tokenizer.control_tokens_in(text)));
+        report
+            .findings
+            .extend(curate::control_tokens::finding(&used, |text| tokenizer.control_tokens_in(text)));
         report.changes = changes;
         report.account = account(&report, recipe, &train, &held_out);
         let summary = DataSummary { report, preview: preview(&dataset, tokenizer, &options, PREVIEW_ROWS)? };

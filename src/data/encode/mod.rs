@@ -16,6 +16,7 @@
 //! text overlap by one token, so that each token but the first is predicted once.
 
 pub(super) mod classes;
+mod encoder;
 pub(super) mod example;
 mod mask;
 mod options;
@@ -23,6 +24,7 @@ pub(super) mod row;
 pub(super) mod skipped;
 mod task;
 pub(super) mod template;
+pub(super) mod text;
 pub(super) mod tokenizer;
 mod tools;
 
@@ -34,9 +36,9 @@ use crate::data::types::{Dataset, Row, RowContent};
 use crate::error::{Error, Result};
 use crate::recipe::Objective;
 use example::Verdict;
-use row::{EncodedText, encode_row};
+use row::encode_row;
 use skipped::{self, SkipReason, SkippedRow};
-use std::ops::Range;
+use text::{EncodedText, RowError};
 use tokenizer::Tokenizer;
 
 #[derive(Debug, Clone)]
@@ -75,7 +77,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
         Encoded { examples: Vec::new(), full_lengths: Vec::new(), skipped: Vec::new(), notes: Vec::new() };
     let mut split_into_turns = false;
     for (row, Row { line, content }) in dataset.rows.iter().enumerate() {
-        match encode_row(content, tokenizer, options)? {
+        match encode_row(content, tokenizer, options) {
             Ok(texts) if matches!(content, RowContent::Sentences { .. }) => {
                 append_compared(texts, content, row, options, &mut encoded);
             }
@@ -91,11 +93,12 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
                 append_examples(texts, row, options, &mut encoded);
             }
             // A call that is left out would be learned as an empty answer.
-            Err(SkipReason::Tools(reason)) => {
+            Err(RowError::Skipped(SkipReason::Tools(reason))) => {
                 let cure = "remove this row, or take a model whose chat template writes tool calls";
                 return Err(invalid_line(&dataset.file, *line, format!("{reason}; {cure}")));
             }
-            Err(reason) => encoded.skipped.push(SkippedRow { row, reason }),
+            Err(RowError::Skipped(reason)) => encoded.skipped.push(SkippedRow { row, reason }),
+            Err(RowError::Failed(error)) => return Err(error),
         }
     }
     if encoded.examples.is_empty() {
@@ -112,42 +115,10 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
 pub fn encode_text(text: &str, tokenizer: &Tokenizer, max_seq_length: usize) -> Result<Vec<u32>> {
     let content = RowContent::Sentences { texts: vec![text.into()], score: None };
     let options = EncodeOptions { objective: Objective::Contrastive, max_seq_length, train_on_prompt: false };
-    let texts = encode_row(&content, tokenizer, &options)?.unwrap_or_default();
-    Ok(texts.into_iter().next().map_or(Vec::new(), |text| text.tokens.ids))
-}
-
-impl EncodedText {
-    /// The token ranges of this text's examples.
-    fn windows(&self, max_seq_length: usize) -> Vec<Range<usize>> {
-        let length = self.tokens.ids.len();
-        let mut windows = Vec::new();
-        let mut start = 0;
-        loop {
-            let end = length.min(start + max_seq_length);
-            windows.push(start..end);
-            if end == length {
-                return windows;
-            }
-            start = end - 1;
-        }
-    }
-
-    /// The tokens of a window as an example of its own.
-    fn example(&self, window: Range<usize>, row: usize, options: &EncodeOptions) -> Example {
-        let mut loss_mask = self.trained[window.clone()].to_vec();
-        if let Some(first) = loss_mask.first_mut() {
-            *first = false;
-        }
-        Example {
-            input_ids: self.tokens.ids[window].to_vec(),
-            loss_mask,
-            row,
-            truncated: !self.in_windows && self.full_length > options.max_seq_length,
-            preference: self.verdict.map(|verdict| Preference::Label(verdict == Verdict::Chosen)),
-            class: None,
-            contrast: None,
-            task: None,
-        }
+    match encode_row(&content, tokenizer, &options) {
+        Ok(texts) => Ok(texts.into_iter().next().map_or(Vec::new(), |text| text.tokens.ids)),
+        Err(RowError::Skipped(_)) => Ok(Vec::new()),
+        Err(RowError::Failed(error)) => Err(error),
     }
 }
 

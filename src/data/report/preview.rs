@@ -2,7 +2,8 @@
 
 use crate::data::encode::EncodeOptions;
 use crate::data::encode::example::Verdict;
-use crate::data::encode::row::{EncodedText, encode_row};
+use crate::data::encode::row::encode_row;
+use crate::data::encode::text::{EncodedText, RowError};
 use crate::data::encode::tokenizer::Tokenizer;
 use crate::data::shape::contrast;
 use crate::data::types::{Dataset, Row, RowContent};
@@ -49,19 +50,21 @@ pub fn preview(
         if previews.len() >= rows {
             break;
         }
-        if let Ok(texts) = encode_row(&beginning(content, options), tokenizer, options)? {
-            let roles = match content {
-                RowContent::Sentences { texts, score } => contrast::roles(texts, score),
-                RowContent::Labelled { label, .. } => vec![label.clone()],
-                _ => Vec::new(),
-            };
-            let all = roles.len() > 1 || texts.iter().all(|text| text.verdict.is_some());
-            let shown = if all { texts.len() } else { 1 };
-            let rows = texts[..shown].iter().map(|text| preview_row(index, *line, text, tokenizer, options));
-            let labelled =
-                rows.enumerate().map(|(i, row)| PreviewRow { label: roles.get(i).cloned(), ..row });
-            previews.extend(labelled);
-        }
+        let texts = match encode_row(&beginning(content, options), tokenizer, options) {
+            Ok(texts) => texts,
+            Err(RowError::Skipped(_)) => continue,
+            Err(RowError::Failed(error)) => return Err(error),
+        };
+        let roles = match content {
+            RowContent::Sentences { texts, score } => contrast::roles(texts, score),
+            RowContent::Labelled { label, .. } => vec![label.clone()],
+            _ => Vec::new(),
+        };
+        let all = roles.len() > 1 || texts.iter().all(|text| text.verdict.is_some());
+        let shown = if all { texts.len() } else { 1 };
+        let rows = texts[..shown].iter().map(|text| preview_row(index, *line, text, tokenizer, options));
+        let labelled = rows.enumerate().map(|(i, row)| PreviewRow { label: roles.get(i).cloned(), ..row });
+        previews.extend(labelled);
     }
     Ok(previews)
 }

@@ -3,6 +3,7 @@
 use super::*;
 use loralet::data::curate::{apply, findings};
 use loralet::recipe::Fix;
+use std::collections::HashSet;
 
 fn rows(rows: &[(&str, &str)]) -> Dataset {
     let line = |(prompt, completion): &(&str, &str)| {
@@ -57,10 +58,8 @@ fn near_duplicates_are_rows_with_most_of_their_words_in_common() {
 fn a_held_out_row_with_a_copy_in_training_leaks() {
     let near = STORY.replace("every evening", "each evening");
     let data = rows(&[("Tell me", STORY), ("Who?", "Nobody at all was there."), ("Tell me", &near)]);
-    let encoded = encode_dataset(&data, &small_tokenizer(Some(CHATML)), &sft(256)).unwrap();
     let leak = |held_out: &[usize]| {
-        let held_out: Vec<Example> =
-            encoded.examples.iter().filter(|e| held_out.contains(&e.row)).cloned().collect();
+        let held_out = held_out.iter().copied().collect();
         findings(&data, &held_out).into_iter().find(|f| f.kind == FindingKind::Leakage).map(|f| lines(&f))
     };
     assert_eq!(leak(&[2]), Some(vec![3]));

@@ -1,6 +1,6 @@
 //! Filters and methods of chat templates that can make far more than they are given: each says first how much it would make.
 
-use super::guard::{take, too_much, weight};
+use super::budget::{take, too_much, weight};
 use minijinja::value::{Kwargs, Rest, StringInput, Value};
 use minijinja::{Environment, Error, State, filters};
 use std::sync::Arc;

@@ -5,17 +5,19 @@
 //! `tojson` that leaves non-ASCII text and HTML alone, `break` and `continue`, `namespace`.
 //! `{% generation %}` marks are read over: what to train on comes from `super::mask`.
 
+mod budget;
 mod filters;
 mod guard;
+mod message;
 mod python;
 
 use crate::data::shape::turn::REASONING;
 use crate::data::types::{Message, Reasoning};
 use crate::error::{Error, Result};
+use budget::{Bounded, LONGEST, TOO_MUCH};
 use chrono::NaiveDateTime;
-use guard::{Bounded, LONGEST, TOO_MUCH};
+use message::TemplateMessage;
 use minijinja::{Environment, ErrorKind, Value, context};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
@@ -137,12 +139,13 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         reasoning_field: Option<&'static str>,
     ) -> Result<String> {
-        let turns: Vec<Turn> = messages.iter().map(|message| Turn { message, reasoning_field }).collect();
+        let turns: Vec<TemplateMessage> =
+            messages.iter().map(|message| TemplateMessage { message, reasoning_field }).collect();
         let special: std::collections::BTreeMap<&str, &str> =
             self.special_tokens.iter().map(|(name, token)| (name.as_str(), token.as_str())).collect();
         let conversation = Value::from_serialize(turns);
         let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
-        guard::begin(bytes);
+        budget::begin(bytes);
         let context = context! {
             messages => conversation,
             tools => if tools.is_empty() { Value::from(()) } else { Value::from_serialize(tools) },
@@ -212,33 +215,6 @@ impl ChatTemplate {
             }
             Err(_) => Ok(false),
         }
-    }
-}
-
-/// A message as templates read it; what it does not have is not there.
-struct Turn<'a> {
-    message: &'a Message,
-    reasoning_field: Option<&'static str>,
-}
-
-impl Serialize for Turn<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Turn { message, reasoning_field } = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("role", &message.role)?;
-        map.serialize_entry("content", &message.content)?;
-        if let (Some(field), Some(reasoning)) = (reasoning_field, &message.reasoning) {
-            map.serialize_entry(field, &reasoning.text)?;
-        }
-        if !message.tool_calls.is_empty() {
-            map.serialize_entry("tool_calls", &message.tool_calls)?;
-        }
-        for (key, value) in [("name", &message.name), ("tool_call_id", &message.tool_call_id)] {
-            if let Some(value) = value {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.end()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Python does where Rust does otherwise, as chat templates rely on it.
 
+use super::budget::{LONGEST, take, weigh};
 use super::filters::check_method;
-use super::guard::{LONGEST, take, weigh};
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State};
 use std::fmt::Write;

@@ -1,12 +1,16 @@
 //! Text to token ids and back, through the `tokenizers` crate.
 
 mod check;
+mod pieces;
+mod special_tokens;
 
 use super::template::{ChatTemplate, PLAIN_TEMPLATE};
 use crate::data::types::Message;
 use crate::error::{Error, Result};
 use crate::weights::checkpoint::TokenizerFiles;
 use chrono::NaiveDateTime;
+use pieces::{PIECE_BYTES, cut_at_word};
+use special_tokens::{special_tokens, template_names};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
@@ -367,74 +371,6 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// The tokenizer needs a hundred times a text's memory, so a long text is encoded in pieces.
-const PIECE_BYTES: usize = 256 << 10;
-
-/// Length of the first piece of a long text, at least `wanted` bytes: up to the space between two
-/// words or to the line end between a character and a word, where no tokenizer joins the sides.
-fn cut_at_word(text: &str, wanted: usize) -> usize {
-    let Some((_, tail)) =
-        text.split_at_checked(text.floor_char_boundary(wanted)).filter(|(_, t)| !t.is_empty())
-    else {
-        return text.len();
-    };
-    let start = text.len() - tail.len();
-    let mut before = [' ', ' '];
-    for (offset, c) in tail.char_indices() {
-        let [left, between] = before;
-        if between == ' ' && left.is_ascii_alphabetic() && c.is_ascii_alphabetic() {
-            return start + offset - 1;
-        }
-        if between == '\n' && !left.is_whitespace() && c.is_alphabetic() {
-            return start + offset;
-        }
-        before = [between, c];
-    }
-    text.len()
-}
-
-/// Names of the templates that `tokenizer_config.json` lists, or the model's own files do.
-fn template_names(files: &TokenizerFiles) -> Vec<String> {
-    let named = files.additional["chat_template"].as_array();
-    named.into_iter().flatten().filter_map(|template| Some(template["name"].as_str()?.to_string())).collect()
-}
-
-/// `bos_token` and its kin by name, as chat templates see them.
-fn special_tokens(files: &TokenizerFiles) -> Vec<(String, String)> {
-    const OTHERS: [&str; 3] = ["sep_token", "cls_token", "mask_token"];
-    let main = [
-        ("bos_token", &files.bos_token),
-        ("eos_token", &files.eos_token),
-        ("unk_token", &files.unk_token),
-        ("pad_token", &files.pad_token),
-    ];
-    let configured = |name: &str| {
-        // Either the token itself or an object that holds it with its flags.
-        let value = files.additional.get(name)?;
-        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_string)
-    };
-    main.into_iter()
-        .map(|(name, token)| (name, token.clone().or_else(|| configured(name))))
-        .chain(OTHERS.into_iter().map(|name| (name, configured(name))))
-        .filter_map(|(name, token)| Some((name.to_string(), token?)))
-        .collect()
-}
-
 fn failed(what: &str, error: &(dyn std::error::Error + Send + Sync)) -> Error {
     Error::Tokenizer { reason: format!("{what} ({error})") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_text_is_cut_between_words() {
-        assert_eq!(cut_at_word("some words here", 2), 4);
-        assert_eq!(cut_at_word("some words here", 7), 10);
-        assert_eq!(cut_at_word("1 2 3  four\n five\nsix seven", 2), 18);
-        assert_eq!(cut_at_word("天气。\n今天", 3), 10);
-        assert_eq!(cut_at_word("some words", 100), 10);
-        assert_eq!(cut_at_word("", 10), 0);
-    }
 }
