@@ -19,7 +19,7 @@ mod report;
 mod shape;
 mod types;
 
-pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
+pub use batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, held_out, split};
 pub use curate::{Change, Finding, FindingKind, FoundRow};
 pub use encode::classes::{number_classes, only_held_out};
 pub use encode::example::Verdict;

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::recipe::Objective;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// How the rows of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,7 +149,7 @@ impl Message {
     }
 }
 
-/// The rows of one file.
+/// The rows of one file. A clone shares them.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// The file's name, for messages.
@@ -156,7 +157,7 @@ pub struct Dataset {
     pub shape: DataShape,
     /// Every column seen, in the order of the file.
     pub columns: Vec<String>,
-    pub rows: Vec<Row>,
+    pub rows: Vec<Arc<Row>>,
     /// What was decided while reading, in sentences for the user.
     pub notes: Vec<String>,
     /// Why an objective does not suit this file although its user may think so, in half sentences.

@@ -4,6 +4,7 @@
 //! knows more of the crate than what is public here.
 
 mod answer;
+mod data;
 mod general;
 mod judge;
 mod model;
@@ -12,39 +13,29 @@ mod score;
 mod search;
 
 pub use answer::GenerateRequest;
+pub use data::DataSummary;
 pub use model::ModelReport;
 pub use search::Neighbour;
 
 use crate::adapters::{Trainable, resolve_modules};
-use crate::data::classes;
-use crate::data::{
-    DataFile, DataReport, DataShape, Dataset, EncodeOptions, GeneralText, PreviewRow, RowContent, SkippedRow,
-    account, curate, encode_dataset, preview, read_dataset, report, split,
-};
+use crate::data::GeneralText;
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile};
 use crate::generate::Caller;
 use crate::metrics::{Evaluation, StepReport};
-use crate::recipe::{Fix, Method, Objective, Recipe};
+use crate::recipe::{Method, Recipe};
 use crate::rewards::person::Person;
 use crate::train::{Plan, Trainer, checkpoint};
 use burn::tensor::Device;
 use chrono::{NaiveDateTime, Timelike};
+use data::OpenData;
 use model::OpenModel;
-use serde::Serialize;
-use std::borrow::Cow;
-
-/// Rows shown of a data file.
-const PREVIEW_ROWS: usize = 8;
 
 pub struct Session {
     device: Device,
     limits: Limits,
     model: Option<OpenModel>,
-    /// As its file has it.
-    file: Option<Dataset>,
-    /// The same with `data.fix` and `data.max_rows` of the latest recipe.
-    dataset: Option<Curated>,
+    data: Option<OpenData>,
     /// What `grpo.reward` "reward_model" asks.
     reward_model: Option<Trainable>,
     /// Whom `grpo.reward` "person" asks.
@@ -73,29 +64,13 @@ pub struct Limits {
     pub lacks_fp16: bool,
 }
 
-/// Rows to train on, and what was done to them.
-struct Curated {
-    dataset: Dataset,
-    fix: Vec<Fix>,
-    max_rows: Option<usize>,
-}
-
-/// What the page says of an open data file.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
-pub struct DataSummary {
-    pub report: DataReport,
-    pub preview: Vec<PreviewRow>,
-}
-
 impl Session {
     pub fn new(device: Device, limits: Limits) -> Session {
         Session {
             device,
             limits,
             model: None,
-            file: None,
-            dataset: None,
+            data: None,
             reward_model: None,
             person: None,
             caller: None,
@@ -104,34 +79,6 @@ impl Session {
             loaded: None,
             last_evaluation: None,
         }
-    }
-
-    /// Reads a data file and says what is in it.
-    ///
-    /// # Errors
-    /// No model yet; a file that cannot be read, is of mixed shapes, or leaves nothing to train on.
-    pub fn open_data(&mut self, file_name: &str, bytes: &[u8], recipe: &Recipe) -> Result<DataSummary> {
-        let tokenizer = &self.model()?.tokenizer;
-        let file = read_dataset(DataFile { name: file_name, bytes }, recipe.data.mapping.as_ref())?;
-        let (dataset, changes) = curate::apply(file.clone(), &recipe.data.fix, recipe.data.max_rows)?;
-        if recipe.objective == Objective::Classify && dataset.shape == DataShape::Classification {
-            classes(&dataset)?;
-        }
-        let options = encode_options(recipe);
-        let encoded = encode_dataset(&dataset, tokenizer, &options)?;
-        let mut report = report(&dataset, &encoded);
-        let (train, held_out) = split(encoded.examples, recipe.eval.validation_fraction, recipe.train.seed);
-        let used = without_skipped(&dataset, &encoded.skipped);
-        report.findings = curate::findings(&used, &held_out.iter().map(|example| example.row).collect());
-        report
-            .findings
-            .extend(curate::control_tokens::finding(&used, |text| tokenizer.control_tokens_in(text)));
-        report.changes = changes;
-        report.account = account(&report, recipe, &train, &held_out);
-        let summary = DataSummary { report, preview: preview(&dataset, tokenizer, &options, PREVIEW_ROWS)? };
-        self.file = Some(file);
-        self.dataset = Some(Curated::new(dataset, recipe));
-        Ok(summary)
     }
 
     /// Prepares a run; its first step is [`Session::step`].
@@ -288,26 +235,10 @@ impl Session {
         self.model.as_ref().ok_or_else(|| no("open model; open one first"))
     }
 
-    fn dataset(&self) -> Result<&Dataset> {
-        let curated = self.dataset.as_ref().ok_or_else(|| no("open data file; open one first"))?;
-        Ok(&curated.dataset)
-    }
-
     /// From now on the chat template takes this for the present day: in what is trained, and in what is asked of the model.
     fn hold_date(&mut self, date: NaiveDateTime) -> Result<()> {
         let model = self.model.as_mut().ok_or_else(|| no("open model; open one first"))?;
         model.tokenizer = model.tokenizer.on(date);
-        Ok(())
-    }
-
-    /// Applies the recipe's fixes to the open file's rows, unless they are those of another recipe that asks for the same.
-    fn curate(&mut self, recipe: &Recipe) -> Result<()> {
-        let same =
-            |curated: &Curated| (&curated.fix, curated.max_rows) == (&recipe.data.fix, recipe.data.max_rows);
-        if let Some(file) = self.file.as_ref().filter(|_| !self.dataset.as_ref().is_some_and(same)) {
-            let (dataset, _) = curate::apply(file.clone(), &recipe.data.fix, recipe.data.max_rows)?;
-            self.dataset = Some(Curated::new(dataset, recipe));
-        }
         Ok(())
     }
 
@@ -316,13 +247,13 @@ impl Session {
         trained.or(self.loaded.as_ref()).ok_or_else(|| no("adapter yet; train or load one first"))
     }
 
-    fn new_trainer(&self, recipe: &Recipe) -> Result<Trainer> {
-        let (model, dataset) = (self.model()?, self.dataset()?);
+    fn new_trainer(&mut self, recipe: &Recipe) -> Result<Trainer> {
         let base = self.base_for(recipe, None)?;
-        dataset.check_objective(recipe.objective)?;
+        self.dataset()?.check_objective(recipe.objective)?;
         let recipe = &resolve_modules(recipe, &base)?;
-        let mut encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
-        self.number_classes(recipe, &mut encoded.examples, &base)?;
+        let mut examples = self.take_examples(recipe)?;
+        self.number_classes(recipe, &mut examples, &base)?;
+        let model = self.model()?;
         if recipe.method == Method::Full {
             // Weights, two moments, gradient and the copy under way: six times the model with its base.
             self.check_total(
@@ -331,9 +262,8 @@ impl Session {
             )?;
         }
         let general = self.general_for(recipe)?;
-        let rollouts = self.rollouts_for(recipe, &encoded.examples)?;
-        let mut trainer =
-            Trainer::new(base, recipe, encoded.examples, &general, self.probe_for(recipe)?, rollouts)?;
+        let rollouts = self.rollouts_for(recipe, &examples)?;
+        let mut trainer = Trainer::new(base, recipe, examples, &general, self.probe_for(recipe)?, rollouts)?;
         if let Some(date) = model.tokenizer.date() {
             trainer.plan.date = Some(date.format("%Y-%m-%dT%H:%M:%S").to_string());
             let day = date.format("%Y-%m-%d");
@@ -352,29 +282,6 @@ impl Session {
         memory.helper = self.limits.helper;
         memory.total = memory.total.saturating_add(memory.helper);
         Ok(trainer)
-    }
-}
-
-impl Curated {
-    fn new(dataset: Dataset, recipe: &Recipe) -> Curated {
-        Curated { dataset, fix: recipe.data.fix.clone(), max_rows: recipe.data.max_rows }
-    }
-}
-
-/// The data set with nothing in the rows that are not used, each in its place, so that nothing is found in them.
-fn without_skipped<'a>(dataset: &'a Dataset, skipped: &[SkippedRow]) -> Cow<'a, Dataset> {
-    let mut used = Cow::Borrowed(dataset);
-    for skipped in skipped {
-        used.to_mut().rows[skipped.row].content = RowContent::Text(String::new());
-    }
-    used
-}
-
-fn encode_options(recipe: &Recipe) -> EncodeOptions {
-    EncodeOptions {
-        objective: recipe.objective,
-        max_seq_length: recipe.train.max_seq_length,
-        train_on_prompt: recipe.data.train_on_prompt,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Scoring the open data file without training: all of its rows, or those that a run holds out.
 
-use super::{Session, encode_options};
-use crate::data::{BatchOptions, encode_dataset, split};
+use super::Session;
+use crate::data::{BatchOptions, Example, held_out as is_held_out};
 use crate::error::{Error, Result};
 use crate::metrics::Evaluation;
 use crate::objectives::Loss;
@@ -26,8 +26,8 @@ impl Session {
     }
 
     async fn score_rows(&self, recipe: &Recipe, adapter: bool, held_out: bool) -> Result<Evaluation> {
-        let (model, dataset) = (self.model()?, self.dataset()?);
-        dataset.check_objective(recipe.objective)?;
+        let model = self.model()?;
+        self.dataset()?.check_objective(recipe.objective)?;
         if recipe.objective == Objective::Grpo && recipe.grpo.asks_a_person() {
             return Err(Error::InvalidSetting {
                 key: "grpo.reward".into(),
@@ -41,12 +41,15 @@ impl Session {
             // Beside a tuned model's head the untrained one has the same classes.
             false => self.base_for(recipe, self.trainable().ok().and_then(|tuned| tuned.labels.clone()))?,
         };
-        let mut encoded = encode_dataset(dataset, &model.tokenizer, &encode_options(recipe))?;
-        self.number_classes(recipe, &mut encoded.examples, &scored)?;
-        let rows = match held_out {
-            true => split(encoded.examples, recipe.eval.validation_fraction, recipe.train.seed).1,
-            false => encoded.examples,
-        };
+        let mut rows = self.examples(recipe)?;
+        if recipe.objective == Objective::Classify {
+            self.number_classes(recipe, rows.to_mut(), &scored)?;
+        }
+        if held_out {
+            let is_held_out = is_held_out(&rows, recipe.eval.validation_fraction, recipe.train.seed);
+            let kept = rows.iter().zip(is_held_out).filter(|(_, is_held_out)| *is_held_out);
+            rows = kept.map(|(row, _)| row.clone()).collect::<Vec<Example>>().into();
+        }
         if held_out && rows.is_empty() {
             return Err(Error::InvalidSetting {
                 key: "eval.validation_fraction".into(),

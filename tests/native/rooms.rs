@@ -1,6 +1,8 @@
-//! The order of the rooms of `src/`: each imports only from those before it, so that no two of them point at each other.
+//! The order of the rooms of `src/`, and of the stages of `src/data/`: each imports only from those before it, so that no two of
+//! them point at each other.
 
 use regex::Regex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room of `src/`, in order.
@@ -27,6 +29,10 @@ const ROOMS: [&str; 20] = [
     "web",
 ];
 
+/// The stages of `src/data/`, in the order in which the bytes go, after what all of them speak of.
+const STAGES: [&str; 9] =
+    ["types", "listing", "read", "shape", "curate", "encode", "batch", "general", "report"];
+
 /// A path in the code that begins with `crate` or `super`; modules are named from the root of the crate on.
 struct Import {
     file: String,
@@ -43,6 +49,61 @@ fn rooms_import_only_from_rooms_before_them() {
     let in_room = |import: &Import| (import.from[0].clone(), room(&import.to[0]).to_string());
     let wrong = out_of_order(&imports, &ROOMS, in_room);
     assert!(wrong.is_empty(), "the order is {}\n{}", ROOMS.join(" ← "), wrong.join("\n"));
+}
+
+#[test]
+fn stages_of_data_import_only_from_stages_before_them() {
+    let imports: Vec<Import> =
+        imports().into_iter().filter(|import| import.from.len() > 1 && import.from[0] == "data").collect();
+    let within: Vec<Import> = imports.into_iter().filter(|import| import.to[0] == "data").collect();
+    assert!(within.len() > 100, "only {} imports were found", within.len());
+    let stage = |path: &[String]| path.get(1).cloned().unwrap_or_default();
+    let wrong = out_of_order(&within, &STAGES, |import| (stage(&import.from), stage(&import.to)));
+    assert!(wrong.is_empty(), "the order is {}\n{}", STAGES.join(" ← "), wrong.join("\n"));
+}
+
+/// Files of one stage have an order too, whichever it is.
+#[test]
+fn no_files_of_data_import_each_other_in_a_circle() {
+    let source = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut edges: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    let files: Vec<PathBuf> = rust_files(&source.join("data"));
+    let modules: BTreeSet<Vec<String>> =
+        files.iter().map(|path| module(path.strip_prefix(source).unwrap())).collect();
+    // The file that a path leads into: the longest beginning of it that is one.
+    let file = |path: &[String]| {
+        (1..=path.len()).rev().map(|end| path[..end].to_vec()).find(|m| modules.contains(m))
+    };
+    let mut add = |from: &[String], to: &[String]| {
+        if let (Some(from), Some(to)) = (file(from), file(to))
+            && from != to
+        {
+            edges.entry(from).or_default().insert(to);
+        }
+    };
+    for Import { from, to, .. } in imports().into_iter().filter(|import| import.from[0] == "data") {
+        add(&from, &to);
+    }
+    for path in &files {
+        // What a file takes from the modules in its folder, which it names without more; handing it on is no use of it.
+        let text = std::fs::read_to_string(path).unwrap();
+        let parent = module(path.strip_prefix(source).unwrap());
+        let code = text.lines().filter(|line| !line.starts_with("pub use") && !line.trim().starts_with("//"));
+        for child in code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':'))
+        {
+            if let Some((name, _)) = child.split_once("::") {
+                add(&parent, &[parent.as_slice(), &[name.to_string()]].concat());
+            }
+        }
+    }
+    assert!(edges.len() > 30, "only {} files import others", edges.len());
+    // Takes away what imports nothing that is left, until only circles are left.
+    let mut left: BTreeSet<Vec<String>> = edges.keys().cloned().collect();
+    while let Some(free) = left.iter().find(|file| edges[*file].is_disjoint(&left)).cloned() {
+        left.remove(&free);
+    }
+    let named: Vec<String> = left.iter().map(|file| format!("src/{}", file.join("/"))).collect();
+    assert!(left.is_empty(), "these import each other in a circle, or one that does: {}", named.join(", "));
 }
 
 /// A sentence for each import from a place that comes later in `order`; `places` says where an import stands and what it names.

@@ -12,4 +12,4 @@ mod split;
 
 pub use collate::{Batch, collate};
 pub use order::{BatchOptions, BatchRow, epoch_batches};
-pub use split::split;
+pub use split::{held_out, split};

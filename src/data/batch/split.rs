@@ -4,10 +4,20 @@ use super::random::{SPLIT_STREAM, rng, shuffle};
 use crate::data::encode::example::Example;
 use std::collections::HashMap;
 
-/// Splits off about `validation_fraction` of the examples, at least one where it is above 0 and
-/// there are two different ones. Examples with the same tokens stay on one side.
+/// Splits off about `validation_fraction` of the examples; see [`held_out`].
 /// Returns (training, validation), each in the order given.
 pub fn split(examples: Vec<Example>, validation_fraction: f64, seed: u64) -> (Vec<Example>, Vec<Example>) {
+    let is_held_out = held_out(&examples, validation_fraction, seed);
+    let (mut train, mut validation) = (Vec::new(), Vec::new());
+    for (example, goes_to_validation) in examples.into_iter().zip(is_held_out) {
+        if goes_to_validation { validation.push(example) } else { train.push(example) }
+    }
+    (train, validation)
+}
+
+/// Which examples are held out: about `validation_fraction` of them, at least one where it is above 0 and
+/// there are two different ones. Examples with the same tokens stay on one side.
+pub fn held_out(examples: &[Example], validation_fraction: f64, seed: u64) -> Vec<bool> {
     let mut group_of: HashMap<&[u32], usize> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, example) in examples.iter().enumerate() {
@@ -17,30 +27,26 @@ pub fn split(examples: Vec<Example>, validation_fraction: f64, seed: u64) -> (Ve
         });
         groups[group].push(index);
     }
+    let mut is_held_out = vec![false; examples.len()];
     if validation_fraction <= 0.0 || groups.len() < 2 {
-        return (examples, Vec::new());
+        return is_held_out;
     }
     let wanted = ((examples.len() as f64 * validation_fraction).round() as usize).max(1);
     let mut rng = rng(seed, SPLIT_STREAM);
     shuffle(&mut groups, &mut rng);
-    let mut is_validation = vec![false; examples.len()];
     let mut count = 0;
     // One group always stays to train on.
     for group in &groups[1..] {
         // A group too large for what is left waits: many copies of a row are not a validation set.
         if count == 0 || count + group.len() <= wanted {
-            group.iter().for_each(|&index| is_validation[index] = true);
+            group.iter().for_each(|&index| is_held_out[index] = true);
             count += group.len();
         }
         if count >= wanted {
             break;
         }
     }
-    let (mut train, mut validation) = (Vec::new(), Vec::new());
-    for (example, goes_to_validation) in examples.into_iter().zip(is_validation) {
-        if goes_to_validation { validation.push(example) } else { train.push(example) }
-    }
-    (train, validation)
+    is_held_out
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::data::types::{Dataset, Row};
 use crate::error::{Error, Result};
 use crate::recipe::Fix;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What there is to know of the rows; `held_out` are those, by place, that the run would validate on.
 pub fn findings(dataset: &Dataset, held_out: &HashSet<usize>) -> Vec<Finding> {
@@ -81,7 +82,7 @@ pub fn apply(mut dataset: Dataset, fixes: &[Fix], max_rows: Option<usize>) -> Re
 /// Takes out the rows at these places, and returns their lines.
 fn drop_rows(dataset: &mut Dataset, places: impl Fn(&Dataset) -> Vec<usize>) -> Vec<usize> {
     let dropped: HashSet<usize> = places(dataset).into_iter().collect();
-    let (mut kept, mut lines): (Vec<Row>, Vec<usize>) = (Vec::new(), Vec::new());
+    let (mut kept, mut lines): (Vec<Arc<Row>>, Vec<usize>) = (Vec::new(), Vec::new());
     for (place, row) in std::mem::take(&mut dataset.rows).into_iter().enumerate() {
         if dropped.contains(&place) { lines.push(row.line) } else { kept.push(row) }
     }

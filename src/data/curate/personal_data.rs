@@ -4,11 +4,11 @@
 
 use super::finding::{Finding, FindingKind, FoundRow, LISTED_ROWS};
 use super::text;
-use crate::data::types::Dataset;
+use crate::data::types::{Dataset, Row};
 use crate::recipe::Fix;
 use regex::Regex;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 struct Kind {
     /// In words, for the page.
@@ -99,8 +99,8 @@ pub fn finding(dataset: &Dataset) -> Option<Finding> {
 pub fn redact(dataset: &mut Dataset) -> Vec<usize> {
     let mut lines = Vec::new();
     for row in &mut dataset.rows {
-        let mut changed = false;
-        text::each_mut(&mut row.content, &mut |text| {
+        let (mut content, mut changed) = (row.content.clone(), false);
+        text::each_mut(&mut content, &mut |text| {
             let found = find(text);
             if found.is_empty() {
                 return;
@@ -115,8 +115,10 @@ pub fn redact(dataset: &mut Dataset) -> Vec<usize> {
             *text = redacted;
             changed = true;
         });
+        // What stays as it is stays shared.
         if changed {
             lines.push(row.line);
+            *row = Arc::new(Row { line: row.line, content });
         }
     }
     lines

@@ -38,6 +38,7 @@ use crate::recipe::Objective;
 use example::Verdict;
 use row::encode_row;
 use skipped::{self, SkipReason, SkippedRow};
+use std::sync::Arc;
 use text::{EncodedText, RowError};
 use tokenizer::Tokenizer;
 
@@ -64,7 +65,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
             expected: "it must be at least 2: one token to read and one to predict".into(),
         });
     }
-    let is_written_by_template = |row: &Row| {
+    let is_written_by_template = |row: &Arc<Row>| {
         !matches!(
             row.content,
             RowContent::Text(_) | RowContent::Labelled { .. } | RowContent::Sentences { .. }
@@ -76,7 +77,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
     let mut encoded =
         Encoded { examples: Vec::new(), full_lengths: Vec::new(), skipped: Vec::new(), notes: Vec::new() };
     let mut split_into_turns = false;
-    for (row, Row { line, content }) in dataset.rows.iter().enumerate() {
+    for (row, content) in dataset.rows.iter().map(|row| &row.content).enumerate() {
         match encode_row(content, tokenizer, options) {
             Ok(texts) if matches!(content, RowContent::Sentences { .. }) => {
                 append_compared(texts, content, row, options, &mut encoded);
@@ -95,7 +96,7 @@ pub fn encode_dataset(dataset: &Dataset, tokenizer: &Tokenizer, options: &Encode
             // A call that is left out would be learned as an empty answer.
             Err(RowError::Skipped(SkipReason::Tools(reason))) => {
                 let cure = "remove this row, or take a model whose chat template writes tool calls";
-                return Err(invalid_line(&dataset.file, *line, format!("{reason}; {cure}")));
+                return Err(invalid_line(&dataset.file, dataset.rows[row].line, format!("{reason}; {cure}")));
             }
             Err(RowError::Skipped(reason)) => encoded.skipped.push(SkippedRow { row, reason }),
             Err(RowError::Failed(error)) => return Err(error),

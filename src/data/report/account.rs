@@ -2,17 +2,12 @@
 
 use super::statement::{Statement, Subject};
 use super::summary::DataReport;
-use crate::data::encode::Example;
 use crate::data::listing::{RowList, lines_of};
 use crate::recipe::{Objective, Recipe};
 
-/// All there is to say, in the order of how the data was dealt with. `train` and `held_out` are the two sides of the run's split.
-pub fn account(
-    report: &DataReport,
-    recipe: &Recipe,
-    train: &[Example],
-    held_out: &[Example],
-) -> Vec<Statement> {
+/// All there is to say, in the order of how the data was dealt with. `train` and `held_out` are how many examples
+/// the two sides of the run's split have.
+pub fn account(report: &DataReport, recipe: &Recipe, train: usize, held_out: usize) -> Vec<Statement> {
     let mut statements = Vec::new();
     let mut say = |about, sentence: String| statements.push(Statement { about, sentence });
     report.notes.iter().for_each(|note| say(Subject::Reading, note.clone()));
@@ -54,14 +49,14 @@ pub fn account(
 }
 
 /// Why no row is held out, where none is.
-fn say_held_out(recipe: &Recipe, train: &[Example], held_out: &[Example]) -> Option<String> {
+fn say_held_out(recipe: &Recipe, train: usize, held_out: &[Example]) -> Option<String> {
     let asks_a_person = recipe.objective == Objective::Grpo && recipe.grpo.asks_a_person();
-    if !held_out.is_empty() || asks_a_person {
+    if held_out > 0 || asks_a_person {
         return None;
     }
     let why = match train {
         _ if recipe.eval.validation_fraction <= 0.0 => "eval.validation_fraction is 0",
-        [_] => "there is only one to train on",
+        1 => "there is only one to train on",
         _ => "all of them are the same",
     };
     Some(format!(

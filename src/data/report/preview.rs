@@ -46,7 +46,8 @@ pub fn preview(
     rows: usize,
 ) -> Result<Vec<PreviewRow>> {
     let mut previews = Vec::new();
-    for (index, Row { line, content }) in dataset.rows.iter().enumerate() {
+    for (index, row) in dataset.rows.iter().enumerate() {
+        let Row { line, content } = row.as_ref();
         if previews.len() >= rows {
             break;
         }

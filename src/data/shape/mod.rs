@@ -24,6 +24,7 @@ use mapping::mapping_shape;
 use parts::{Parts, has_usual_columns};
 use rating::{self, Found};
 use serde_json::Value;
+use std::sync::Arc;
 use unused::say_unused;
 use values::is_blank;
 
@@ -68,7 +69,7 @@ fn to_dataset(file: &str, records: Records, mapping: Option<&ColumnMapping>) -> 
             Some(_) => read().map_err(|reason| invalid_line(file, *line, reason))?,
             None => RowContent::Text(String::new()),
         };
-        rows.push(Row { line: *line, content });
+        rows.push(Arc::new(Row { line: *line, content }));
     }
     let mut used = parts.used.into_inner();
     used.extend(rating.clone());

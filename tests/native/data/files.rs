@@ -14,7 +14,7 @@ fn chat(messages: &[(&str, &str)], prompt_messages: usize) -> RowContent {
 }
 
 fn contents(dataset: Dataset) -> Vec<RowContent> {
-    dataset.rows.into_iter().map(|row| row.content).collect()
+    dataset.rows.iter().map(|row| row.content.clone()).collect()
 }
 
 #[test]

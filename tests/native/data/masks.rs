@@ -14,7 +14,7 @@ fn masks_equal_the_reference() {
             file: "d.jsonl".into(),
             shape: DataShape::Messages,
             columns: vec!["messages".into()],
-            rows: vec![Row { line: 1, content }],
+            rows: vec![Row { line: 1, content }.into()],
             notes: Vec::new(),
             advice: Vec::new(),
         };

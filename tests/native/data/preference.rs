@@ -1,7 +1,7 @@
 use super::*;
 
 fn content(line: &str) -> RowContent {
-    read("d.jsonl", line).rows.remove(0).content
+    read("d.jsonl", line).rows.remove(0).content.clone()
 }
 
 fn pair(prompt: &str, completion: &str) -> RowContent {

@@ -371,14 +371,13 @@ fn tools_and_thoughts_are_rendered_as_by_transformers() {
     for case in fixture["cases"].as_array().unwrap() {
         let (name, title) = (case["template"].as_str().unwrap(), case["conversation"].as_str().unwrap());
         let row = json!({"messages": fixture["conversations"][title]}).to_string();
-        let RowContent::Chat { messages, .. } = read("d.jsonl", &row).rows.remove(0).content else {
-            panic!()
-        };
+        let dataset = read("d.jsonl", &row);
+        let RowContent::Chat { messages, .. } = &dataset.rows[0].content else { panic!() };
         let tools =
             if case["tools"] == true { fixture["tools"].as_array().unwrap().clone() } else { Vec::new() };
         let template =
             ChatTemplate::new(fixture["templates"][name].as_str().unwrap(), tokens.clone()).unwrap();
-        let rendered = template.render_with_tools(&messages, &tools, false);
+        let rendered = template.render_with_tools(messages, &tools, false);
         match case["raises"].as_str() {
             None => assert_eq!(rendered.unwrap(), case["text"].as_str().unwrap(), "{name} on {title}"),
             Some(raised) => assert!(rendered.unwrap_err().to_string().contains(raised), "{name} on {title}"),

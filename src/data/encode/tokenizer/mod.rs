@@ -117,6 +117,13 @@ impl Tokenizer {
         self.date.filter(|_| self.chat_template().is_some_and(ChatTemplate::prints_date))
     }
 
+    /// Whether it gives the same tokens for the same rows as another: it is of the same model, and a date that the chat template
+    /// prints is the same held one.
+    pub fn encodes_as(&self, other: &Tokenizer) -> bool {
+        let prints_now = self.chat_template().is_some_and(ChatTemplate::prints_date) && self.date.is_none();
+        Arc::ptr_eq(&self.shared, &other.shared) && self.date() == other.date() && !prints_now
+    }
+
     /// The same for a model that has embeddings for so many tokens: a text with a token beyond them is an error.
     ///
     /// # Errors
