@@ -7,6 +7,7 @@
 //! ```
 
 use loralet::export::OutputFile;
+use loralet::metrics::{Metrics, Rank};
 use loralet::recipe::{DeviceChoice, Recipe};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::train::steps::MOST_STEPS;
@@ -112,33 +113,11 @@ async fn run(arguments: Arguments) -> Result<()> {
             writeln!(metrics, "{line}").map_err(|error| unreadable(out, error))?;
             let probe = step.probe_loss.map(|loss| format!("  probe {loss:.4}")).unwrap_or_default();
             let validation = step.evaluation.map_or(String::new(), |evaluation| {
-                let margin =
-                    evaluation.preference.map(|p| format!(", reward margin {:.3}", p.rewards_margin));
-                let accuracy = evaluation
-                    .classification
-                    .map(|classes| classes.accuracy)
-                    .or(evaluation.reward.map(|reward| reward.accuracy))
-                    .map(|accuracy| format!(", accuracy {accuracy:.3}"));
-                let found = evaluation.embedding.as_ref();
-                let recall =
-                    found.and_then(|found| found.recall_at_1).map(|recall| format!(", recall@1 {recall:.3}"));
-                let order =
-                    found.and_then(|found| found.spearman).map(|order| format!(", Spearman {order:.3}"));
-                format!(
-                    "  validation {:.4}{}{}",
-                    evaluation.loss,
-                    margin.unwrap_or_default(),
-                    accuracy.or(recall).or(order).unwrap_or_default()
-                )
+                format!("  validation {:.4}{}", evaluation.loss, shown(&evaluation.metrics, Rank::First))
             });
-            if let Some(rollout) = &step.rollout {
-                eprint!(
-                    "reward {:.3} ± {:.3}, {:.0} tokens  ",
-                    rollout.reward, rollout.reward_std, rollout.completion_length
-                );
-            }
+            let learned = shown(&step.metrics, Rank::Loss);
             eprintln!(
-                "step {}/{}  loss {:.4}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}{probe}",
+                "step {}/{}  loss {:.4}{learned}  lr {:.2e}  norm {:.3}  {:.0} tokens/s{validation}{probe}",
                 step.step,
                 step.total_steps,
                 step.loss,
@@ -198,6 +177,12 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
         Recipe::set(&mut value, key, text)?;
     }
     Recipe::from_json(&value)
+}
+
+/// What the objective measures, up to this rank.
+fn shown(metrics: &Metrics, rank: Rank) -> String {
+    let rows = metrics.rows().into_iter().filter(|row| row.rank <= rank);
+    rows.map(|row| format!(", {} {:.3}", row.name, row.value)).collect()
 }
 
 fn sources(model: &Path) -> Result<Vec<Box<dyn ByteSource>>> {

@@ -5,7 +5,7 @@ use crate::data::encode::{Contrast, Example};
 use crate::error::Result;
 use crate::kernels::readback::read;
 use crate::memory::rows_at_once;
-use crate::metrics::{Counts, EmbeddingMetrics, Evaluation};
+use crate::metrics::{Counts, EmbeddingMetrics, Evaluation, Metrics};
 use crate::models::{Input, Model};
 use crate::objectives::Loss;
 use burn::tensor::Tensor;
@@ -45,12 +45,10 @@ pub async fn evaluate(
     let scored = rows.iter().any(|row| matches!(row.contrast, Some(Contrast::Scored { .. })));
     Ok(Evaluation {
         loss: mean,
-        perplexity: None,
-        preference: None,
-        classification: None,
-        reward: None,
-        embedding: Some(if scored { ranking(rows, &embedded) } else { search(rows, &embedded) }),
-        rollout: None,
+        metrics: Metrics::Embedding(match scored {
+            true => ranking(rows, &embedded),
+            false => search(rows, &embedded),
+        }),
         probe_loss: None,
         tokens: batches.iter().map(|batch| batch.tokens).sum(),
         examples: rows.len(),

@@ -49,18 +49,9 @@ pub async fn loss(
                 .into(),
         });
     }
-    let Metrics { preference, classification, reward, .. } = loss.metrics(&sums, &whole);
-    let perplexity = loss.has_perplexity().then(|| mean.exp());
-    Ok(Evaluation {
-        loss: mean,
-        perplexity,
-        preference,
-        classification,
-        reward,
-        embedding: None,
-        rollout: None,
-        probe_loss: None,
-        tokens,
-        examples: rows.len(),
-    })
+    let mut metrics = loss.metrics(&sums, &whole);
+    if let Metrics::Tokens(metrics) = &mut metrics {
+        metrics.perplexity = Some(mean.exp());
+    }
+    Ok(Evaluation { loss: mean, metrics, probe_loss: None, tokens, examples: rows.len() })
 }

@@ -1,7 +1,7 @@
 //! What travels beside the weights: a model card and the tokenizer's files.
 
 use super::{OutputFile, peft};
-use crate::metrics::{ClassificationMetrics, Evaluation};
+use crate::metrics::{Evaluation, Rank};
 use crate::recipe::{Method, Objective};
 use crate::train::Plan;
 use crate::weights::checkpoint::TokenizerFiles;
@@ -200,27 +200,10 @@ fn encoder_with_head(method: Method, base: &str) -> (&'static str, &'static str,
 
 /// What was measured beside the loss, in parentheses.
 fn also(evaluation: &Evaluation) -> String {
-    if let Some(rollout) = &evaluation.rollout {
-        return format!(" (mean reward of sampled answers {:.3})", rollout.reward);
-    }
-    if let Some(preference) = &evaluation.preference {
-        return format!(" (reward margin {:.3})", preference.rewards_margin);
-    }
-    if let Some(ClassificationMetrics { accuracy, macro_f1, majority_share, .. }) = &evaluation.classification
-    {
-        return format!(
-            " (accuracy {accuracy:.3}, macro-F1 {macro_f1:.3}, where the most frequent class has {majority_share:.3})"
-        );
-    }
-    if let Some(reward) = &evaluation.reward {
-        return format!(" (pairs ranked right {:.3}, reward margin {:.3})", reward.accuracy, reward.margin);
-    }
-    if let Some(found) = &evaluation.embedding {
-        let measured = [("recall@1", found.recall_at_1), ("MRR", found.mrr), ("Spearman", found.spearman)];
-        let shown = measured.iter().filter_map(|(name, value)| Some(format!("{name} {:.3}", (*value)?)));
-        return format!(" ({})", shown.collect::<Vec<_>>().join(", "));
-    }
-    evaluation.perplexity.map_or(String::new(), |perplexity| format!(" (perplexity {perplexity:.2})"))
+    let rows = evaluation.metrics.rows();
+    let shown = rows.iter().filter(|row| row.rank <= Rank::Summary);
+    let shown: Vec<String> = shown.map(|row| format!("{} {:.3}", row.name, row.value)).collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How well classes are told apart.
 
+use super::figure::{Better, Figure, Label, Rank, Unit};
 use serde::{Deserialize, Serialize};
 
 /// What the objective `classify` reports.
@@ -42,4 +43,42 @@ impl ClassificationMetrics {
             confusion,
         }
     }
+}
+
+impl ClassificationMetrics {
+    pub(super) const FIGURES: &[Figure<ClassificationMetrics>] = &[
+        Figure {
+            label: Label {
+                name: "accuracy",
+                better: Better::Higher,
+                unit: Unit::Share,
+                rank: Rank::First,
+                step: Some("accuracy"),
+                evaluation: Some("classification.accuracy"),
+            },
+            value: |metrics| Some(metrics.accuracy),
+        },
+        Figure {
+            label: Label {
+                name: "macro-F1",
+                better: Better::Higher,
+                unit: Unit::Number,
+                rank: Rank::Summary,
+                step: None,
+                evaluation: Some("classification.macro_f1"),
+            },
+            value: |metrics| Some(metrics.macro_f1),
+        },
+        Figure {
+            label: Label {
+                name: "share of the most frequent class",
+                better: Better::Neither,
+                unit: Unit::Share,
+                rank: Rank::Summary,
+                step: None,
+                evaluation: Some("classification.majority_share"),
+            },
+            value: |metrics| Some(metrics.majority_share),
+        },
+    ];
 }

@@ -1,6 +1,7 @@
 //! How far preferred answers are told from the others.
 
 use super::Counts;
+use super::figure::{Better, Figure, Label, Rank, Unit};
 use serde::{Deserialize, Serialize};
 
 /// How far the model tells chosen (or liked) answers from rejected (or disliked) ones.
@@ -48,4 +49,18 @@ impl PreferenceMetrics {
             logps_accuracy: wins.get(1).map(of_chosen),
         })
     }
+}
+
+impl PreferenceMetrics {
+    pub(super) const FIGURES: &[Figure<PreferenceMetrics>] = &[Figure {
+        label: Label {
+            name: "reward margin",
+            better: Better::Higher,
+            unit: Unit::Number,
+            rank: Rank::First,
+            step: Some("preference.rewards_margin"),
+            evaluation: Some("preference.rewards_margin"),
+        },
+        value: |metrics| Some(metrics.rewards_margin),
+    }];
 }

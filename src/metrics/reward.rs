@@ -1,6 +1,7 @@
 //! How well a reward model ranks answers.
 
 use super::Counts;
+use super::figure::{Better, Figure, Label, Rank, Unit};
 use serde::{Deserialize, Serialize};
 
 /// How well a reward model ranks answers. The names are TRL's, but for the two means.
@@ -25,4 +26,31 @@ impl RewardMetrics {
         let (chosen, rejected) = (mean(chosen), mean(rejected));
         Some(RewardMetrics { accuracy: mean(wins), margin: chosen - rejected, chosen, rejected })
     }
+}
+
+impl RewardMetrics {
+    pub(super) const FIGURES: &[Figure<RewardMetrics>] = &[
+        Figure {
+            label: Label {
+                name: "pairs ranked right",
+                better: Better::Higher,
+                unit: Unit::Share,
+                rank: Rank::First,
+                step: Some("reward.accuracy"),
+                evaluation: Some("reward.accuracy"),
+            },
+            value: |metrics| Some(metrics.accuracy),
+        },
+        Figure {
+            label: Label {
+                name: "reward margin",
+                better: Better::Higher,
+                unit: Unit::Number,
+                rank: Rank::Summary,
+                step: Some("reward.margin"),
+                evaluation: Some("reward.margin"),
+            },
+            value: |metrics| Some(metrics.margin),
+        },
+    ];
 }

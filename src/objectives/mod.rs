@@ -16,7 +16,9 @@ pub mod text;
 pub use share::Share;
 
 use crate::data::batch::Batch;
-use crate::metrics::{ClassificationMetrics, Counts, Metrics, PreferenceMetrics, RewardMetrics};
+use crate::metrics::{
+    ClassificationMetrics, Counts, Metrics, PreferenceMetrics, RewardMetrics, RolloutMetrics, TokenMetrics,
+};
 use crate::models::Model;
 use crate::recipe::{GrpoRecipe, Objective, PreferenceRecipe, Recipe};
 use burn::tensor::Tensor;
@@ -104,29 +106,27 @@ impl Loss {
 
     /// What else is measured, from the sums of [`Share::figures`] over all batches.
     pub fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
+        let mean = |sum: &f64| sum / whole.tokens.max(1) as f64;
         match self.objective {
             Objective::Text | Objective::Sft => {
-                Metrics { kl_to_base: sums.first().copied(), ..Metrics::default() }
+                Metrics::Tokens(TokenMetrics { kl_to_base: sums.first().copied(), perplexity: None })
             }
             Objective::Dpo | Objective::Orpo | Objective::Kto => {
-                Metrics { preference: PreferenceMetrics::from_sums(sums, whole), ..Metrics::default() }
+                PreferenceMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Preference)
             }
             Objective::Classify => {
-                let classification = ClassificationMetrics::from_counts(sums, &self.labels);
-                Metrics { classification: Some(classification), ..Metrics::default() }
+                Metrics::Classification(ClassificationMetrics::from_counts(sums, &self.labels))
             }
-            Objective::Grpo => {
-                let mean = |sum: &f64| sum / whole.tokens.max(1) as f64;
-                Metrics {
-                    kl: sums.first().map(mean),
-                    clip_ratio: sums.get(1).map(mean),
-                    ..Metrics::default()
-                }
-            }
+            // What the answers earned is known where they were sampled.
+            Objective::Grpo => Metrics::Rollout(RolloutMetrics {
+                kl: sums.first().map(mean),
+                clip_ratio: sums.get(1).map(mean),
+                ..RolloutMetrics::default()
+            }),
             // Measured over all rows together, in `eval::embeddings`.
-            Objective::Contrastive => Metrics::default(),
+            Objective::Contrastive => Metrics::Nothing,
             Objective::Reward => {
-                Metrics { reward: RewardMetrics::from_sums(sums, whole), ..Metrics::default() }
+                RewardMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Reward)
             }
         }
     }
@@ -140,10 +140,5 @@ impl Loss {
     /// Whether texts are compared by their embeddings.
     pub fn compares_embeddings(&self) -> bool {
         self.objective == Objective::Contrastive
-    }
-
-    /// Whether the loss is cross-entropy of tokens alone, and so has a perplexity.
-    pub fn has_perplexity(&self) -> bool {
-        matches!(self.objective, Objective::Text | Objective::Sft)
     }
 }

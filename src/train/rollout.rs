@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::generate::group::sample_group;
 use crate::generate::{Caller, Sampler, Sampling};
 use crate::kernels::readback::read;
-use crate::metrics::{Evaluation, RolloutMetrics};
+use crate::metrics::{Evaluation, Metrics, RolloutMetrics};
 use crate::models::Model;
 use crate::objectives::{grpo, log_probs::fixed_token_log_probs};
 use crate::recipe::{GrpoRecipe, Recipe};
@@ -92,12 +92,7 @@ impl Rollouts {
         let metrics = metrics(&groups);
         Ok(Evaluation {
             loss: -metrics.reward,
-            perplexity: None,
-            preference: None,
-            classification: None,
-            reward: None,
-            embedding: None,
-            rollout: Some(metrics),
+            metrics: Metrics::Rollout(metrics),
             probe_loss: None,
             tokens: groups.iter().flat_map(|group| &group.completions).map(Vec::len).sum(),
             examples: rows.len(),

@@ -10,7 +10,7 @@ use super::trainer::Trainer;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::kernels::readback::read;
-use crate::metrics::{Counts, Metrics, RolloutMetrics, StepReport};
+use crate::metrics::{Counts, Metrics, RolloutMetrics, StepReport, TokenMetrics};
 use crate::objectives::Share;
 use burn::tensor::Tensor;
 use web_time::Instant;
@@ -202,21 +202,23 @@ impl Trainer {
         figures: &[f64],
         seconds: f64,
     ) -> StepReport {
-        let Metrics { preference, classification, reward, kl_to_base, kl, clip_ratio } =
-            self.loss.metrics(&figures[1..], &launched.whole);
-        let rollout =
-            self.groups.as_ref().map(|groups| RolloutMetrics { kl, clip_ratio, ..rollout::metrics(groups) });
+        let metrics = match (self.loss.metrics(&figures[1..], &launched.whole), &self.groups) {
+            (Metrics::Rollout(RolloutMetrics { kl, clip_ratio, .. }), Some(groups)) => {
+                Metrics::Rollout(RolloutMetrics { kl, clip_ratio, ..rollout::metrics(groups) })
+            }
+            (metrics, _) => metrics,
+        };
+        let kl_to_base = match &metrics {
+            Metrics::Tokens(TokenMetrics { kl_to_base, .. }) => kl_to_base.unwrap_or(0.0),
+            _ => 0.0,
+        };
         StepReport {
             step,
             total_steps: self.plan.total_steps,
             epoch: step as f64 / self.plan.steps_per_epoch as f64,
             // Training and held-out loss are to be compared, so the penalty is reported beside the loss.
-            loss: figures[0] - self.plan.recipe.train.kl_to_base * kl_to_base.unwrap_or(0.0),
-            preference,
-            accuracy: classification.map(|classification| classification.accuracy),
-            reward,
-            rollout,
-            kl_to_base,
+            loss: figures[0] - self.plan.recipe.train.kl_to_base * kl_to_base,
+            metrics,
             learning_rate: launched.learning_rate,
             grad_norm,
             tokens: launched.tokens,

@@ -147,7 +147,7 @@ fn a_run_that_is_stopped_while_it_samples_goes_on_as_if_it_was_not() {
                 left.set(usize::MAX);
             }
             let report = block_on(session.step()).unwrap();
-            figures.push((report.loss, report.grad_norm, report.rollout, report.evaluation));
+            figures.push((report.loss, report.grad_norm, report.metrics, report.evaluation));
         }
         figures
     };

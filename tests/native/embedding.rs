@@ -65,9 +65,8 @@ fn run(session: &mut Session, recipe: &Recipe) -> (Evaluation, Evaluation) {
     (base, block_on(session.evaluate()).unwrap())
 }
 
-fn metrics(evaluation: &Evaluation) -> &EmbeddingMetrics {
-    assert_eq!(evaluation.perplexity, None);
-    evaluation.embedding.as_ref().unwrap()
+fn metrics(evaluation: &Evaluation) -> EmbeddingMetrics {
+    metrics!(Embedding, evaluation)
 }
 
 fn recall(evaluation: &Evaluation) -> f64 {

@@ -174,9 +174,12 @@ fn a_penalty_is_reported_beside_the_loss() {
     let reports = run(&mut session(), &recipe(json!({ "train": { "kl_to_base": 0.5 } })));
     let without = run(&mut session(), &recipe(json!({})));
     // Tuned and base are the same before the first step, whose loss the penalty does not change.
-    assert_eq!(reports[0].kl_to_base, Some(0.0));
+    assert_eq!(metrics!(Tokens, reports[0]).kl_to_base, Some(0.0));
     assert!((reports[0].loss - without[0].loss).abs() < 1e-6);
-    assert!(reports[5].kl_to_base.unwrap() > 0.0 && without[5].kl_to_base.is_none());
+    assert!(
+        metrics!(Tokens, reports[5]).kl_to_base.unwrap() > 0.0
+            && metrics!(Tokens, without[5]).kl_to_base.is_none()
+    );
 }
 
 #[test]

@@ -89,14 +89,14 @@ fn steps(session: &mut Session, count: usize) -> Vec<StepReport> {
 
 fn held_out(session: &Session) -> RolloutMetrics {
     let evaluation = block_on(session.evaluate()).unwrap();
-    let rollout = evaluation.rollout.unwrap();
-    assert_eq!((evaluation.loss, evaluation.perplexity), (-rollout.reward, None));
+    let rollout = metrics!(Rollout, evaluation);
+    assert_eq!(evaluation.loss, -rollout.reward);
     rollout
 }
 
 /// All but how long a step took.
-fn figures(steps: &[StepReport]) -> Vec<(f64, f64, Option<RolloutMetrics>)> {
-    steps.iter().map(|step| (step.loss, step.grad_norm, step.rollout.clone())).collect()
+fn figures(steps: &[StepReport]) -> Vec<(f64, f64, RolloutMetrics)> {
+    steps.iter().map(|step| (step.loss, step.grad_norm, metrics!(Rollout, step))).collect()
 }
 
 #[test]
@@ -110,16 +110,16 @@ fn answers_come_near_the_length_that_is_rewarded() {
     eprintln!("{base:?}\n{tuned:?}");
     assert!(tuned.reward > base.reward + 0.3, "{base:?} {tuned:?}");
     assert_eq!(plan.steps_per_epoch, 13);
-    let first = steps[0].rollout.as_ref().unwrap();
+    let first = metrics!(Rollout, steps[0]);
     // The model has not moved yet, and its answers are its own.
     assert_eq!((first.kl, first.clip_ratio), (Some(0.0), Some(0.0)));
     assert!(first.reward_std > 0.0 && first.completion_length > 4.0, "{first:?}");
-    assert!(steps[23].rollout.as_ref().unwrap().kl.unwrap() > 0.0);
+    assert!(metrics!(Rollout, steps[23]).kl.unwrap() > 0.0);
     // `score` samples anew on every row of the file.
     let score = |adapter| block_on(session.score(&recipe, adapter)).unwrap();
     let (base, tuned) = (score(false), score(true));
     assert_eq!(tuned.examples, 64);
-    assert!(tuned.rollout.unwrap().reward > base.rollout.unwrap().reward + 0.3);
+    assert!(metrics!(Rollout, tuned).reward > metrics!(Rollout, base).reward + 0.3);
 }
 
 #[test]
@@ -142,12 +142,11 @@ fn a_resumed_run_is_the_run_that_never_stopped_also_between_two_steps_on_the_sam
     found.extend(third);
     found.extend(steps(&mut second, 3));
     assert_eq!(figures(&found), figures(&expected));
-    let clipped: Vec<f64> =
-        expected.iter().map(|step| step.rollout.as_ref().unwrap().clip_ratio.unwrap()).collect();
+    let clipped: Vec<f64> = expected.iter().map(|step| metrics!(Rollout, step).clip_ratio.unwrap()).collect();
     // The first of three steps on the same answers follows them wherever they lead; later ones do not.
     assert_eq!((clipped[0], clipped[3]), (0.0, 0.0));
     assert!(clipped[2] > 0.0 && clipped[5] > 0.0, "{clipped:?}");
-    let rewards: Vec<f64> = expected.iter().map(|step| step.rollout.as_ref().unwrap().reward).collect();
+    let rewards: Vec<f64> = expected.iter().map(|step| metrics!(Rollout, step).reward).collect();
     assert_eq!((rewards[0], rewards[3]), (rewards[2], rewards[5]));
     assert_ne!(rewards[0], rewards[3]);
 }
@@ -164,12 +163,12 @@ fn written_answers_can_be_checked() {
         .collect();
     let recipe = recipe(json!({ "num_generations": 4 }), 1);
     let asked = session("pairs.jsonl", rows.as_bytes(), &recipe);
-    let found = block_on(asked.score(&recipe, false)).unwrap().rollout.unwrap();
+    let found = metrics!(Rollout, block_on(asked.score(&recipe, false)).unwrap());
     assert!(found.reward > 0.0 && found.reward < 1.0, "{found:?}");
 
     let rows = rows.replace("completion", "answer");
     let same = session("prompts.jsonl", rows.as_bytes(), &recipe);
-    assert_eq!(block_on(same.score(&recipe, false)).unwrap().rollout.unwrap(), found);
+    assert_eq!(metrics!(Rollout, block_on(same.score(&recipe, false)).unwrap()), found);
     let missing = rows + "{\"prompt\": \"Who are you?\"}\n";
     let mut lacking = session("prompts.jsonl", missing.as_bytes(), &recipe);
     let said = lacking.begin(&recipe).unwrap_err().to_string();
@@ -217,7 +216,7 @@ fn a_person_rewards_answers_while_the_run_waits() {
     assert_eq!((plan.validation_examples, plan.notes.len()), (0, 1), "{:?}", plan.notes);
     let reports = steps(&mut asked, 10);
     let length = |reports: &[StepReport]| {
-        let lengths = reports.iter().map(|report| report.rollout.as_ref().unwrap().completion_length);
+        let lengths = reports.iter().map(|report| metrics!(Rollout, report).completion_length);
         lengths.sum::<f64>() / reports.len() as f64
     };
     let (first, last) = (length(&reports[..3]), length(&reports[7..]));

@@ -75,12 +75,11 @@ fn a_classifier_beats_the_majority_class_on_held_out_rows() {
         let recipe = recipe("classify", method, steps);
         let mut session = sample(MOODS, &recipe);
         let (plan, base, tuned) = run(&mut session, &recipe);
-        let (base, found) = (base.classification.unwrap(), tuned.classification.unwrap());
+        let (base, found) = (metrics!(Classification, base), metrics!(Classification, tuned));
         eprintln!("{method}: {base:?}\n{found:?}");
         assert_eq!(found.labels, ["afraid", "happy", "hungry", "sad"]);
         assert!(found.accuracy > found.majority_share + margin, "{method}: {found:?}");
         assert!(found.accuracy > base.accuracy + margin, "{method}: {base:?} {found:?}");
-        assert_eq!(tuned.perplexity, None);
         let scored: usize = found.confusion.iter().flatten().sum();
         assert_eq!((scored, tuned.examples), (plan.validation_examples, plan.validation_examples));
         if method == "last_layer" {
@@ -114,11 +113,11 @@ fn a_saved_classifier_adapter_judges_as_the_run_did() {
     let rows = std::fs::read_to_string(path(MOODS)).unwrap();
     let two: String = rows.lines().filter(|l| !l.contains("happy")).map(|l| format!("{l}\n")).collect();
     other.open_data("two.jsonl", two.as_bytes(), &recipe).unwrap();
-    let part = block_on(other.score(&recipe, true)).unwrap().classification.unwrap();
+    let part = metrics!(Classification, block_on(other.score(&recipe, true)).unwrap());
     assert_eq!(part.labels.len(), 4);
     assert_eq!(part.confusion[1], [0, 0, 0, 0]);
-    assert_eq!(part.confusion[3], trained.classification.unwrap().confusion[3]);
-    let base = block_on(other.score(&recipe, false)).unwrap().classification.unwrap();
+    assert_eq!(part.confusion[3], metrics!(Classification, trained).confusion[3]);
+    let base = metrics!(Classification, block_on(other.score(&recipe, false)).unwrap());
     assert_eq!(base.labels, part.labels);
 
     let said = |line: &str| {
@@ -194,7 +193,7 @@ fn a_reward_model_ranks_kind_answers_higher() {
     let recipe = recipe("reward", "lora", 12);
     let mut session = sample(KINDNESS, &recipe);
     let (_, base, tuned) = run(&mut session, &recipe);
-    let (before, after) = (base.reward.unwrap(), tuned.reward.unwrap());
+    let (before, after) = (metrics!(Reward, base), metrics!(Reward, tuned));
     eprintln!("{before:?}\n{after:?}");
     assert!(after.accuracy > 0.5 + 0.4, "{after:?}");
     assert!(after.margin > before.margin + 1.0, "{before:?} {after:?}");

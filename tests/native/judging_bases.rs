@@ -105,13 +105,13 @@ fn an_encoder_tells_moods_apart_and_is_saved_as_an_adapter_with_a_head() {
     let Some(mut session) = minilm() else { return };
     let recipe = recipe("classify", "lora", 2e-3, 20);
     let (base, tuned) = run(&mut session, MOODS, &recipe);
-    let (base, found) = (base.classification.unwrap(), tuned.classification.as_ref().unwrap());
+    let (base, found) = (metrics!(Classification, base), metrics!(Classification, tuned));
     eprintln!("{base:?}\n{found:?}");
     assert!(found.accuracy > found.majority_share + 0.4, "{found:?}");
     assert!(found.accuracy > base.accuracy + 0.4, "{base:?} {found:?}");
     assert_eq!(ask(&session, true).text, "sad");
     // What `eval --held-out` scores is what the run held out.
-    assert_eq!(block_on(session.score_held_out(&recipe, true)).unwrap().classification, tuned.classification);
+    assert_eq!(block_on(session.score_held_out(&recipe, true)).unwrap().metrics, tuned.metrics);
 
     let saved = files(&session);
     assert_eq!(json_of(&saved, "adapter_config.json")["task_type"], "FEATURE_EXTRACTION");
@@ -134,7 +134,7 @@ fn an_encoder_with_its_head_alone_trained_is_opened_again() {
     let Some(mut session) = minilm() else { return };
     let recipe = recipe("classify", "last_layer", 0.05, 12);
     let (base, tuned) = run(&mut session, MOODS, &recipe);
-    let accuracy = |evaluation: &Evaluation| evaluation.classification.as_ref().unwrap().accuracy;
+    let accuracy = |evaluation: &Evaluation| metrics!(Classification, evaluation).accuracy;
     assert!(accuracy(&tuned) > accuracy(&base) + 0.15, "{base:?} {tuned:?}");
     let saved = files(&session);
     let config = json_of(&saved, "config.json");
@@ -157,7 +157,7 @@ fn a_model_from_a_gguf_file_learns_to_classify_and_to_reward() {
         let recipe = recipe("classify", method, rate, 30);
         let (base, tuned) = run_on(&mut session, rows.as_bytes(), &recipe);
         eprintln!("{method}: {base:?}\n{tuned:?}");
-        let accuracy = |evaluation: &Evaluation| evaluation.classification.as_ref().unwrap().accuracy;
+        let accuracy = |evaluation: &Evaluation| metrics!(Classification, evaluation).accuracy;
         assert!(accuracy(&base) <= 0.6 && accuracy(&tuned) > 0.9, "{method}: {base:?} {tuned:?}");
         let saved = files(&session);
         assert_eq!(
@@ -177,7 +177,7 @@ fn a_model_from_a_gguf_file_learns_to_classify_and_to_reward() {
     let mut session = gguf();
     let recipe = recipe("reward", "lora", 2e-2, 20);
     let (base, tuned) = run(&mut session, KINDNESS, &recipe);
-    let accuracy = |evaluation: &Evaluation| evaluation.reward.as_ref().unwrap().accuracy;
+    let accuracy = |evaluation: &Evaluation| metrics!(Reward, evaluation).accuracy;
     eprintln!("reward: {base:?}\n{tuned:?}");
     assert!(accuracy(&tuned) > accuracy(&base).max(0.5) + 0.2, "{base:?} {tuned:?}");
     let messages = vec![Message::new("user", "Who is Pip?"), Message::new("assistant", "Go away!")];

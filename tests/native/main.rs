@@ -11,6 +11,16 @@
 //! - `hostile`: files made to hang, to crash or to fill the memory.
 //! - `smollm2`: the default model.
 
+/// The metrics of a step or an evaluation, which are of this kind of objective.
+macro_rules! metrics {
+    ($kind:ident, $report:expr) => {
+        match $report.metrics.clone() {
+            loralet::metrics::Metrics::$kind(metrics) => metrics,
+            other => panic!("{other:?}"),
+        }
+    };
+}
+
 mod answers;
 mod data;
 mod embedding;

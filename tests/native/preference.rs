@@ -54,9 +54,8 @@ fn run(session: &mut Session, recipe: &Recipe, steps: usize) -> (Evaluation, Eva
     (base, block_on(session.evaluate()).unwrap(), losses)
 }
 
-fn preference(evaluation: &Evaluation) -> &PreferenceMetrics {
-    assert_eq!(evaluation.perplexity, None);
-    evaluation.preference.as_ref().unwrap()
+fn preference(evaluation: &Evaluation) -> PreferenceMetrics {
+    metrics!(Preference, evaluation)
 }
 
 #[test]

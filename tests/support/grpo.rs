@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use loralet::adapters::Trainable;
 use loralet::data::{Batch, BatchOptions, BatchRow, Example, collate};
 use loralet::kernels::readback::read;
-use loralet::metrics::Counts;
+use loralet::metrics::{Counts, Metrics};
 use loralet::models::Model;
 use loralet::objectives::{Loss, Share, grpo};
 use loralet::recipe::Recipe;
@@ -47,7 +47,7 @@ pub async fn losses(device: &Device, loss_tolerance: f64, gradient_tolerance: f3
             let whole: Counts = batches.iter().map(|batch| loss.counts(batch)).sum();
             let (figures, gradient) = total(&base, &trainable, &loss, &batches, &whole).await;
             near(name, "loss", figures[0], case["loss"].as_f64().unwrap(), loss_tolerance);
-            let metrics = loss.metrics(&figures[1..], &whole);
+            let Metrics::Rollout(metrics) = loss.metrics(&figures[1..], &whole) else { panic!("no answers") };
             if let Some(kl) = case["metrics"]["kl"].as_f64() {
                 near(name, "kl", metrics.kl.unwrap(), kl, loss_tolerance);
             }

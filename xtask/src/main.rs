@@ -8,6 +8,7 @@ mod browser;
 mod commands;
 mod driver;
 mod error;
+mod figures;
 mod inputs;
 mod native;
 mod paths;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::browser::number;
 use crate::error::{Context, Result};
+use crate::figures;
 use crate::progress::{Bar, say};
 use crate::site;
 
@@ -168,32 +169,16 @@ impl Recorder {
             let decimal = |name: &str| report[name].as_f64().unwrap_or(f64::NAN);
             let speed = decimal("tokens_per_second");
             let evaluation = &report["evaluation"];
-            let validation = evaluation["loss"].as_f64();
-            let mut validation = validation.map(|loss| format!(", validation {loss:.4}")).unwrap_or_default();
-            if let Some(margin) = evaluation["preference"]["rewards_margin"].as_f64() {
-                validation += &format!(", reward margin {margin:.3}");
-            }
-            let judged = [&evaluation["classification"]["accuracy"], &evaluation["reward"]["accuracy"]];
-            if let Some(accuracy) = judged.iter().find_map(|value| value.as_f64()) {
-                validation += &format!(", accuracy {accuracy:.3}");
-            }
-            let found = &evaluation["embedding"];
-            if let Some(recall) = found["recall_at_1"].as_f64() {
-                validation += &format!(", recall@1 {recall:.3}");
-            }
-            if let Some(spearman) = found["spearman"].as_f64() {
-                validation += &format!(", Spearman {spearman:.3}");
-            }
-            if let Some(reward) = evaluation["rollout"]["reward"].as_f64() {
-                validation = format!(", validation reward {reward:.3}");
-            }
+            let mut validation = match evaluation["loss"].as_f64() {
+                Some(loss) => {
+                    format!(", validation {loss:.4}{}", figures::shown("evaluation", evaluation, "first"))
+                }
+                None => String::new(),
+            };
             if let Some(probe) = report["probe_loss"].as_f64() {
                 validation += &format!(", probe {probe:.4}");
             }
-            let learned = match report["rollout"]["reward"].as_f64() {
-                Some(reward) => format!("reward {reward:.3}"),
-                None => format!("loss {:.4}", decimal("loss")),
-            };
+            let learned = format!("loss {:.4}{}", decimal("loss"), figures::shown("step", report, "loss"));
             bar.set(step, format!("{learned}{validation}, {speed:.0} tokens/s"));
         }
         self.steps.push(report.clone());

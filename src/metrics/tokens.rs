@@ -1,0 +1,39 @@
+//! What is measured of cross-entropy over tokens.
+
+use super::figure::{Better, Figure, Label, Rank, Unit};
+
+/// What the objectives `text` and `sft` report.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TokenMetrics {
+    /// Of an evaluation: exp(loss).
+    pub perplexity: Option<f64>,
+    /// Of a step with `train.kl_to_base`: mean KL(base ‖ tuned) over its target tokens, in nats.
+    pub kl_to_base: Option<f64>,
+}
+
+impl TokenMetrics {
+    pub(super) const FIGURES: &[Figure<TokenMetrics>] = &[
+        Figure {
+            label: Label {
+                name: "perplexity",
+                better: Better::Lower,
+                unit: Unit::Number,
+                rank: Rank::Summary,
+                step: None,
+                evaluation: Some("perplexity"),
+            },
+            value: |metrics| metrics.perplexity,
+        },
+        Figure {
+            label: Label {
+                name: "KL to the base",
+                better: Better::Lower,
+                unit: Unit::Number,
+                rank: Rank::Detail,
+                step: Some("kl_to_base"),
+                evaluation: None,
+            },
+            value: |metrics| metrics.kl_to_base,
+        },
+    ];
+}
