@@ -9,6 +9,8 @@ use loralet::weights::{ByteSource, MemorySource};
 use pollster::block_on;
 use serde_json::{Value, json};
 
+mod early_stopping;
+mod limits;
 mod outcome;
 
 /// A random Llama over the vocabulary of the committed byte-level tokenizer.
@@ -257,69 +259,6 @@ fn a_cached_answer_is_what_the_whole_sequence_predicts() {
 }
 
 #[test]
-fn mistakes_are_sentences_and_keep_what_was_open() {
-    let mut session = session();
-    session.begin(&recipe(json!({}))).unwrap();
-    losses(&mut session, 1);
-    let saved = block_on(session.save_checkpoint()).unwrap();
-
-    let refused = |result: Result<(), loralet::Error>, kind: &str, said: &str| {
-        let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.to_string().contains(said)), (kind, true), "{error}");
-    };
-    refused(
-        session.resume(&saved[..200]).map(drop),
-        "invalid_checkpoint",
-        "checkpoint: the file is not a Loralet checkpoint, or it is cut short",
-    );
-    let empty = session.open_data("empty.jsonl", b"", &recipe(json!({}))).map(drop);
-    refused(empty, "invalid_data", "empty.jsonl: is empty");
-    let files = vec![Box::new(MemorySource::new("x.gguf", b"GGUF".to_vec())) as Box<dyn ByteSource>];
-    let broken = session.open_model(files, "broken", BaseDtype::Auto, &|_, _| {}).map(drop);
-    refused(broken, "invalid_model_file", "x.gguf: ");
-    // The run goes on where it was.
-    assert_eq!(block_on(session.step()).unwrap().step, 2);
-
-    session
-        .open_data("other.jsonl", b"{\"text\": \"Another file altogether.\"}\n", &recipe(json!({})))
-        .unwrap();
-    refused(session.resume(&saved).map(drop), "invalid_checkpoint", "it was trained on other data");
-
-    let mut fresh = Session::new(Device::flex(), Limits { total: Some(1000), ..Limits::default() });
-    let large = fresh.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).map(drop);
-    refused(large, "model_too_large", "the model does not fit: this model needs");
-    refused(fresh.begin(&recipe(json!({}))).map(drop), "training", "open one first");
-}
-
-#[test]
-fn a_run_that_does_not_fit_is_refused_and_what_would_fit_is_named() {
-    let weights = {
-        let mut session = session();
-        session.begin(&recipe(json!({}))).unwrap().memory.weights
-    };
-    // Room for the model and little else.
-    let mut session =
-        Session::new(Device::flex(), Limits { total: Some(weights + 10_000), ..Limits::default() });
-    session.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).unwrap();
-    session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
-    let text = session.begin(&recipe(json!({}))).err().unwrap().to_string();
-    assert!(text.contains("this run needs about") && text.contains("train.batch_size"), "{text}");
-}
-
-#[test]
-fn a_second_thread_is_part_of_what_a_run_needs() {
-    let memory = |helper| {
-        let mut session = Session::new(Device::flex(), Limits { helper, ..Limits::default() });
-        session.open_model(model_files(), "random", BaseDtype::Auto, &|_, _| {}).unwrap();
-        session.open_data("rows.jsonl", &rows(), &recipe(json!({}))).unwrap();
-        session.begin(&recipe(json!({}))).unwrap().memory
-    };
-    let (alone, helped) = (memory(0), memory(32 << 20));
-    assert_eq!((alone.helper, helped.helper), (0, 32 << 20));
-    assert_eq!(helped.total, alone.total + (32 << 20));
-}
-
-#[test]
 fn checkpointing_takes_less_memory_and_gives_the_same_losses() {
     let run = |gradient_checkpointing: &str| {
         let mut session = session();
@@ -331,82 +270,6 @@ fn checkpointing_takes_less_memory_and_gives_the_same_losses() {
     assert!(computed_again.gradient_checkpointing && !kept.gradient_checkpointing);
     assert!(computed_again.activations < kept.activations);
     assert!(losses.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-5 * a), "{losses:?}, {same:?}");
-}
-
-/// Few rows and a high rate: the held-out loss turns soon.
-fn overfitting(changes: Value) -> Recipe {
-    let mut value = json!({
-        "train": { "max_steps": 60, "learning_rate": 3e-2, "lr_scheduler_type": "constant" },
-        "eval": { "eval_steps": 2, "validation_fraction": 0.5, "early_stopping_patience": 3 },
-    });
-    for (key, entry) in changes.as_object().unwrap() {
-        value["eval"][key] = entry.clone();
-    }
-    recipe(value)
-}
-
-#[test]
-fn early_stopping_takes_back_the_best_values() {
-    let mut session = session();
-    session.begin(&overfitting(json!({}))).unwrap();
-    let mut evaluations = Vec::new();
-    let last = loop {
-        let report = block_on(session.step()).unwrap();
-        evaluations.extend(report.evaluation.as_ref().map(|evaluation| (report.step, evaluation.loss)));
-        if report.finished {
-            break report;
-        }
-        assert_eq!(report.restored_step, None);
-    };
-    let (best, rest) = evaluations.split_at(evaluations.len() - 3);
-    let &(best_step, best_loss) = best.last().unwrap();
-    assert!(last.step < 60 && best.iter().all(|(_, loss)| *loss >= best_loss), "{evaluations:?}");
-    assert!(rest.iter().all(|(_, loss)| *loss >= best_loss), "{evaluations:?}");
-    assert_eq!(last.restored_step, Some(best_step));
-    assert_eq!(block_on(session.evaluate()).unwrap().loss, best_loss);
-    assert_eq!(no_step_left(&mut session), "training");
-}
-
-#[test]
-fn a_resumed_run_remembers_its_best() {
-    let run_to_end = |session: &mut Session| loop {
-        let report = block_on(session.step()).unwrap();
-        if report.finished {
-            return (report.step, report.restored_step, report.loss);
-        }
-    };
-    let mut whole = session();
-    whole.begin(&overfitting(json!({}))).unwrap();
-    let expected = run_to_end(&mut whole);
-    let mut first = session();
-    first.begin(&overfitting(json!({}))).unwrap();
-    losses(&mut first, expected.0 - 1);
-    let saved = block_on(first.save_checkpoint()).unwrap();
-    let mut second = session();
-    second.resume(&saved).unwrap();
-    assert_eq!(run_to_end(&mut second), expected);
-    assert_eq!(block_on(second.evaluate()).unwrap().loss, block_on(whole.evaluate()).unwrap().loss);
-
-    // Nor does a run that has ended begin again.
-    let mut ended = session();
-    ended.resume(&block_on(whole.save_checkpoint()).unwrap()).unwrap();
-    assert_eq!(no_step_left(&mut ended), "training");
-}
-
-/// The kind of the error with which a run that has ended does no step.
-fn no_step_left(session: &mut Session) -> &'static str {
-    let error = block_on(session.step()).unwrap_err();
-    assert!(error.to_string().contains("no step left"), "{error}");
-    error.kind()
-}
-
-#[test]
-fn patience_needs_rows_to_stop_by() {
-    let bad = |eval: Value| Recipe::from_json(&json!({ "eval": eval })).unwrap_err().to_string();
-    let text = bad(json!({ "early_stopping_patience": 0 }));
-    assert!(text.contains("eval.early_stopping_patience is 0, but it must be at least 1"), "{text}");
-    let text = bad(json!({ "early_stopping_patience": 2, "validation_fraction": 0 }));
-    assert!(text.contains("eval.early_stopping_patience") && text.contains("held-out rows"), "{text}");
 }
 
 #[test]
