@@ -1,4 +1,4 @@
-//! Asking a model: answers and logits, with or without the adapter.
+//! [`Session`] asked: answers and logits, with or without the adapter.
 
 use super::Session;
 use crate::data::Message;

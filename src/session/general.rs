@@ -1,4 +1,5 @@
-//! Which text forgetting is measured by: the user's, the model's own, or the built-in one; and which is mixed in against it.
+//! The general text of a [`Session`]: which one forgetting is measured by (the user's, the model's own, or the built-in one), and which
+//! is mixed in against it.
 
 use super::Session;
 use crate::data::{Example, GeneralText};

@@ -1,4 +1,4 @@
-//! Models with a `score` head: which head a run has, and asking one.
+//! The `score` heads of a [`Session`]: which head a run has, and asking one.
 
 use super::Session;
 use crate::adapters::Trainable;

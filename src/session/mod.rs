@@ -1,5 +1,7 @@
 //! One person's work with one model: open a model, open data, train, ask, save.
 //!
+//! [`Session`] is here with its runs; what else it does has a file each.
+//!
 //! The page's worker (through `crate::web`) and the native command share this; neither
 //! knows more of the crate than what is public here.
 

@@ -1,4 +1,4 @@
-//! What answers are rewarded by in a run with the objective `grpo`.
+//! What a [`Session`] rewards answers by in a run with the objective `grpo`.
 
 use super::Session;
 use crate::data::Example;

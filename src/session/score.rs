@@ -1,4 +1,4 @@
-//! Scoring the open data file without training: all of its rows, or those that a run holds out.
+//! [`Session`] without training: the open data file is scored, all of its rows or those that a run holds out.
 
 use super::Session;
 use crate::data::{BatchOptions, Example, held_out as is_held_out};

@@ -1,4 +1,4 @@
-//! Trying embeddings out: the texts of the open data that are nearest to a query.
+//! The search of a [`Session`], to try embeddings out: the texts of the open data that are nearest to a query.
 
 use super::Session;
 use crate::data::RowContent;

@@ -1,4 +1,4 @@
-//! The one training loop. A step is a few micro-batches, one update and, now and then, an evaluation; whoever calls
+//! The steps of a [`Trainer`]: the one training loop. A step is a few micro-batches, one update and, now and then, an evaluation; whoever calls
 //! [`Trainer::steps`] owns pausing, stopping and saving.
 //!
 //! A GPU works while the next step is prepared, as long as nobody asks it for a number. So several steps are launched one

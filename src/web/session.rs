@@ -1,3 +1,5 @@
+//! A [`crate::session::Session`] for JavaScript.
+
 use super::blob::BlobSource;
 use super::device::{DeviceReport, choose, take_gpu_error};
 use super::person::Listener;
