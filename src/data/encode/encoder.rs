@@ -8,6 +8,7 @@ use super::tokenizer::{Tokenizer, Tokens};
 use super::tools;
 use crate::data::types::{Message, Task};
 use crate::error::{Error, Result};
+use crate::recipe::Objective;
 use serde_json::Value;
 use std::ops::Range;
 

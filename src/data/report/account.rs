@@ -49,7 +49,7 @@ pub fn account(report: &DataReport, recipe: &Recipe, train: usize, held_out: usi
 }
 
 /// Why no row is held out, where none is.
-fn say_held_out(recipe: &Recipe, train: usize, held_out: &[Example]) -> Option<String> {
+fn say_held_out(recipe: &Recipe, train: usize, held_out: usize) -> Option<String> {
     let asks_a_person = recipe.objective == Objective::Grpo && recipe.grpo.asks_a_person();
     if held_out > 0 || asks_a_person {
         return None;
