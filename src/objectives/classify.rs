@@ -2,12 +2,34 @@
 //! `LlamaForSequenceClassification` with one label a text; of an encoder, from the head on the mean of its tokens.
 
 use super::Share;
+use super::criterion::Criterion;
 use crate::data::batch::Batch;
 use crate::kernels::matmul::matmul;
-use crate::metrics::Counts;
+use crate::metrics::{ClassificationMetrics, Counts, Metrics};
 use crate::models::{Model, float_tensor, int_tensor};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
+
+/// The objective `classify`.
+#[derive(Debug)]
+pub struct Classify {
+    /// The classes to tell apart.
+    pub labels: Vec<String>,
+}
+
+impl Criterion for Classify {
+    fn counts(&self, batch: &Batch) -> Counts {
+        Counts { texts: batch.batch, ..Counts::default() }
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model, batch, whole)
+    }
+
+    fn metrics(&self, sums: &[f64], _: &Counts) -> Metrics {
+        Metrics::Classification(ClassificationMetrics::from_counts(sums, &self.labels))
+    }
+}
 
 /// The batch's share of the mean over `whole.texts` texts. Its figures are the confusion matrix.
 pub fn share(model: &Model, batch: &Batch, whole: &Counts) -> Share {

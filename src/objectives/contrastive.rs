@@ -2,12 +2,35 @@
 //! `MultipleNegativesRankingLoss`, scored pairs as by its `CoSENTLoss`; the batch says which.
 
 use super::Share;
+use super::criterion::Criterion;
 use crate::data::batch::Batch;
 use crate::kernels::matmul::matmul;
-use crate::metrics::Counts;
+use crate::metrics::{Counts, Metrics};
 use crate::models::{Model, float_tensor, int_tensor};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+
+/// The objective `contrastive`.
+#[derive(Debug)]
+pub struct Contrastive {
+    /// Cosines are multiplied by this.
+    pub scale: f64,
+}
+
+impl Criterion for Contrastive {
+    fn counts(&self, batch: &Batch) -> Counts {
+        Counts { texts: batch.anchors, ..Counts::default() }
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model, batch, self.scale, whole)
+    }
+
+    fn metrics(&self, _: &[f64], _: &Counts) -> Metrics {
+        // It is measured over all rows together, in an evaluation.
+        Metrics::Nothing
+    }
+}
 
 /// The batch's share of the mean over `whole.texts` anchors, or first sentences. Texts are set against those of their own
 /// batch only, so batches differ by what is in them together.

@@ -2,13 +2,36 @@
 //! rejected one, by more than the reference does. As in TRL's `DPOTrainer`.
 
 use super::Share;
+use super::criterion::{Criterion, count_pairs};
 use super::log_probs::{reference_log_probs, row_lengths, row_log_probs};
 use crate::data::batch::Batch;
-use crate::metrics::Counts;
-use crate::models::{Llama, float_tensor};
+use crate::metrics::{Counts, Metrics, PreferenceMetrics};
+use crate::models::{Llama, Model, float_tensor};
 use crate::recipe::{DpoLossType, PreferenceRecipe};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
+
+/// The objective `dpo`.
+#[derive(Debug)]
+pub struct Dpo {
+    /// The model as it was before training.
+    pub reference: Model,
+    pub recipe: PreferenceRecipe,
+}
+
+impl Criterion for Dpo {
+    fn counts(&self, batch: &Batch) -> Counts {
+        count_pairs(batch)
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model.decoder(), self.reference.decoder(), batch, &self.recipe, whole)
+    }
+
+    fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
+        PreferenceMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Preference)
+    }
+}
 
 /// The batch's share of the mean over `whole.chosen` pairs. Its rows are chosen answers, then the
 /// rejected ones.

@@ -2,12 +2,38 @@
 //! than the other answers to the same prompt, and less likely where they earned less. As in TRL's `GRPOTrainer`.
 
 use super::Share;
+use super::criterion::{Criterion, count_tokens};
 use super::log_probs::{fixed_token_log_probs, row_lengths, token_log_probs};
 use crate::data::batch::Batch;
-use crate::metrics::Counts;
-use crate::models::{Llama, float_tensor};
+use crate::metrics::{Counts, Metrics, RolloutMetrics};
+use crate::models::{Llama, Model, float_tensor};
 use crate::recipe::{GrpoLossType, GrpoRecipe};
 use burn::tensor::Tensor;
+
+/// The objective `grpo`.
+#[derive(Debug)]
+pub struct Grpo {
+    /// The model as it was before training.
+    pub reference: Model,
+    pub recipe: GrpoRecipe,
+}
+
+impl Criterion for Grpo {
+    fn counts(&self, batch: &Batch) -> Counts {
+        Counts { texts: batch.batch, ..count_tokens(batch) }
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model.decoder(), self.reference.decoder(), batch, &self.recipe, whole)
+    }
+
+    fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
+        let mean = |sum: &f64| sum / whole.tokens.max(1) as f64;
+        let (kl, clip_ratio) = (sums.first().map(mean), sums.get(1).map(mean));
+        // What the answers earned is known where they were sampled.
+        Metrics::Rollout(RolloutMetrics { kl, clip_ratio, ..RolloutMetrics::default() })
+    }
+}
 
 /// Keeps the advantages of a group whose rewards are all but equal small.
 const LEAST_SPREAD: f64 = 1e-4;

@@ -2,11 +2,33 @@
 //! cross-entropy of `text` and `sft`. Where the base is sure of a token, the tuned model is to stay sure of it.
 
 use super::Share;
+use super::criterion::{Criterion, count_tokens};
 use crate::data::batch::Batch;
-use crate::metrics::Counts;
+use crate::metrics::{Counts, Metrics, TokenMetrics};
 use crate::models::head::{token_divergences, token_losses};
-use crate::models::{Llama, int_tensor};
+use crate::models::{Llama, Model, int_tensor};
 use burn::tensor::Tensor;
+
+/// The objectives `text` and `sft` with `train.kl_to_base`.
+#[derive(Debug)]
+pub struct NearBase {
+    pub base: Model,
+    pub coefficient: f64,
+}
+
+impl Criterion for NearBase {
+    fn counts(&self, batch: &Batch) -> Counts {
+        count_tokens(batch)
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model.decoder(), self.base.decoder(), batch, self.coefficient, whole)
+    }
+
+    fn metrics(&self, sums: &[f64], _: &Counts) -> Metrics {
+        Metrics::Tokens(TokenMetrics { kl_to_base: sums.first().copied(), perplexity: None })
+    }
+}
 
 /// The batch's share of the mean cross-entropy plus `coefficient` times the mean divergence, both over the
 /// `whole.tokens` supervised tokens. Its one figure `[1]` is the divergence's part, without the coefficient.

@@ -2,12 +2,36 @@
 //! compare with. As in TRL's `KTOTrainer`.
 
 use super::Share;
+use super::criterion::Criterion;
 use super::log_probs::{reference_log_probs, row_log_probs};
 use crate::data::batch::Batch;
-use crate::metrics::Counts;
-use crate::models::{Llama, float_tensor};
+use crate::metrics::{Counts, Metrics, PreferenceMetrics};
+use crate::models::{Llama, Model, float_tensor};
 use crate::recipe::PreferenceRecipe;
 use burn::tensor::activation::sigmoid;
+
+/// The objective `kto`.
+#[derive(Debug)]
+pub struct Kto {
+    /// The model as it was before training.
+    pub reference: Model,
+    pub recipe: PreferenceRecipe,
+}
+
+impl Criterion for Kto {
+    fn counts(&self, batch: &Batch) -> Counts {
+        let liked = batch.labels.iter().filter(|&&label| label).count();
+        Counts { chosen: liked, rejected: batch.labels.len() - liked, ..Counts::default() }
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model.decoder(), self.reference.decoder(), batch, &self.recipe, whole)
+    }
+
+    fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
+        PreferenceMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Preference)
+    }
+}
 
 /// The batch's share of the mean over `whole.chosen + whole.rejected` answers. Its rows are the
 /// answers, then each prompt with another prompt's answer (<https://arxiv.org/abs/2402.01306>,

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod contrastive;
+mod criterion;
 pub mod dpo;
 pub mod grpo;
 pub mod kl;
@@ -13,132 +14,89 @@ pub mod sft;
 mod share;
 pub mod text;
 
+pub use criterion::Criterion;
 pub use share::Share;
 
 use crate::data::batch::Batch;
-use crate::metrics::{
-    ClassificationMetrics, Counts, Metrics, PreferenceMetrics, RewardMetrics, RolloutMetrics, TokenMetrics,
-};
+use crate::metrics::{Counts, Metrics};
 use crate::models::Model;
-use crate::recipe::{GrpoRecipe, Objective, PreferenceRecipe, Recipe};
+use crate::recipe::{Objective, Recipe};
 use burn::tensor::Tensor;
+use classify::Classify;
+use contrastive::Contrastive;
+use dpo::Dpo;
+use grpo::Grpo;
+use kl::NearBase;
+use kto::Kto;
+use orpo::Orpo;
+use reward::Reward;
+use sft::Sft;
+use std::rc::Rc;
+use text::Text;
 
-/// The loss of a run: its objective, with the settings and the reference model that it needs.
+/// The loss of a run.
 #[derive(Debug, Clone)]
 pub struct Loss {
-    objective: Objective,
-    preference: PreferenceRecipe,
-    grpo: GrpoRecipe,
-    /// The model as it was before training.
-    reference: Model,
-    /// `train.kl_to_base`.
-    kl_to_base: f64,
-    /// `contrastive.scale`.
-    scale: f64,
-    /// The classes, where the objective is to tell them apart.
-    labels: Vec<String>,
+    criterion: Rc<dyn Criterion>,
+    /// The objective alone, without what holds a run to its base.
+    alone: Rc<dyn Criterion>,
+    /// `contrastive.scale`, where texts are compared by their embeddings.
+    scale: Option<f64>,
 }
 
 impl Loss {
+    /// `base` is the model as it is before training.
     pub fn new(recipe: &Recipe, base: &Model) -> Loss {
-        Loss {
-            objective: recipe.objective,
-            preference: recipe.preference.clone(),
-            grpo: recipe.grpo.clone(),
-            reference: base.clone(),
-            kl_to_base: recipe.train.kl_to_base,
-            scale: recipe.contrastive.scale,
-            labels: base.labels().cloned().unwrap_or_default(),
-        }
+        let (reference, preference) = (base.clone(), recipe.preference.clone());
+        let alone: Rc<dyn Criterion> = match recipe.objective {
+            Objective::Text => Rc::new(Text),
+            Objective::Sft => Rc::new(Sft),
+            Objective::Dpo => Rc::new(Dpo { reference, recipe: preference }),
+            Objective::Orpo => Rc::new(Orpo { recipe: preference }),
+            Objective::Kto => Rc::new(Kto { reference, recipe: preference }),
+            Objective::Grpo => Rc::new(Grpo { reference, recipe: recipe.grpo.clone() }),
+            Objective::Classify => Rc::new(Classify { labels: base.labels().cloned().unwrap_or_default() }),
+            Objective::Reward => Rc::new(Reward),
+            Objective::Contrastive => Rc::new(Contrastive { scale: recipe.contrastive.scale }),
+        };
+        let coefficient = recipe.train.kl_to_base;
+        let learns_tokens = matches!(recipe.objective, Objective::Text | Objective::Sft);
+        let criterion: Rc<dyn Criterion> = match learns_tokens && coefficient > 0.0 {
+            true => Rc::new(NearBase { base: base.clone(), coefficient }),
+            false => alone.clone(),
+        };
+        let scale = (recipe.objective == Objective::Contrastive).then_some(recipe.contrastive.scale);
+        Loss { criterion, alone, scale }
     }
 
     /// The objective alone, without what holds a run to its base: what a model is scored by.
     pub fn without_penalty(&self) -> Loss {
-        Loss { kl_to_base: 0.0, ..self.clone() }
+        Loss { criterion: self.alone.clone(), ..self.clone() }
     }
 
-    /// What a batch contributes to the counts that the loss is a mean over.
+    /// See [`Criterion::counts`].
     pub fn counts(&self, batch: &Batch) -> Counts {
-        let pairs = batch.batch / 2;
-        let liked = batch.labels.iter().filter(|&&label| label).count();
-        match self.objective {
-            Objective::Text | Objective::Sft => {
-                Counts { tokens: batch.supervised_tokens, ..Counts::default() }
-            }
-            Objective::Classify => Counts { texts: batch.batch, ..Counts::default() },
-            Objective::Grpo => {
-                Counts { tokens: batch.supervised_tokens, texts: batch.batch, ..Counts::default() }
-            }
-            Objective::Contrastive => Counts { texts: batch.anchors, ..Counts::default() },
-            Objective::Dpo | Objective::Reward => {
-                Counts { chosen: pairs, rejected: pairs, ..Counts::default() }
-            }
-            Objective::Orpo => Counts {
-                tokens: orpo::chosen_tokens(batch),
-                chosen: pairs,
-                rejected: pairs,
-                ..Counts::default()
-            },
-            Objective::Kto => {
-                Counts { chosen: liked, rejected: batch.labels.len() - liked, ..Counts::default() }
-            }
-        }
+        self.criterion.counts(batch)
     }
 
-    /// The batch's share of the mean loss over several batches, whose counts together are `whole`.
+    /// See [`Criterion::share`].
     pub fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        let decoder = || model.decoder();
-        match self.objective {
-            Objective::Text | Objective::Sft if self.kl_to_base > 0.0 => {
-                kl::share(decoder(), self.reference.decoder(), batch, self.kl_to_base, whole)
-            }
-            Objective::Text => Share::of_tokens(text::loss(decoder(), batch), whole),
-            Objective::Sft => Share::of_tokens(sft::loss(decoder(), batch), whole),
-            Objective::Dpo => dpo::share(decoder(), self.reference.decoder(), batch, &self.preference, whole),
-            Objective::Orpo => orpo::share(decoder(), batch, &self.preference, whole),
-            Objective::Kto => kto::share(decoder(), self.reference.decoder(), batch, &self.preference, whole),
-            Objective::Grpo => grpo::share(decoder(), self.reference.decoder(), batch, &self.grpo, whole),
-            Objective::Classify => classify::share(model, batch, whole),
-            Objective::Contrastive => contrastive::share(model, batch, self.scale, whole),
-            Objective::Reward => reward::share(decoder(), batch, whole),
-        }
+        self.criterion.share(model, batch, whole)
     }
 
-    /// What else is measured, from the sums of [`Share::figures`] over all batches.
+    /// See [`Criterion::metrics`].
     pub fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
-        let mean = |sum: &f64| sum / whole.tokens.max(1) as f64;
-        match self.objective {
-            Objective::Text | Objective::Sft => {
-                Metrics::Tokens(TokenMetrics { kl_to_base: sums.first().copied(), perplexity: None })
-            }
-            Objective::Dpo | Objective::Orpo | Objective::Kto => {
-                PreferenceMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Preference)
-            }
-            Objective::Classify => {
-                Metrics::Classification(ClassificationMetrics::from_counts(sums, &self.labels))
-            }
-            // What the answers earned is known where they were sampled.
-            Objective::Grpo => Metrics::Rollout(RolloutMetrics {
-                kl: sums.first().map(mean),
-                clip_ratio: sums.get(1).map(mean),
-                ..RolloutMetrics::default()
-            }),
-            // Measured over all rows together, in `eval::embeddings`.
-            Objective::Contrastive => Metrics::Nothing,
-            Objective::Reward => {
-                RewardMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Reward)
-            }
-        }
+        self.criterion.metrics(sums, whole)
     }
 
-    /// Of the objective `contrastive`: one batch's loss from embeddings that are there already; see
+    /// Where texts are compared by their embeddings: one batch's loss from embeddings that are there already; see
     /// [`contrastive::loss`].
     pub fn of_embeddings(&self, embeddings: Tensor<2>, batch: &Batch) -> Tensor<1> {
-        contrastive::loss(embeddings, batch, self.scale)
+        contrastive::loss(embeddings, batch, self.scale.unwrap_or(1.0))
     }
 
     /// Whether texts are compared by their embeddings.
     pub fn compares_embeddings(&self) -> bool {
-        self.objective == Objective::Contrastive
+        self.scale.is_some()
     }
 }

@@ -2,13 +2,34 @@
 //! rejected one less likely; no reference model. As in TRL's `ORPOTrainer`.
 
 use super::Share;
+use super::criterion::{Criterion, count_pairs};
 use super::log_probs::{row_lengths, weighted_losses};
 use crate::data::batch::Batch;
-use crate::metrics::Counts;
-use crate::models::Llama;
+use crate::metrics::{Counts, Metrics, PreferenceMetrics};
+use crate::models::{Llama, Model};
 use crate::recipe::PreferenceRecipe;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
+
+/// The objective `orpo`.
+#[derive(Debug)]
+pub struct Orpo {
+    pub recipe: PreferenceRecipe,
+}
+
+impl Criterion for Orpo {
+    fn counts(&self, batch: &Batch) -> Counts {
+        Counts { tokens: chosen_tokens(batch), ..count_pairs(batch) }
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model.decoder(), batch, &self.recipe, whole)
+    }
+
+    fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
+        PreferenceMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Preference)
+    }
+}
 
 /// The batch's share of cross-entropy over `whole.tokens` tokens of chosen prompts and answers, plus
 /// −β·log σ(log odds ratio) over `whole.chosen` pairs (<https://arxiv.org/abs/2403.07691>, equation 6).

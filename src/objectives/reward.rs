@@ -2,11 +2,30 @@
 //! one. As in TRL's `RewardTrainer`.
 
 use super::Share;
+use super::criterion::{Criterion, count_pairs};
 use crate::data::batch::Batch;
-use crate::metrics::Counts;
-use crate::models::Llama;
+use crate::metrics::{Counts, Metrics, RewardMetrics};
+use crate::models::{Llama, Model};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
+
+/// The objective `reward`.
+#[derive(Debug)]
+pub struct Reward;
+
+impl Criterion for Reward {
+    fn counts(&self, batch: &Batch) -> Counts {
+        count_pairs(batch)
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        share(model.decoder(), batch, whole)
+    }
+
+    fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
+        RewardMetrics::from_sums(sums, whole).map_or(Metrics::Nothing, Metrics::Reward)
+    }
+}
 
 /// The batch's share of the mean of −log σ(r_chosen − r_rejected) over `whole.chosen` pairs (Bradley and
 /// Terry's model, <https://arxiv.org/abs/2203.02155>, equation 1). Its rows are the chosen answers, then

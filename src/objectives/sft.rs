@@ -1,10 +1,31 @@
 //! Supervised fine-tuning: cross-entropy of the next token over the positions that the
 //! loss mask marks, as in TRL's `SFTTrainer`.
 
+use super::Share;
+use super::criterion::{Criterion, count_tokens};
 use crate::data::batch::Batch;
+use crate::metrics::{Counts, Metrics, TokenMetrics};
 use crate::models::head::token_losses;
-use crate::models::{Llama, int_tensor};
+use crate::models::{Llama, Model, int_tensor};
 use burn::tensor::Tensor;
+
+/// The objective `sft`.
+#[derive(Debug)]
+pub struct Sft;
+
+impl Criterion for Sft {
+    fn counts(&self, batch: &Batch) -> Counts {
+        count_tokens(batch)
+    }
+
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+        Share::of_tokens(loss(model.decoder(), batch), whole)
+    }
+
+    fn metrics(&self, _: &[f64], _: &Counts) -> Metrics {
+        Metrics::Tokens(TokenMetrics::default())
+    }
+}
 
 /// Summed cross-entropy, `[1]`. Only supervised positions reach the output projection.
 pub fn loss(model: &Llama, batch: &Batch) -> Tensor<1> {

@@ -2,4 +2,4 @@
 //!
 //! The data stage marks every token as a target, so the loss is [`super::sft`]'s.
 
-pub use super::sft::loss;
+pub use super::sft::{Sft as Text, loss};
