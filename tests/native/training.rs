@@ -100,6 +100,18 @@ fn losses(session: &mut Session, steps: usize) -> Vec<f64> {
     (0..steps).map(|_| block_on(session.step()).unwrap().loss).collect()
 }
 
+/// Few rows and a high rate: the held-out loss turns soon.
+fn overfitting(changes: Value) -> Recipe {
+    let mut value = json!({
+        "train": { "max_steps": 60, "learning_rate": 3e-2, "lr_scheduler_type": "constant" },
+        "eval": { "eval_steps": 2, "validation_fraction": 0.5, "early_stopping_patience": 3 },
+    });
+    for (key, entry) in changes.as_object().unwrap() {
+        value["eval"][key] = entry.clone();
+    }
+    recipe(value)
+}
+
 #[test]
 fn a_resumed_run_is_the_run_that_never_stopped() {
     // Dropout and several epochs: the generator's state and the place in the data count too.

@@ -10,7 +10,7 @@ fn read_error(name: &str, text: &str) -> String {
 }
 
 fn pairs(dataset: &Dataset) -> Vec<(String, String)> {
-    let pair = |row: &Row| match &row.content {
+    let pair = |row: &Arc<Row>| match &row.content {
         RowContent::Pair { prompt, completion, .. } => (prompt.clone(), completion.clone()),
         other => panic!("{other:?}"),
     };

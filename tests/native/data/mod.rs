@@ -17,6 +17,7 @@ use loralet::data::*;
 use loralet::recipe::{ColumnMapping, Objective};
 use loralet::weights::checkpoint::TokenizerFiles;
 use serde_json::Value;
+use std::sync::Arc;
 
 mod classification;
 mod curation;

@@ -1,7 +1,7 @@
 use super::*;
 
 fn labels(dataset: &Dataset) -> Vec<bool> {
-    let label = |row: &Row| match &row.content {
+    let label = |row: &Arc<Row>| match &row.content {
         RowContent::Unpaired { label, .. } => *label,
         other => panic!("{other:?}"),
     };

@@ -2,18 +2,6 @@
 
 use super::*;
 
-/// Few rows and a high rate: the held-out loss turns soon.
-fn overfitting(changes: Value) -> Recipe {
-    let mut value = json!({
-        "train": { "max_steps": 60, "learning_rate": 3e-2, "lr_scheduler_type": "constant" },
-        "eval": { "eval_steps": 2, "validation_fraction": 0.5, "early_stopping_patience": 3 },
-    });
-    for (key, entry) in changes.as_object().unwrap() {
-        value["eval"][key] = entry.clone();
-    }
-    recipe(value)
-}
-
 #[test]
 fn early_stopping_takes_back_the_best_values() {
     let mut session = session();
