@@ -225,7 +225,7 @@ mod tests {
     /// The page and `cargo xtask` read the labels from a file; it is written here.
     #[test]
     fn the_file_of_labels_is_that_of_the_code() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/www/src/figures.json");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/www/src/engine/figures.json");
         let labels = serde_json::to_string_pretty(&labels()).unwrap() + "\n";
         let before = std::fs::read_to_string(file).unwrap_or_default();
         if before != labels {

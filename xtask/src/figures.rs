@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 static LABELS: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../www/src/figures.json")).expect("the list is JSON")
+    serde_json::from_str(include_str!("../../www/src/engine/figures.json")).expect("the list is JSON")
 });
 
 /// The numbers of a report, a "step" or an "evaluation", up to this rank: ", accuracy 0.913".
