@@ -23,9 +23,9 @@ mod options;
 pub(super) mod row;
 pub(super) mod skipped;
 mod task;
-pub(super) mod template;
+pub mod template;
 pub(super) mod text;
-pub(super) mod tokenizer;
+pub mod tokenizer;
 mod tools;
 
 pub use example::{Contrast, Example, Preference, Sequence};

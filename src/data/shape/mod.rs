@@ -31,7 +31,7 @@ use values::is_blank;
 /// Reads every row of `file`. The shape is detected from the columns unless `mapping` names them.
 ///
 /// # Errors
-/// One sentence, with the line where there is one: what [`read::read`] says of the file; columns of no known shape, rows of
+/// One sentence, with the line where there is one: what reading the file says; columns of no known shape, rows of
 /// several shapes, messages nested or named wrongly.
 pub fn read_dataset(file: DataFile, mapping: Option<&ColumnMapping>) -> Result<Dataset> {
     to_dataset(file.name, read::read(file)?, mapping)

@@ -107,11 +107,15 @@ fn native(_: Length) -> Result<Counts> {
 
 fn types(_: Length) -> Result<Counts> {
     if generated_types().is_empty() {
-        return Err(Failure::failed("www/src/engine/generated is empty: the native tests write the types there"));
+        return Err(Failure::failed(
+            "www/src/engine/generated is empty: the native tests write the types there",
+        ));
     }
     let stale = paths::target().join("types-were-stale").exists();
     let changed = process::stdout_of(
-        Command::new("git").args(["status", "--porcelain", "www/src/engine/generated"]).current_dir(paths::root()),
+        Command::new("git")
+            .args(["status", "--porcelain", "www/src/engine/generated"])
+            .current_dir(paths::root()),
     );
     if stale || changed.is_some_and(|changed| !changed.is_empty()) {
         eprintln!("the types in www/src/engine/generated have been written anew: commit them");
