@@ -9,7 +9,7 @@ export type Measured = {
  */
 run: number, 
 /**
- * Of the whole run.
+ * Steps of the whole run.
  */
 steps: number, step_seconds: number, 
 /**
