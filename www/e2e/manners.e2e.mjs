@@ -60,65 +60,71 @@ async function fits(page, state) {
   assert.ok(wide <= screen, `${state}: ${wide} px wide on a screen of ${screen}`);
 }
 
-for (const [name, options] of [
-  ['wide', {}],
-  ['dark', { colorScheme: 'dark' }],
-  ['320 px', { viewport: { width: 320, height: 640 } }],
-]) {
-  test(`axe finds nothing and nothing is too wide in any state: ${name}`, { timeout: 240_000 }, async () => {
-    const page = await open(options);
-    const look = async (state) => {
-      await axeFinds(page, state);
-      await fits(page, state);
-    };
-    await at(page, 'model-tiny').waitFor();
-    await look('empty');
-    await page.locator('privacy-line summary').click();
-    await look('privacy panel open');
-    await page.locator('privacy-line summary').click();
-    await openTiny(page);
-    await look('model open');
-    await chooseData(page, 'broken.jsonl', '{"text": "one"}\n{"text": ');
-    await at(page, 'data-error').waitFor();
-    await look('bad data');
-    await chooseData(page, 'cats.jsonl', DOUBLE);
-    await at(page, 'fix-drop_duplicates').waitFor();
-    await set(page, { 'train.max_steps': 400, 'eval.eval_steps': 20 });
-    await look('data open');
-    await at(page, 'start').click();
-    await status(page, 'Training: step');
-    await look('training');
-    await at(page, 'pause').click();
-    await status(page, 'Paused');
-    await look('paused');
-    await at(page, 'stop').click();
-    await status(page, 'Stopped');
-    await set(page, { 'train.max_steps': 3 });
-    await at(page, 'start').click();
-    await status(page, 'Finished');
-    await at(page, 'files').waitFor();
-    await page.locator('sweep-panel details').evaluate((details) => (details.open = true));
-    await look('finished');
-    await page.locator('#prompt').fill('Where is cat number 3?');
-    await at(page, 'ask').click();
-    await page.locator('article.tuned[aria-busy=false] .answer').waitFor();
-    await look('answered');
-    await set(page, { 'train.max_steps': 4000 });
-    await at(page, 'start').click();
-    await status(page, 'Training: step');
-    assert.deepEqual(page.thrown, []);
-    // The trainer crashes.
-    const crash = () =>
-      setTimeout(() => {
-        throw new Error('out of memory');
-      }, 0);
-    // Its helper ends with it.
-    for (const worker of page.workers()) await worker.evaluate(crash).catch(() => undefined);
-    await at(page, 'train-error').waitFor();
-    await look('failed');
-    await page.context().close();
-  });
-}
+const SCREENS = [
+  ['dark', { width: 1280, height: 900 }, 'dark'],
+  ['320 px', { width: 320, height: 640 }, 'light'],
+  ['wide', { width: 1280, height: 900 }, 'light'],
+];
+
+test('axe finds nothing and nothing is too wide in any state', { timeout: 240_000 }, async () => {
+  const page = await open();
+  const look = async (state) => {
+    for (const [screen, viewport, colorScheme] of SCREENS) {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme });
+      // Colours change over a fifth of a second.
+      await page.waitForTimeout(300);
+      await axeFinds(page, `${state}, ${screen}`);
+      await fits(page, `${state}, ${screen}`);
+    }
+  };
+  await at(page, 'model-tiny').waitFor();
+  await look('empty');
+  await page.locator('privacy-line summary').click();
+  await look('privacy panel open');
+  await page.locator('privacy-line summary').click();
+  await openTiny(page);
+  await look('model open');
+  await chooseData(page, 'broken.jsonl', '{"text": "one"}\n{"text": ');
+  await at(page, 'data-error').waitFor();
+  await look('bad data');
+  await chooseData(page, 'cats.jsonl', DOUBLE);
+  await at(page, 'fix-drop_duplicates').waitFor();
+  await set(page, { 'train.max_steps': 400, 'eval.eval_steps': 20 });
+  await look('data open');
+  await at(page, 'start').click();
+  await status(page, 'Training: step');
+  await look('training');
+  await at(page, 'pause').click();
+  await status(page, 'Paused');
+  await look('paused');
+  await at(page, 'stop').click();
+  await status(page, 'Stopped');
+  await set(page, { 'train.max_steps': 3 });
+  await at(page, 'start').click();
+  await status(page, 'Finished');
+  await at(page, 'files').waitFor();
+  await page.locator('sweep-panel details').evaluate((details) => (details.open = true));
+  await look('finished');
+  await page.locator('#prompt').fill('Where is cat number 3?');
+  await at(page, 'ask').click();
+  await page.locator('article.tuned[aria-busy=false] .answer').waitFor();
+  await look('answered');
+  await set(page, { 'train.max_steps': 4000 });
+  await at(page, 'start').click();
+  await status(page, 'Training: step');
+  assert.deepEqual(page.thrown, []);
+  // The trainer crashes.
+  const crash = () =>
+    setTimeout(() => {
+      throw new Error('out of memory');
+    }, 0);
+  // Its helper ends with it.
+  for (const worker of page.workers()) await worker.evaluate(crash).catch(() => undefined);
+  await at(page, 'train-error').waitFor();
+  await look('failed');
+  await page.context().close();
+});
 
 test('a step link takes the focus into its section', async () => {
   const page = await open();
