@@ -2,4 +2,9 @@
 
 use loralet_fuzz::{Bound, readers, within};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(64 << 10, Bound { times: 64, beside: 16 << 20 }, readers::gguf, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(
+    1 << 20,
+    Bound { times: 64, beside: 16 << 20 },
+    readers::gguf,
+    bytes
+));

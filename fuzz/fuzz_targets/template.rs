@@ -2,4 +2,9 @@
 
 use loralet_fuzz::{Bound, readers, within};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(16 << 20, Bound { times: 64, beside: 256 << 20 }, readers::template, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(
+    16 << 20,
+    Bound { times: 64, beside: 256 << 20 },
+    readers::template,
+    bytes
+));

@@ -60,7 +60,11 @@ impl Bound {
         if std::env::var_os("FUZZ_SHOW").is_some() {
             eprintln!("{what}: {taken} of {most} bytes for {} bytes of input", bytes.len());
         }
-        assert!(taken <= most, "{what}: {taken} bytes were taken for {} bytes of input, at most {most}", bytes.len());
+        assert!(
+            taken <= most,
+            "{what}: {taken} bytes were taken for {} bytes of input, at most {most}",
+            bytes.len()
+        );
     }
 }
 

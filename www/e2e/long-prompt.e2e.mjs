@@ -28,6 +28,7 @@ async function answerOn(device) {
   await at(page, 'model-smollm2').click();
   await at(page, 'model-facts').waitFor({ timeout: 300_000 });
   const section = page.locator('compare-section');
+  await section.locator('details').evaluate((details) => (details.open = true));
   await section.locator('#temperature').fill('0');
   await section.locator('#length').fill('8');
   await section.locator('#prompt').fill(SENTENCE.repeat(SENTENCES));
