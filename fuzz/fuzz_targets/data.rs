@@ -3,7 +3,7 @@
 use loralet_fuzz::{Bound, readers, within};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| within(
-    1 << 20,
+    4 << 20,
     Bound { times: 1024, beside: 64 << 20 },
     readers::data,
     bytes
