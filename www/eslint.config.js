@@ -11,6 +11,19 @@ const closed = (files, folders, why) => ({
   },
 });
 
+/** What belongs to the page that components are on. */
+const ofThePage = ['document', 'location', 'history', 'localStorage', 'sessionStorage'];
+
+/** State belongs to a workspace, of which several may stand on one page. */
+const moduleState = [
+  'Program > VariableDeclaration[kind=let]',
+  'Program > ExportNamedDeclaration > VariableDeclaration[kind=let]',
+  ...['Program', 'Program > ExportNamedDeclaration'].map(
+    (place) =>
+      `${place} > VariableDeclaration > VariableDeclarator > NewExpression[callee.name=/^(Map|Set|WeakMap|WeakSet|AbortController|.*Store|Workspace)$/]`,
+  ),
+];
+
 export default tseslint.config(
   { ignores: ['dist', 'src/engine/generated', 'node_modules', 'public'] },
   ...tseslint.configs.strict,
@@ -29,6 +42,28 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
+    },
+  },
+  {
+    files: ['src/engine/**/*.ts', 'src/ui/**/*.ts', 'src/element/**/*.ts'],
+    ignores: ['src/engine/worker/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...moduleState.map((selector) => ({ selector, message: 'State belongs to a workspace.' })),
+      ],
+    },
+  },
+  {
+    files: ['src/ui/**/*.ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...ofThePage],
+      'no-restricted-properties': [
+        'error',
+        ...['window', 'globalThis', 'self'].flatMap((object) =>
+          ofThePage.map((property) => ({ object, property })),
+        ),
+      ],
     },
   },
   closed('src/engine/**/*.ts', ['ui', 'element', 'page'], 'The engine knows no interface.'),

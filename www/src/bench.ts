@@ -1,7 +1,7 @@
 /** Times training steps and single operations in the page itself, so that a harness can wrap WebGPU's calls and count them. */
 import init, { Bench, OpBench, start } from 'loralet-wasm/loralet.js';
 import type { OpTime, Workload } from './engine/types.js';
-import { trainerModule } from './engine/spawn.js';
+import { BrowserWorkers } from './engine/spawn.js';
 
 export interface BenchOptions {
   workload: Workload;
@@ -63,7 +63,7 @@ window.benchOps = async ({ workload }) => {
 
 /** Loads the trainer once; which device the page's address asks for. */
 async function prepared(): Promise<'cpu' | 'webgpu'> {
-  ready ??= trainerModule().then(async (module) => {
+  ready ??= new BrowserWorkers().module().then(async (module) => {
     await init({ module_or_path: module });
     start();
   });

@@ -3,7 +3,8 @@
  * pass a job; everything runs through the same worker client as on the page.
  */
 import type { DeviceChoice, GenerateRequest, Recipe, Sweep } from './engine/types.js';
-import { TrainerClient, TrainerError, type TrainHandlers } from './engine/client.js';
+import { Engine } from './engine/engine.js';
+import { TrainerError, type TrainerClient, type TrainHandlers } from './engine/client.js';
 import { unreachable } from './engine/protocol.js';
 import { measure, runSweep } from './engine/sweep.js';
 
@@ -57,7 +58,7 @@ type Emit = (event: { event: string } & Record<string, unknown>) => void;
 const OUTPUTS = '/job/out/';
 
 async function run(job: Job, emit: Emit): Promise<void> {
-  const client = await TrainerClient.start({ device: job.device });
+  const client = await new Engine().start({ device: job.device });
   try {
     emit({ event: 'device', device: client.device });
     const recipe = await client.validateRecipe({ ...(job.recipe as object), device: job.device });

@@ -24,7 +24,7 @@ import { ClientRuns, type TrainHandlers } from './client-runs.js';
 import { TrainerError, trainerError } from './errors.js';
 import { unreachable } from './protocol.js';
 import { withResolvers } from './resolvers.js';
-import { spawnWorker, trainerModule, type Spawned } from './spawn.js';
+import type { Spawned, Workers } from './spawn.js';
 
 export type { TrainHandlers } from './client-runs.js';
 export { TrainerError, wasStopped } from './errors.js';
@@ -60,11 +60,14 @@ export class TrainerClient {
     spawned.worker.onmessageerror = () => this.fail('a message could not be read');
   }
 
-  /** Loads the WebAssembly module, starts a worker and lets it choose its device; the signal ends it, now or later. */
-  static async start(options: { device?: DeviceChoice; signal?: AbortSignal } = {}): Promise<TrainerClient> {
-    const module = await trainerModule();
+  /** Starts a worker and lets it choose its device; the signal ends it, now or later. */
+  static async start(
+    workers: Workers,
+    options: { device?: DeviceChoice; signal?: AbortSignal } = {},
+  ): Promise<TrainerClient> {
+    const module = await workers.module();
     const create = async (loadingSeconds: number) => {
-      const client = new TrainerClient(await spawnWorker());
+      const client = new TrainerClient(await workers.spawn());
       await client.create(module, options.device ?? 'auto', loadingSeconds, options.signal);
       return client;
     };

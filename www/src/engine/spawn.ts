@@ -11,46 +11,56 @@ import workerUrl from './worker/worker.ts?worker&url';
 const WORKER_POLICY =
   "default-src 'none'; script-src blob: 'wasm-unsafe-eval'; worker-src blob:; connect-src 'none'";
 
-let compiled: Promise<WebAssembly.Module> | undefined;
-let source: Promise<string> | undefined;
-
 export interface Spawned {
   worker: Worker;
   terminate(): void;
 }
 
-/** The WebAssembly module, fetched and compiled once a page. */
-export function trainerModule(): Promise<WebAssembly.Module> {
-  compiled ??= compile().catch((error: unknown) => {
-    compiled = undefined;
-    throw error;
-  });
-  return compiled;
+/** Where an engine gets its workers and what they run. */
+export interface Workers {
+  /** The trainer's WebAssembly module, compiled once. */
+  module(): Promise<WebAssembly.Module>;
+  /** A worker that runs `worker/worker.ts`. */
+  spawn(): Promise<Spawned>;
 }
 
-export async function spawnWorker(): Promise<Spawned> {
-  if (import.meta.env.DEV) {
-    // Vite's development server hands out the worker's modules one by one, which a Blob cannot import.
-    const worker = new Worker(workerUrl, { type: 'module' });
-    return { worker, terminate: () => worker.terminate() };
+/** The workers of a page. */
+export class BrowserWorkers implements Workers {
+  private compiled: Promise<WebAssembly.Module> | undefined;
+  private source: Promise<string> | undefined;
+
+  module(): Promise<WebAssembly.Module> {
+    this.compiled ??= compile().catch((error: unknown) => {
+      this.compiled = undefined;
+      throw error;
+    });
+    return this.compiled;
   }
-  source ??= fetchText(workerUrl);
-  const blobUrl = URL.createObjectURL(new Blob([await source], { type: 'text/javascript' }));
-  const frame = await lockedFrame();
-  const frameWindow = frame.contentWindow as (Window & { Worker: typeof Worker }) | null;
-  if (!frameWindow) {
-    frame.remove();
-    throw new Error('the browser did not open the frame that the trainer runs in');
-  }
-  const worker = new frameWindow.Worker(blobUrl, { type: 'module' });
-  return {
-    worker,
-    terminate() {
-      worker.terminate();
-      URL.revokeObjectURL(blobUrl);
+
+  async spawn(): Promise<Spawned> {
+    if (import.meta.env.DEV) {
+      // Vite's development server hands out the worker's modules one by one, which a Blob cannot import.
+      const worker = new Worker(workerUrl, { type: 'module' });
+      return { worker, terminate: () => worker.terminate() };
+    }
+    this.source ??= fetchText(workerUrl);
+    const blobUrl = URL.createObjectURL(new Blob([await this.source], { type: 'text/javascript' }));
+    const frame = await lockedFrame();
+    const frameWindow = frame.contentWindow as (Window & { Worker: typeof Worker }) | null;
+    if (!frameWindow) {
       frame.remove();
-    },
-  };
+      throw new Error('the browser did not open the frame that the trainer runs in');
+    }
+    const worker = new frameWindow.Worker(blobUrl, { type: 'module' });
+    return {
+      worker,
+      terminate() {
+        worker.terminate();
+        URL.revokeObjectURL(blobUrl);
+        frame.remove();
+      },
+    };
+  }
 }
 
 function lockedFrame(): Promise<HTMLIFrameElement> {

@@ -1,12 +1,6 @@
+import { ContextProvider } from '@lit/context';
 import { LitElement, css, html, nothing } from 'lit';
-import { customElement } from 'lit/decorators.js';
-import { data } from '../ui/stores/data.js';
-import { model } from '../ui/stores/model.js';
-import { recipe } from '../ui/stores/recipe.js';
-import { comparesTexts, isEncoder } from '../ui/stores/search.js';
-import { Watch } from '../ui/stores/store.js';
-import { trainer } from '../ui/stores/trainer.js';
-import { training } from '../ui/stores/training.js';
+import { customElement, property } from 'lit/decorators.js';
 import '../ui/components/compare-section.js';
 import '../ui/components/data-section.js';
 import '../ui/components/download-section.js';
@@ -19,7 +13,10 @@ import '../ui/components/search-panel.js';
 import '../ui/components/settings-section.js';
 import './theme-toggle.js';
 import '../ui/components/train-section.js';
+import { Watch } from '../ui/stores/store.js';
 import { shared } from '../ui/styles.js';
+import { workspaceContext } from '../ui/workspace-element.js';
+import type { Workspace } from '../ui/workspace.js';
 
 interface Section {
   id: string;
@@ -50,7 +47,7 @@ const SECTIONS: Section[] = [
   },
 ];
 
-/** The page: header, the sections in order, and a list of them that shows what is done. */
+/** The page over a workspace: header, the sections in order, and a list of them that shows what is done. */
 @customElement('loralet-app')
 export class LoraletApp extends LitElement {
   static override styles = [
@@ -237,12 +234,20 @@ export class LoraletApp extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, trainer, model, data, recipe, training);
+  /** Given before it is put into a document. */
+  @property({ attribute: false }) workspace!: Workspace;
+  private readonly provider = new ContextProvider(this, { context: workspaceContext });
+  private watch: Watch | null = null;
+
+  override connectedCallback(): void {
+    this.provider.setValue(this.workspace);
+    super.connectedCallback();
+    const { trainer, model, data, recipe, training } = this.workspace;
+    this.watch ??= new Watch(this, trainer, model, data, recipe, training);
   }
 
   override render() {
+    const { trainer } = this.workspace;
     return html`
       <header>
         <div class="bar">
@@ -264,7 +269,10 @@ export class LoraletApp extends LitElement {
             )}
           </ol>
         </nav>
-        <main tabindex="-1">
+        <main
+          tabindex="-1"
+          @show-section=${(event: CustomEvent<string>) => this.section(event.detail)?.scrollIntoView()}
+        >
           <div class="intro">
             <h1>Fine-tune a language model in this browser tab</h1>
             <p>
@@ -293,6 +301,7 @@ export class LoraletApp extends LitElement {
   }
 
   private content(id: string) {
+    const { model, training } = this.workspace;
     switch (id) {
       case 'model':
         return html`<model-section></model-section>`;
@@ -303,11 +312,11 @@ export class LoraletApp extends LitElement {
       case 'train':
         return html`<train-section></train-section>`;
       case 'compare':
-        return comparesTexts()
+        return training.comparesTexts
           ? html`<search-panel></search-panel>`
           : html`<compare-section></compare-section>`;
       case 'prefer':
-        return isEncoder() || comparesTexts()
+        return model.isEncoder || training.comparesTexts
           ? html`<p class="muted">An encoder writes no answers to pick from.</p>`
           : html`<picks-section></picks-section>`;
       case 'runs':
@@ -324,6 +333,7 @@ export class LoraletApp extends LitElement {
   }
 
   private isDone(id: string): boolean {
+    const { model, data, recipe, training } = this.workspace;
     switch (id) {
       case 'model':
         return model.open !== null;
@@ -341,9 +351,13 @@ export class LoraletApp extends LitElement {
   /** The sections live in this component's shadow tree, where the address' fragment does not reach. */
   private goTo(event: Event, id: string): void {
     event.preventDefault();
-    const section = this.renderRoot.querySelector<HTMLElement>(`#${id}`);
+    const section = this.section(id);
     section?.scrollIntoView();
     section?.focus({ preventScroll: true });
+  }
+
+  private section(id: string): HTMLElement | null {
+    return this.renderRoot.querySelector(`#${id}`);
   }
 }
 
@@ -352,3 +366,9 @@ const logo = html`<svg width="28" height="28" viewBox="0 0 32 32" aria-hidden="t
   <path d="M6 7l8 6v6l-8 6z" fill="var(--on-accent)" />
   <path d="M26 7l-8 6v6l8 6z" fill="var(--on-accent)" opacity="0.7" />
 </svg>`;
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'loralet-app': LoraletApp;
+  }
+}

@@ -1,7 +1,29 @@
 import './page.css';
 import './loralet-app.js';
-import { startApp } from '../ui/workspace.js';
+import { Engine } from '../engine/engine.js';
+import { WorkspaceStorage } from '../engine/storage/storage.js';
+import type { DeviceChoice } from '../engine/types.js';
+import { Workspace } from '../ui/workspace.js';
 import { keepFocus } from './focus.js';
+import { PageNetwork } from './network.js';
 
+const network = new PageNetwork();
+const workspace = new Workspace({ engine: new Engine(), storage: new WorkspaceStorage(), network });
+const app = document.createElement('loralet-app');
+app.workspace = workspace;
+document.body.prepend(app);
 keepFocus();
-void startApp();
+void start();
+
+async function start(): Promise<void> {
+  await workspace.start(deviceFromAddress());
+  const pending = network.takePending();
+  const bundled = workspace.model.bundled.find((candidate) => candidate.name === pending);
+  if (bundled) await workspace.useModel(workspace.model.openBundled(bundled));
+}
+
+/** `?device=cpu` or `?device=webgpu` in the address chooses the device from the start. */
+function deviceFromAddress(): DeviceChoice {
+  const asked = new URLSearchParams(location.search).get('device');
+  return asked === 'cpu' || asked === 'webgpu' ? asked : 'auto';
+}

@@ -1,12 +1,13 @@
-import { LitElement, css, html } from 'lit';
+import { css, html } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { network } from '../ui/stores/network.js';
-import { Watch } from '../ui/stores/store.js';
+import type { Store } from '../ui/stores/store.js';
 import { shared } from '../ui/styles.js';
+import { WorkspaceElement } from '../ui/workspace-element.js';
+import type { Workspace } from '../ui/workspace.js';
 
 /** Says whether anything can leave the tab, and why that can be believed. */
 @customElement('privacy-line')
-export class PrivacyLine extends LitElement {
+export class PrivacyLine extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -68,12 +69,12 @@ export class PrivacyLine extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, network);
+  protected override watched({ network }: Workspace): Store[] {
+    return [network];
   }
 
   override render() {
+    const { network } = this.workspace;
     const locked = network.state === 'locked';
     return html`<details class=${locked ? 'locked' : ''}>
       <summary>

@@ -1,65 +1,121 @@
-/** What happens between the stores: the page's start, and one part following another. */
-import { compare } from './stores/compare.js';
-import { data } from './stores/data.js';
-import { model } from './stores/model.js';
-import { network } from './stores/network.js';
-import { picks } from './stores/picks.js';
-import { recipe } from './stores/recipe.js';
-import { changeDevice, recover } from './stores/restart.js';
-import { rewardModel } from './stores/reward-model.js';
-import { runs } from './stores/runs.js';
-import { sweep } from './stores/sweep.js';
-import { trainer } from './stores/trainer.js';
-import { training } from './stores/training.js';
+import type { Engine } from '../engine/engine.js';
+import type { WorkspaceStorage } from '../engine/storage/storage.js';
 import type { DeviceChoice } from '../engine/types.js';
+import { CompareStore } from './stores/compare.js';
+import { DataStore } from './stores/data.js';
+import { LessonStore } from './stores/lesson.js';
+import { ModelStore } from './stores/model.js';
+import type { NetworkPolicy } from './stores/network.js';
+import { PicksStore } from './stores/picks.js';
+import { ProbeStore } from './stores/probe.js';
+import { RatingStore } from './stores/ratings.js';
+import { RecipeStore } from './stores/recipe.js';
+import { Restart } from './stores/restart.js';
+import { RewardModelStore } from './stores/reward-model.js';
+import { RunsStore } from './stores/runs.js';
+import { Samples } from './stores/samples.js';
+import { SearchStore } from './stores/search.js';
+import { SweepStore } from './stores/sweep.js';
+import { TrainerStore } from './stores/trainer.js';
+import { TrainingStore } from './stores/training.js';
 
-/** `?device=cpu` or `?device=webgpu` in the address chooses the device from the start. */
-function deviceFromAddress(): DeviceChoice {
-  const asked = new URLSearchParams(location.search).get('device');
-  return asked === 'cpu' || asked === 'webgpu' ? asked : 'auto';
+/** What a workspace stands on. */
+export interface Ground {
+  engine: Engine;
+  storage: WorkspaceStorage;
+  network: NetworkPolicy;
 }
 
-export async function startApp(): Promise<void> {
-  recipe.onDataSetting = () => void data.reread();
-  // An estimate holds for the recipe, the model and the data that it was made with.
-  for (const store of [recipe, model, data]) store.subscribe(() => sweep.forgetEstimate());
-  recipe.onDevice = () => void changeDevice();
-  trainer.onBroken = (error) => void recover(error);
-  const device = deviceFromAddress();
-  await Promise.allSettled([
-    startTrainer(device),
-    model.refresh(),
-    data.loadSampleList(),
-    training.findSaved(),
-    runs.load(),
-  ]);
-  const pending = network.takePending();
-  const bundled = model.bundled.find((candidate) => candidate.name === pending);
-  if (bundled) await useModel(model.openBundled(bundled));
-}
+/**
+ * One person's work with one model: a trainer, what is open in it, and what came of it. Several may stand on one page, each
+ * with a trainer of its own.
+ */
+export class Workspace {
+  readonly network: NetworkPolicy;
+  readonly trainer: TrainerStore;
+  readonly recipe: RecipeStore;
+  readonly model: ModelStore;
+  readonly data: DataStore;
+  readonly probe: ProbeStore;
+  readonly rewardModel: RewardModelStore;
+  readonly lesson: LessonStore;
+  readonly ratings: RatingStore;
+  readonly runs: RunsStore;
+  readonly training: TrainingStore;
+  readonly compare: CompareStore;
+  readonly search: SearchStore;
+  readonly picks: PicksStore;
+  readonly sweep: SweepStore;
 
-/** A trainer that does not start says why; the page waits for another device to be chosen. */
-async function startTrainer(device: DeviceChoice): Promise<void> {
-  await trainer.start(device).catch(async (error: unknown) => {
-    if (device === 'auto') throw error;
-    const reason = trainer.error;
-    await trainer.start('auto');
-    trainer.error = reason;
-  });
-  await recipe.load(trainer.error === null ? device : 'auto');
-}
+  constructor({ engine, storage, network }: Ground) {
+    const samples = new Samples();
+    this.network = network;
+    this.trainer = new TrainerStore(engine);
+    this.recipe = new RecipeStore(this.trainer);
+    this.model = new ModelStore(storage.models, network, this.trainer, this.recipe, samples);
+    this.data = new DataStore(samples, this.trainer, this.recipe, this.model);
+    this.probe = new ProbeStore(this.trainer);
+    this.rewardModel = new RewardModelStore(this.trainer);
+    this.lesson = new LessonStore(this.recipe);
+    this.ratings = new RatingStore(this.trainer);
+    const { trainer, recipe, model, data, ratings } = this;
+    this.runs = new RunsStore(storage, trainer, recipe, model, data);
+    const { checkpoints } = storage;
+    this.training = new TrainingStore(checkpoints, trainer, recipe, model, data, ratings, this.runs);
+    this.compare = new CompareStore(trainer, this.training);
+    this.search = new SearchStore(trainer, this.training);
+    this.picks = new PicksStore(storage.picks, trainer, recipe, model, data, this.training);
+    this.sweep = new SweepStore(trainer, recipe, data, this.runs, this.training);
 
-/** A newly opened model leaves the adapter and the answers of the one before behind. */
-export async function useModel(opening: Promise<boolean>): Promise<void> {
-  if (!(await opening)) return;
-  compare.clear();
-  rewardModel.forget();
-  await training.reset();
-  await picks.load();
-  await data.reread();
-}
+    const restart = new Restart(this);
+    recipe.onDataSetting = () => void data.reread();
+    recipe.onDevice = () => void restart.changeDevice();
+    trainer.onBroken = (error) => void restart.recover(error);
+    // An estimate holds for the recipe, the model and the data that it was made with.
+    for (const store of [recipe, model, data]) store.subscribe(() => this.sweep.forgetEstimate());
+  }
 
-export async function useData(opening: Promise<boolean>): Promise<void> {
-  if (!(await opening)) return;
-  await training.reset();
+  /** Starts the trainer, and looks for what there is: models, samples, runs of earlier visits. */
+  async start(device: DeviceChoice): Promise<void> {
+    await Promise.allSettled([
+      this.startTrainer(device),
+      this.model.refresh(),
+      this.data.loadSampleList(),
+      this.training.findSaved(),
+      this.runs.load(),
+    ]);
+  }
+
+  /** A newly opened model leaves the adapter and the answers of the one before behind. */
+  async useModel(opening: Promise<boolean>): Promise<void> {
+    if (!(await opening)) return;
+    this.compare.clear();
+    this.rewardModel.forget();
+    await this.training.reset();
+    await this.picks.load();
+    await this.data.reread();
+  }
+
+  async useData(opening: Promise<boolean>): Promise<void> {
+    if (!(await opening)) return;
+    await this.training.reset();
+  }
+
+  /** Ends the trainer, and leaves the run to whoever goes on with it. */
+  async close(): Promise<void> {
+    await this.training.close();
+    this.trainer.end();
+  }
+
+  /** A trainer that does not start says why; the workspace waits for another device to be chosen. */
+  private async startTrainer(device: DeviceChoice): Promise<void> {
+    const { trainer } = this;
+    await trainer.start(device).catch(async (error: unknown) => {
+      if (device === 'auto') throw error;
+      const reason = trainer.error;
+      await trainer.start('auto');
+      trainer.error = reason;
+    });
+    await this.recipe.load(trainer.error === null ? device : 'auto');
+  }
 }

@@ -1,5 +1,6 @@
 /** The models that this page's own server carries, under `models/`. */
-import { storageAvailable } from '../storage/opfs.js';
+import { storageAvailable } from '../storage/files.js';
+import type { ModelStorage } from '../storage/models.js';
 import type { ModelFile } from '../types.js';
 import { download, type RemoteFile, type Transfer } from './download.js';
 import { get, type Link } from './request.js';
@@ -34,6 +35,7 @@ export async function listBundled(): Promise<BundledModel[]> {
 }
 
 export async function fetchBundled(
+  storage: ModelStorage,
   model: BundledModel,
   onProgress: (transfer: Transfer) => void,
   link: Link,
@@ -46,7 +48,8 @@ export async function fetchBundled(
   }));
   if (model.bytes >= STORE_FROM_BYTES && storageAvailable()) {
     const source = { kind: 'bundled', name: model.name } as const;
-    return download({ key: bundledKey(model.name), label: model.label, source, files }, onProgress, link);
+    const job = { key: bundledKey(model.name), label: model.label, source, files };
+    return download(storage, job, onProgress, link);
   }
   const blobs: ModelFile[] = [];
   for (const file of files) {

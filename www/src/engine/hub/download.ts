@@ -1,19 +1,14 @@
 /** Downloads model files over HTTP into storage, with progress, and going on where an earlier try ended. */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { storageAvailable } from '../storage/files.js';
 import {
   SEGMENT_BYTES,
-  dropFile,
-  keptBytes,
-  openFile,
-  readModel,
-  storageAvailable,
-  writeModel,
-  writeSegment,
   type CachedFile,
   type CachedModel,
   type ModelSource,
-} from '../storage/opfs.js';
+  type ModelStorage,
+} from '../storage/models.js';
 import type { ModelFile } from '../types.js';
 import { SILENCE_MS, Unreachable, get, hostOf, pause, webPage, type Link } from './request.js';
 
@@ -55,6 +50,7 @@ const ATTEMPTS = 4;
  * Throws one sentence; what has arrived is kept, and calling again goes on from there.
  */
 export async function download(
+  storage: ModelStorage,
   job: DownloadJob,
   onProgress: (transfer: Transfer) => void,
   link: Link,
@@ -69,11 +65,11 @@ export async function download(
     key: job.key,
     label: job.label,
     source: job.source,
-    files: await forgetOtherVersions(job.key, files),
+    files: await forgetOtherVersions(storage, job.key, files),
     complete: false,
   };
-  await writeModel(model);
-  const kept = await Promise.all(files.map((file) => keptBytes(job.key, file.name)));
+  await storage.write(model);
+  const kept = await Promise.all(files.map((file) => storage.keptBytes(job.key, file.name)));
   const transfer: Transfer = {
     done: kept.reduce((a, b) => a + b, 0),
     total: files.reduce((sum, file) => sum + file.bytes, 0),
@@ -87,23 +83,23 @@ export async function download(
     if (!cached) continue;
     const say = (changes: Partial<Transfer>) => onProgress(Object.assign(transfer, changes));
     say({ file: file.name });
-    await downloadFile({ ...file, page: job.page ?? null, job: job.key, cached }, link, {
+    await downloadFile({ ...file, page: job.page ?? null, job: job.key, cached, storage }, link, {
       onBytes: (bytes) => say({ done: transfer.done + bytes }),
       onCheck: (checking) => say({ checking }),
       onTag: async (etag) => {
         cached.etag = etag;
-        await writeModel(model);
+        await storage.write(model);
       },
     });
   }
-  await writeModel({ ...model, complete: true });
-  return openCached({ ...model, complete: true });
+  await storage.write({ ...model, complete: true });
+  return openCached(storage, { ...model, complete: true });
 }
 
-export async function openCached(model: CachedModel): Promise<ModelFile[]> {
+export async function openCached(storage: ModelStorage, model: CachedModel): Promise<ModelFile[]> {
   return Promise.all(
     model.files.map(async ({ name, bytes }) => {
-      const blob = await openFile(model.key, name);
+      const blob = await storage.openFile(model.key, name);
       if (blob.size !== bytes) {
         throw new Error(
           `${name}: the stored copy is incomplete; delete ${model.label} from storage and download it again`,
@@ -125,13 +121,17 @@ async function withSize(file: RemoteFile, link: Link): Promise<SizedFile> {
 }
 
 /** Drops what is kept of files that have changed since, and hands out how each file is to be kept now. */
-async function forgetOtherVersions(key: string, files: SizedFile[]): Promise<CachedFile[]> {
-  const before = (await readModel(key))?.files ?? [];
+async function forgetOtherVersions(
+  storage: ModelStorage,
+  key: string,
+  files: SizedFile[],
+): Promise<CachedFile[]> {
+  const before = (await storage.read(key))?.files ?? [];
   const isSame = (old: CachedFile) =>
     files.some(
       ({ name, bytes, version }) => name === old.name && bytes === old.bytes && version === old.version,
     );
-  for (const old of before) if (!isSame(old)) await dropFile(key, old.name);
+  for (const old of before) if (!isSame(old)) await storage.dropFile(key, old.name);
   return files.map(
     ({ name, bytes, version }) =>
       before.find((old) => old.name === name && isSame(old)) ?? { name, bytes, version },
@@ -139,7 +139,12 @@ async function forgetOtherVersions(key: string, files: SizedFile[]): Promise<Cac
 }
 
 /** A file on its way, of the model that is kept as `job`. */
-type Fetching = SizedFile & { job: string; page: string | null; cached: CachedFile };
+type Fetching = SizedFile & {
+  job: string;
+  page: string | null;
+  cached: CachedFile;
+  storage: ModelStorage;
+};
 
 interface Told {
   /** Bytes that came, or are to come once more; `saved` when all that came is kept. */
@@ -152,7 +157,7 @@ interface Told {
 async function downloadFile(file: Fetching, link: Link, told: Told): Promise<void> {
   let best = 0;
   for (let attempt = 1; ; attempt += 1) {
-    const kept = await keptBytes(file.job, file.name);
+    const kept = await file.storage.keptBytes(file.job, file.name);
     if (kept === file.bytes) return;
     if (kept > best) attempt = 1;
     best = Math.max(best, kept);
@@ -179,7 +184,7 @@ async function downloadFile(file: Fetching, link: Link, told: Told): Promise<voi
 }
 
 async function forget(file: Fetching): Promise<void> {
-  await dropFile(file.job, file.name);
+  await file.storage.dropFile(file.job, file.name);
   delete file.cached.etag;
 }
 
@@ -190,14 +195,14 @@ class Interrupted extends Error {}
 class OtherContent extends Error {}
 
 async function transferFrom(file: Fetching, kept: number, link: Link, told: Told): Promise<void> {
-  const { name, job } = file;
+  const { name, job, storage } = file;
   // Only whole segments are kept, so a short last one is written anew.
   const start = kept - (kept % SEGMENT_BYTES);
   told.onBytes(start - kept, true);
   const digest = file.sha256 ? sha256.create() : null;
   if (digest && start > 0) {
     told.onCheck(true);
-    const stored = (await openFile(job, name)).slice(0, start);
+    const stored = (await storage.openFile(job, name)).slice(0, start);
     await eachChunk(stored.stream(), link.signal, (chunk) => digest.update(chunk));
     told.onCheck(false);
   }
@@ -251,7 +256,7 @@ async function transferFrom(file: Fetching, kept: number, link: Link, told: Told
         chunk = chunk.subarray(take.length);
         // The last segment makes the file whole, so it waits until the sum is known to be right.
         if (size === SEGMENT_BYTES && index * SEGMENT_BYTES + size < file.bytes) {
-          await writeSegment(job, name, index++, new Blob(segment));
+          await storage.writeSegment(job, name, index++, new Blob(segment));
           segment = [];
           size = 0;
           told.onBytes(0, true);
@@ -273,7 +278,7 @@ async function transferFrom(file: Fetching, kept: number, link: Link, told: Told
       `${name}: what ${host} sent has the sha256 ${sum.slice(0, 12)}… where it lists ${file.sha256?.slice(0, 12)}…, so nothing of the file was kept; press the button again, and if it stays so, take the model from elsewhere`,
     );
   }
-  if (size > 0) await writeSegment(job, name, index, new Blob(segment));
+  if (size > 0) await storage.writeSegment(job, name, index, new Blob(segment));
 }
 
 /** Hands on what the stream brings; `broke` makes the error of a stream that fails or falls silent. */

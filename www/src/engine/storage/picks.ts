@@ -1,10 +1,10 @@
 /**
- * What a person picked, in the origin private file system: `picks/<model>.json`, one file a model.
+ * What a person picked: `picks/<model>.json`, one file a model.
  *
  * A file that cannot be read is never overwritten: it is set aside under another name.
  */
-import { inTurn } from './locks.js';
-import { existing, folder, writeFile } from './opfs.js';
+import { writeFile, type Folders } from './files.js';
+import type { Locks } from './locks.js';
 
 export type Verdict = 'first' | 'second' | 'both_good' | 'both_bad';
 
@@ -18,32 +18,40 @@ export interface Pick {
   step: number | null;
 }
 
-export async function readPicks(model: string): Promise<Pick[]> {
-  const text = await content(model);
-  if (text === null) return [];
-  const picks = parse(text);
-  if (picks) return picks;
-  const place = await folder(['picks']);
-  await writeFile(place, `${fileOf(model)}.${String(Date.now())}.unreadable`, text);
-  await place.removeEntry(fileOf(model));
-  return [];
-}
+export class PickStorage {
+  constructor(
+    private readonly folders: Folders,
+    private readonly locks: Locks,
+  ) {}
 
-/** Changes the picks as they lie in storage, where another tab may have changed some; answers what lies there then. */
-export function changePicks(model: string, change: (picks: Pick[]) => Pick[]): Promise<Pick[]> {
-  return inTurn(`loralet picks ${model}`, async () => {
-    const picks = change(await readPicks(model));
-    await writeFile(await folder(['picks']), fileOf(model), JSON.stringify({ version: 1, picks }));
-    return picks;
-  });
-}
+  async read(model: string): Promise<Pick[]> {
+    const text = await this.content(model);
+    if (text === null) return [];
+    const picks = parse(text);
+    if (picks) return picks;
+    const place = await this.folders.make(['picks']);
+    await writeFile(place, `${fileOf(model)}.${String(Date.now())}.unreadable`, text);
+    await place.removeEntry(fileOf(model));
+    return [];
+  }
 
-async function content(model: string): Promise<string | null> {
-  const place = await existing(['picks']);
-  try {
-    return (await (await place?.getFileHandle(fileOf(model)))?.getFile())?.text() ?? null;
-  } catch {
-    return null;
+  /** Changes the picks as they lie in storage, where another tab may have changed some; answers what lies there then. */
+  change(model: string, change: (picks: Pick[]) => Pick[]): Promise<Pick[]> {
+    return this.locks.inTurn(`picks ${model}`, async () => {
+      const picks = change(await this.read(model));
+      const place = await this.folders.make(['picks']);
+      await writeFile(place, fileOf(model), JSON.stringify({ version: 1, picks }));
+      return picks;
+    });
+  }
+
+  private async content(model: string): Promise<string | null> {
+    const place = await this.folders.existing(['picks']);
+    try {
+      return (await (await place?.getFileHandle(fileOf(model)))?.getFile())?.text() ?? null;
+    } catch {
+      return null;
+    }
   }
 }
 

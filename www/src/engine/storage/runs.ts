@@ -1,10 +1,11 @@
 /**
- * Every run of this browser, in the origin private file system: `runs/<id>.json`, one file a run.
+ * The records of runs: `runs/<id>.json`, one file a run.
  *
  * A file that cannot be read is never deleted unasked: it may be of another version of the page.
  */
 import type { Evaluation, Recipe } from '../types.js';
-import { existing, folder, writeFile, type ModelSource } from './opfs.js';
+import { writeFile, type Folders } from './files.js';
+import type { ModelSource } from './models.js';
 
 export type RunState = 'running' | 'finished' | 'stopped' | 'failed' | 'outdone';
 
@@ -50,35 +51,39 @@ export interface StoredRuns {
   unreadable: string[];
 }
 
-export async function listRuns(): Promise<StoredRuns> {
-  const found: StoredRuns = { records: [], unreadable: [] };
-  const place = await existing(['runs']);
-  if (!place) return found;
-  for await (const handle of place.values()) {
-    if (handle.kind !== 'file' || !handle.name.endsWith('.json')) continue;
-    const record = await readRecord(handle);
-    if (record) found.records.push(record);
-    else found.unreadable.push(handle.name);
+export class RunStorage {
+  constructor(private readonly folders: Folders) {}
+
+  async list(): Promise<StoredRuns> {
+    const found: StoredRuns = { records: [], unreadable: [] };
+    const place = await this.folders.existing(['runs']);
+    if (!place) return found;
+    for await (const handle of place.values()) {
+      if (handle.kind !== 'file' || !handle.name.endsWith('.json')) continue;
+      const record = await readRecord(handle);
+      if (record) found.records.push(record);
+      else found.unreadable.push(handle.name);
+    }
+    found.records.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+    return found;
   }
-  found.records.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
-  return found;
-}
 
-export async function writeRunRecord(record: RunRecord): Promise<void> {
-  await writeFile(await folder(['runs']), fileOf(record.id), JSON.stringify(record));
-}
+  async write(record: RunRecord): Promise<void> {
+    await writeFile(await this.folders.make(['runs']), fileOf(record.id), JSON.stringify(record));
+  }
 
-export async function deleteRunRecord(id: string): Promise<void> {
-  await (await folder(['runs'])).removeEntry(fileOf(id));
-}
+  async delete(id: string): Promise<void> {
+    await this.deleteFile(fileOf(id));
+  }
 
-/** As it lies there, for a person to look at. */
-export async function readRunFile(name: string): Promise<File> {
-  return (await (await folder(['runs'])).getFileHandle(name)).getFile();
-}
+  /** As it lies there, for a person to look at. */
+  async readFile(name: string): Promise<File> {
+    return (await (await this.folders.make(['runs'])).getFileHandle(name)).getFile();
+  }
 
-export async function deleteRunFile(name: string): Promise<void> {
-  await (await folder(['runs'])).removeEntry(name);
+  async deleteFile(name: string): Promise<void> {
+    await (await this.folders.make(['runs'])).removeEntry(name);
+  }
 }
 
 async function readRecord(handle: FileSystemFileHandle): Promise<RunRecord | null> {

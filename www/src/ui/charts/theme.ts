@@ -2,7 +2,7 @@
 
 /** A CSS colour, `light-dark()` and custom properties resolved as they are at `place`. */
 export function resolved(place: HTMLElement, color: string): string {
-  const probe = document.createElement('span');
+  const probe = place.ownerDocument.createElement('span');
   probe.style.color = color;
   place.append(probe);
   const found = getComputedStyle(probe).color;

@@ -1,17 +1,16 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
-import { compare, judges, type Side } from '../stores/compare.js';
-import { data } from '../stores/data.js';
-import { model } from '../stores/model.js';
+import type { Side } from '../stores/compare.js';
 import { percent } from '../words/format.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import type { LabelProbability } from '../../engine/types.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** One prompt, two answers side by side. */
 @customElement('compare-section')
-export class CompareSection extends LitElement {
+export class CompareSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -107,15 +106,15 @@ export class CompareSection extends LitElement {
   ];
   @query('#prompt') private prompt!: HTMLTextAreaElement;
 
-  constructor() {
-    super();
-    new Watch(this, compare, training, model, data);
+  protected override watched({ compare, training, model, data }: Workspace): Store[] {
+    return [compare, training, model, data];
   }
 
   override render() {
+    const { compare, data, model, training } = this.workspace;
     const ready = model.open !== null && model.busy === null;
     const prompts = data.open?.sample?.prompts ?? [];
-    const judging = judges();
+    const judging = training.judges;
     return html`
       <label for="prompt">${judging === 'classify' ? 'Text' : 'Prompt'}</label>
       <textarea
@@ -209,6 +208,7 @@ export class CompareSection extends LitElement {
   }
 
   private ask(prompt?: string): void {
+    const { compare } = this.workspace;
     if (prompt !== undefined) this.prompt.value = prompt;
     const text = this.prompt.value.trim();
     if (!text) {

@@ -1,15 +1,17 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { histogram } from '../charts/histogram.js';
-import { FIXES, fixes, withFix, withoutFix } from '../words/curation.js';
+import { FIXES } from '../words/curation.js';
 import { count, plural } from '../words/format.js';
-import { sentence } from '../stores/store.js';
+import { sentence, type Store } from '../stores/store.js';
 import type { Change, DataReport as Report, Finding, Fix, Statement } from '../../engine/types.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** What was found in the data, in plain words. */
 @customElement('data-report')
-export class DataReport extends LitElement {
+export class DataReport extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -90,6 +92,10 @@ export class DataReport extends LitElement {
   @property({ attribute: false }) report!: Report;
   @property({ type: Boolean }) disabled = false;
 
+  protected override watched({ recipe }: Workspace): Store[] {
+    return [recipe];
+  }
+
   override render() {
     const report = this.report;
     const share = report.tokens > 0 ? Math.round((100 * report.trained_tokens) / report.tokens) : 0;
@@ -157,8 +163,13 @@ export class DataReport extends LitElement {
   }
 
   private fixButton(fix: Fix) {
-    if (fixes().includes(fix)) return nothing;
-    return html`<button data-test=${`fix-${fix}`} ?disabled=${this.disabled} @click=${() => withFix(fix)}>
+    const { recipe } = this.workspace;
+    if (recipe.fixes.includes(fix)) return nothing;
+    return html`<button
+      data-test=${`fix-${fix}`}
+      ?disabled=${this.disabled}
+      @click=${() => recipe.addFix(fix)}
+    >
       ${FIXES[fix]}
     </button>`;
   }
@@ -177,7 +188,7 @@ export class DataReport extends LitElement {
             : nothing
         }</span
       >
-      <button ?disabled=${this.disabled} @click=${() => withoutFix(fix)}>Undo</button>
+      <button ?disabled=${this.disabled} @click=${() => this.workspace.recipe.removeFix(fix)}>Undo</button>
     </li>`;
   }
 }

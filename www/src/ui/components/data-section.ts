@@ -1,23 +1,21 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { useData } from '../workspace.js';
-import { data } from '../stores/data.js';
-import { model } from '../stores/model.js';
-import { recipe } from '../stores/recipe.js';
 import { MORE_FIELDS } from '../words/settings.js';
 import type { DataReport } from '../../engine/types.js';
+import type { OpenModel } from '../stores/model.js';
 import type { Sample } from '../stores/samples.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import './data-preview.js';
 import './data-report.js';
 import './drop-zone.js';
 import './setting-field.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** A file or a sample, then what was understood of it. */
 @customElement('data-section')
-export class DataSection extends LitElement {
+export class DataSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -58,16 +56,18 @@ export class DataSection extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, data, model, training, recipe);
+  protected override watched({ data, model, training, recipe }: Workspace): Store[] {
+    return [data, model, training, recipe];
   }
 
   override render() {
+    const { data, model, recipe, training } = this.workspace;
     const disabled = data.busy || training.active || model.busy !== null;
     return html`
       <h3>Samples</h3>
-      <div class="samples">${data.samples.filter(suits).map((sample) => this.sample(sample, disabled))}</div>
+      <div class="samples">
+        ${data.sampleList.filter((sample) => suits(model.open, sample)).map((sample) => this.sample(sample, disabled))}
+      </div>
       <drop-zone
         data-test="data-file"
         text="Drop your own .jsonl, .json, .csv, .tsv, .txt or .md"
@@ -91,12 +91,13 @@ export class DataSection extends LitElement {
   }
 
   private sample(sample: Sample, disabled: boolean) {
+    const { data } = this.workspace;
     return html`<button
       class="sample"
       data-test=${`sample-${sample.file}`}
       aria-pressed=${data.open?.sample?.file === sample.file}
       ?disabled=${disabled}
-      @click=${() => useData(data.openSample(sample))}
+      @click=${() => this.workspace.useData(data.openSample(sample))}
     >
       <b>${sample.label}</b>
       <span class="muted small">${sample.description}</span>
@@ -119,15 +120,16 @@ export class DataSection extends LitElement {
   }
 
   private dropped(event: CustomEvent<File[]>): void {
+    const { data } = this.workspace;
     const file = event.detail[0];
-    if (file) void useData(data.openFile(file));
+    if (file) void this.workspace.useData(data.openFile(file));
   }
 }
 
 /** The tiny model knows a small world only; samples for others would mean nothing to it, and the other way round. */
-function suits(sample: Sample): boolean {
-  if (!model.open) return true;
-  const { source, report } = model.open;
+function suits(open: OpenModel | null, sample: Sample): boolean {
+  if (!open) return true;
+  const { source, report } = open;
   if (report.architecture === 'bert') return sample.models.includes('encoder');
   const isTiny = source.kind === 'bundled' && source.name === 'tiny';
   return sample.models.includes(isTiny ? 'tiny' : 'any');

@@ -1,17 +1,15 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { bytes } from '../words/format.js';
-import { judges } from '../stores/compare.js';
-import { model } from '../stores/model.js';
-import { isEncoder } from '../stores/search.js';
-import { Watch, sentence } from '../stores/store.js';
-import { trainer } from '../stores/trainer.js';
-import { training } from '../stores/training.js';
+import { sentence, type Store } from '../stores/store.js';
+import { saveFile } from './save-file.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** The adapter as a zip, what is in it, and how to open it elsewhere. */
 @customElement('download-section')
-export class DownloadSection extends LitElement {
+export class DownloadSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -55,12 +53,12 @@ export class DownloadSection extends LitElement {
   /** The step whose files are listed. */
   private listedStep = 0;
 
-  constructor() {
-    super();
-    new Watch(this, training, model);
+  protected override watched({ training, model }: Workspace): Store[] {
+    return [training, model];
   }
 
   override render() {
+    const { model, training } = this.workspace;
     const settled = ['paused', 'stopped', 'finished'].includes(training.state);
     const ready = training.hasAdapter && settled && !this.busy;
     if (ready && this.listedStep !== training.last?.step) void this.list();
@@ -93,7 +91,7 @@ export class DownloadSection extends LitElement {
         <div>
           <h3>
             Open it with
-            ${isEncoder() && !judges() ? 'sentence-transformers' : this.whole ? 'transformers' : 'PEFT'}
+            ${model.isEncoder && !training.judges ? 'sentence-transformers' : this.whole ? 'transformers' : 'PEFT'}
           </h3>
           <pre tabindex="0"><code>${this.snippet()}</code></pre>
         </div>
@@ -103,13 +101,15 @@ export class DownloadSection extends LitElement {
 
   /** A run that trains weights of the model itself leaves a whole model. */
   private get whole(): boolean {
+    const { training } = this.workspace;
     return (training.plan?.recipe.method ?? 'lora') !== 'lora';
   }
 
   private snippet(): string {
+    const { model, training } = this.workspace;
     const base = model.open?.base ?? 'path/to/the/base/model';
-    const auto = judges() ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM';
-    if (isEncoder() && judges()) {
+    const auto = training.judges ? 'AutoModelForSequenceClassification' : 'AutoModelForCausalLM';
+    if (model.isEncoder && training.judges) {
       return [
         ...(this.whole ? [] : ['from peft import PeftModel']),
         'from safetensors.torch import load_file; from transformers import AutoModel',
@@ -122,7 +122,7 @@ export class DownloadSection extends LitElement {
         '# README.md says how to put the head on the mean of the tokens',
       ].join('\n');
     }
-    if (isEncoder()) {
+    if (model.isEncoder) {
       return [
         'from sentence_transformers import SentenceTransformer',
         ...(this.whole
@@ -136,7 +136,7 @@ export class DownloadSection extends LitElement {
         `model = ${auto}.from_pretrained("model")  # the unpacked zip`,
       ].join('\n');
     }
-    if (judges()) {
+    if (training.judges) {
       return [
         `from peft import PeftModel; from transformers import AutoConfig, ${auto}`,
         'config = AutoConfig.from_pretrained("adapter")  # it has the labels',
@@ -152,6 +152,7 @@ export class DownloadSection extends LitElement {
   }
 
   private async list(): Promise<void> {
+    const { trainer, training } = this.workspace;
     this.listedStep = training.last?.step ?? 0;
     try {
       const files = await (await trainer.client()).adapterFiles();
@@ -162,15 +163,13 @@ export class DownloadSection extends LitElement {
   }
 
   private async download(): Promise<void> {
+    const { trainer } = this.workspace;
     this.busy = true;
     this.error = null;
     try {
       const zip = await (await trainer.client()).adapterZip();
-      const link = document.createElement('a');
-      link.href = URL.createObjectURL(new Blob([zip], { type: 'application/zip' }));
-      link.download = this.whole ? 'model.zip' : 'adapter.zip';
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      const name = this.whole ? 'model.zip' : 'adapter.zip';
+      saveFile(this, name, new Blob([zip], { type: 'application/zip' }));
     } catch (error) {
       this.error = sentence(error);
     } finally {

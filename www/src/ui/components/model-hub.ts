@@ -1,16 +1,15 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { useModel } from '../workspace.js';
 import { bytes } from '../words/format.js';
-import { model } from '../stores/model.js';
-import { network } from '../stores/network.js';
-import { Watch } from '../stores/store.js';
+import type { Store } from '../stores/store.js';
 import { DEFAULT_ENDPOINT, downloadJob, type HubAddress, type WeightsChoice } from '../../engine/hub/hub.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** A repository on the Hugging Face Hub, or on a server laid out like it. */
 @customElement('model-hub')
-export class ModelHub extends LitElement {
+export class ModelHub extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -28,12 +27,12 @@ export class ModelHub extends LitElement {
   @state() private choices: WeightsChoice[] = [];
   private address: HubAddress = { endpoint: DEFAULT_ENDPOINT, repo: '', revision: 'main' };
 
-  constructor() {
-    super();
-    new Watch(this, network);
+  protected override watched({ network }: Workspace): Store[] {
+    return [network];
   }
 
   override render() {
+    const { network } = this.workspace;
     if (network.state === 'locked') {
       return html`<p class="muted small">The network is locked while a model is open.</p>
         <button @click=${() => network.unlock()}>Reload to unlock</button>`;
@@ -87,12 +86,13 @@ export class ModelHub extends LitElement {
 
   /** Lists the repository first; downloads at once where there is only one thing to take. */
   private async look(): Promise<void> {
+    const { model } = this.workspace;
     const selected = this.renderRoot.querySelector<HTMLSelectElement>('#weights')?.value;
     if (this.choices.length === 0) {
       this.choices = (await model.lookHub(this.address)) ?? [];
       if (this.choices.length > 1) return;
     }
     const choice = this.choices.find((candidate) => candidate.weights === selected) ?? this.choices[0];
-    if (choice) await useModel(model.openHub(downloadJob(this.address, choice)));
+    if (choice) await this.workspace.useModel(model.openHub(downloadJob(this.address, choice)));
   }
 }

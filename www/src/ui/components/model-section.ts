@@ -1,21 +1,20 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { useModel } from '../workspace.js';
 import { bytes, count, short } from '../words/format.js';
-import { model, type Place } from '../stores/model.js';
-import { network } from '../stores/network.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import type { Place } from '../stores/model.js';
+import type { Store } from '../stores/store.js';
 import { describe, type BundledModel } from '../../engine/hub/bundled.js';
 import './drop-zone.js';
 import './model-hub.js';
 import './stored-models.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 import './transfer-line.js';
 
 /** Four ways to a model: one that comes with the page, files, the Hub, storage. */
 @customElement('model-section')
-export class ModelSection extends LitElement {
+export class ModelSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -72,12 +71,12 @@ export class ModelSection extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, model, network, training);
+  protected override watched({ model, network, training }: Workspace): Store[] {
+    return [model, network, training];
   }
 
   override render() {
+    const { model, training } = this.workspace;
     const disabled = model.busy !== null || training.active;
     return html`
       <div class="cards">${model.bundled.map((bundled) => this.card(bundled, disabled))}</div>
@@ -91,7 +90,7 @@ export class ModelSection extends LitElement {
             text="Drop a .gguf, or a folder with config.json and .safetensors"
             accept=".gguf"
             ?disabled=${disabled}
-            @files=${(event: CustomEvent<File[]>) => useModel(model.openLocal(event.detail))}
+            @files=${(event: CustomEvent<File[]>) => this.workspace.useModel(model.openLocal(event.detail))}
           ></drop-zone>
           ${this.status('local')}
         </div>
@@ -107,6 +106,7 @@ export class ModelSection extends LitElement {
   }
 
   private card(bundled: BundledModel, disabled: boolean) {
+    const { model } = this.workspace;
     const source = model.open?.source;
     const open = source?.kind === 'bundled' && source.name === bundled.name;
     return html`<button
@@ -114,7 +114,7 @@ export class ModelSection extends LitElement {
       data-test=${`model-${bundled.name}`}
       aria-pressed=${open}
       ?disabled=${disabled}
-      @click=${() => useModel(model.openBundled(bundled))}
+      @click=${() => this.workspace.useModel(model.openBundled(bundled))}
     >
       <b>${bundled.label}</b>
       <span class="muted small">${describe(bundled.name)} ${bytes(bundled.bytes)}</span>
@@ -122,6 +122,7 @@ export class ModelSection extends LitElement {
   }
 
   private status(place: Place) {
+    const { model } = this.workspace;
     const busy = model.busy?.place === place ? model.busy : null;
     const error = model.error?.place === place ? model.error.text : null;
     return html`
@@ -131,6 +132,7 @@ export class ModelSection extends LitElement {
   }
 
   private facts() {
+    const { model } = this.workspace;
     const open = model.open;
     if (!open) return nothing;
     const { report } = open;

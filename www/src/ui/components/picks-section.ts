@@ -1,15 +1,12 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
-import { useData } from '../workspace.js';
-import { judges } from '../stores/compare.js';
-import { data } from '../stores/data.js';
-import { model } from '../stores/model.js';
-import { picks } from '../stores/picks.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import type { Pick, Verdict } from '../../engine/storage/picks.js';
 import type { Objective } from '../../engine/types.js';
+import { saveFile } from './save-file.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 const WORDS: Record<Verdict, string> = {
   first: 'first is better',
@@ -18,9 +15,9 @@ const WORDS: Record<Verdict, string> = {
   both_bad: 'both bad',
 };
 
-/** RLHF by hand: two answers, a pick, and what becomes of the picks. */
+/** RLHF by hand: two answers, a pick, and what becomes of the picks. Fires `show-section` where the picks become data. */
 @customElement('picks-section')
-export class PicksSection extends LitElement {
+export class PicksSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -89,13 +86,13 @@ export class PicksSection extends LitElement {
   ];
   @query('#pick-prompt') private prompt!: HTMLTextAreaElement;
 
-  constructor() {
-    super();
-    new Watch(this, picks, training, model, data);
+  protected override watched({ picks, training, model, data }: Workspace): Store[] {
+    return [picks, training, model, data];
   }
 
   override render() {
-    if (judges())
+    const { model, picks, training } = this.workspace;
+    if (training.judges)
       return html`<p class="muted">This model labels or judges texts; it writes no answers to pick from.</p>`;
     const ready = model.open !== null && model.busy === null && !picks.busy;
     return html`
@@ -130,6 +127,7 @@ export class PicksSection extends LitElement {
   }
 
   private judge(answers: [string, string]) {
+    const { picks } = this.workspace;
     const verdict = (name: string, which: Verdict) =>
       html`<button data-test=${`pick-${which}`} @click=${() => picks.pick(which)}>${name}</button>`;
     return html`
@@ -154,6 +152,7 @@ export class PicksSection extends LitElement {
   }
 
   private kept(ready: boolean) {
+    const { picks, training } = this.workspace;
     const count = picks.list.length;
     if (count === 0)
       return html`<p class="muted small kept">
@@ -184,14 +183,14 @@ export class PicksSection extends LitElement {
           class="plain"
           data-test="download-picks"
           ?disabled=${picks.count('dpo') === 0}
-          @click=${() => download('my-picks.jsonl', picks.rows('dpo'))}
+          @click=${() => this.save('my-picks.jsonl', picks.rows('dpo'))}
         >
           Download pairs
         </button>
         <button
           class="plain"
           data-test="download-ratings"
-          @click=${() => download('my-ratings.jsonl', picks.rows('kto'))}
+          @click=${() => this.save('my-ratings.jsonl', picks.rows('kto'))}
         >
           Download ratings
         </button>
@@ -199,7 +198,7 @@ export class PicksSection extends LitElement {
       <details>
         <summary>All picks</summary>
         <ul data-test="picks">
-          ${[...picks.list].reverse().map((pick) => row(pick, ready))}
+          ${[...picks.list].reverse().map((pick) => this.row(pick, ready))}
         </ul>
       </details>
     </div>`;
@@ -213,6 +212,7 @@ export class PicksSection extends LitElement {
   }
 
   private sample(): void {
+    const { picks } = this.workspace;
     const text = this.prompt.value.trim();
     if (!text) {
       this.prompt.focus();
@@ -229,25 +229,23 @@ export class PicksSection extends LitElement {
 
   /** Opens the picks as data and shows where the training starts. */
   private async use(objective: Objective): Promise<void> {
-    await useData(picks.use(objective));
-    const root = this.getRootNode();
-    if (root instanceof ShadowRoot) root.querySelector('#data')?.scrollIntoView();
+    const { picks } = this.workspace;
+    await this.workspace.useData(picks.use(objective));
+    this.dispatchEvent(new CustomEvent('show-section', { detail: 'data', bubbles: true, composed: true }));
   }
-}
 
-function row(pick: Pick, ready: boolean) {
-  const better = pick.verdict === 'second' ? pick.answers[1] : pick.answers[0];
-  return html`<li>
-    <span>${pick.prompt} <span class="muted small">→ ${better.slice(0, 120)}</span></span>
-    <span class="small">${WORDS[pick.verdict]}</span>
-    <button class="plain" ?disabled=${!ready} @click=${() => picks.remove(pick)}>Delete</button>
-  </li>`;
-}
+  private row(pick: Pick, ready: boolean) {
+    const better = pick.verdict === 'second' ? pick.answers[1] : pick.answers[0];
+    return html`<li>
+      <span>${pick.prompt} <span class="muted small">→ ${better.slice(0, 120)}</span></span>
+      <span class="small">${WORDS[pick.verdict]}</span>
+      <button class="plain" ?disabled=${!ready} @click=${() => this.workspace.picks.remove(pick)}>
+        Delete
+      </button>
+    </li>`;
+  }
 
-function download(name: string, text: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: 'application/jsonl' }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  private save(name: string, rows: string): void {
+    saveFile(this, name, new Blob([rows], { type: 'application/jsonl' }));
+  }
 }

@@ -1,15 +1,14 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { plural } from '../words/format.js';
-import { model } from '../stores/model.js';
-import { probe } from '../stores/probe.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** A file of the user's to measure forgetting by. */
 @customElement('probe-file')
-export class ProbeFile extends LitElement {
+export class ProbeFile extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -23,12 +22,12 @@ export class ProbeFile extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, probe, model, training);
+  protected override watched({ probe, model, training }: Workspace): Store[] {
+    return [probe, model, training];
   }
 
   override render() {
+    const { model, probe, training } = this.workspace;
     const disabled = model.open === null || training.active;
     return html`
       <h3>Measure forgetting by a file of yours</h3>
@@ -56,6 +55,7 @@ export class ProbeFile extends LitElement {
   }
 
   private summary() {
+    const { probe } = this.workspace;
     if (!probe.open)
       return 'Texts, or questions with answers, that the model should go on knowing. Without one, built-in text is used.';
     const { name, summary } = probe.open;
@@ -68,6 +68,7 @@ export class ProbeFile extends LitElement {
   }
 
   private async chosen(): Promise<void> {
+    const { probe } = this.workspace;
     const file = this.input.files?.[0];
     if (file) await probe.openFile(file);
     this.input.value = '';

@@ -1,12 +1,14 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { RATINGS, ratings } from '../stores/ratings.js';
-import { Watch } from '../stores/store.js';
+import { RATINGS } from '../stores/ratings.js';
+import type { Store } from '../stores/store.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** The answers that the run waits for ratings of. */
 @customElement('ratings-panel')
-export class RatingsPanel extends LitElement {
+export class RatingsPanel extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -44,12 +46,12 @@ export class RatingsPanel extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, ratings);
+  protected override watched({ ratings }: Workspace): Store[] {
+    return [ratings];
   }
 
   override render() {
+    const { ratings } = this.workspace;
     if (!ratings.waiting) return nothing;
     const asked = ratings.prompt.at(-1)?.content ?? '';
     return html`<div class="panel" role="group" aria-label="Answers to rate" data-test="ratings">
@@ -70,6 +72,7 @@ export class RatingsPanel extends LitElement {
   }
 
   private answer(answer: string, place: number) {
+    const { ratings } = this.workspace;
     return html`<fieldset>
       <legend class="visually-hidden">Answer ${place + 1}</legend>
       <p class="answer" data-test="answer-to-rate" .textContent=${answer.trim() || '(nothing)'}></p>

@@ -1,14 +1,14 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { Watch } from '../stores/store.js';
-import { model } from '../stores/model.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import type { KeptRun } from '../../engine/storage/checkpoints.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** Offers the run of an earlier visit, or says which tab has it. */
 @customElement('resume-banner')
-export class ResumeBanner extends LitElement {
+export class ResumeBanner extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -29,18 +29,19 @@ export class ResumeBanner extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, training, model);
+  protected override watched({ training, model }: Workspace): Store[] {
+    return [training, model];
   }
 
   override render() {
+    const { training } = this.workspace;
     const { saved, unreadable, error } = training;
     return html`${saved ? this.offer(saved) : nothing} ${unreadable.map((key) => this.spoilt(key))}
     ${error && (saved || unreadable.length > 0) ? html`<p class="notice error" role="alert">${error}</p>` : nothing}`;
   }
 
   private offer(run: KeptRun) {
+    const { model, training } = this.workspace;
     const finished = run.step >= run.totalSteps || run.reports.at(-1)?.finished === true;
     const when = new Date(run.savedAt).toLocaleString();
     const title = run.elsewhere
@@ -87,6 +88,7 @@ export class ResumeBanner extends LitElement {
 
   /** What cannot be read stays until someone decides. */
   private spoilt(key: string) {
+    const { training } = this.workspace;
     return html`<div class="banner" role="region" aria-label="A run that cannot be read">
       <div class="text">
         <b>A kept run cannot be read; nothing was deleted.</b>

@@ -1,14 +1,13 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { model } from '../stores/model.js';
-import { rewardModel } from '../stores/reward-model.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** The reward model for GRPO: from files, or the one that was just trained. */
 @customElement('reward-model-file')
-export class RewardModelFile extends LitElement {
+export class RewardModelFile extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -22,12 +21,12 @@ export class RewardModelFile extends LitElement {
     `,
   ];
 
-  constructor() {
-    super();
-    new Watch(this, rewardModel, model, training);
+  protected override watched({ rewardModel, model, training }: Workspace): Store[] {
+    return [rewardModel, model, training];
   }
 
   override render() {
+    const { model, rewardModel, training } = this.workspace;
     const disabled = model.open === null || training.active;
     const trained = training.hasAdapter && training.plan?.recipe.objective === 'reward';
     return html`
@@ -86,6 +85,7 @@ export class RewardModelFile extends LitElement {
   }
 
   private async chosen(): Promise<void> {
+    const { rewardModel } = this.workspace;
     const files = [...(this.input.files ?? [])];
     if (files.length > 0) await rewardModel.openFiles(files);
     this.input.value = '';

@@ -1,22 +1,23 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
 import '../charts/runs-chart.js';
 import { runColor } from '../charts/theme.js';
 import { count, loss, plural } from '../words/format.js';
 import { differences, measured, setting } from '../words/run-differences.js';
-import { runs } from '../stores/runs.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
-import { readRunFile, type RunRecord } from '../../engine/storage/runs.js';
+import type { Store } from '../stores/store.js';
+import type { RunRecord } from '../../engine/storage/runs.js';
 import './sweep-panel.js';
+import { saveFile } from './save-file.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 type Order = 'newest' | 'lowest';
 
 /** The table of all kept runs, their curves one over the other, and the sweep that adds to them. */
 @customElement('runs-section')
-export class RunsSection extends LitElement {
+export class RunsSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -87,12 +88,12 @@ export class RunsSection extends LitElement {
   ];
   @state() private order: Order = 'newest';
 
-  constructor() {
-    super();
-    new Watch(this, runs, training);
+  protected override watched({ runs, training }: Workspace): Store[] {
+    return [runs, training];
   }
 
   override render() {
+    const { runs } = this.workspace;
     return html`
       <sweep-panel></sweep-panel>
       ${runs.records.length > 0 ? this.all() : html`<p class="muted small" data-test="no-runs">Each run is listed here from its first step on.</p>`}
@@ -106,6 +107,7 @@ export class RunsSection extends LitElement {
   }
 
   private all() {
+    const { runs } = this.workspace;
     const { records, shown } = runs;
     const numbered = records.map((run, place) => ({ run, place }));
     const inOrder = (): typeof numbered =>
@@ -183,6 +185,7 @@ export class RunsSection extends LitElement {
   }
 
   private chooser(run: RunRecord, place: number, on: boolean) {
+    const { runs } = this.workspace;
     return html`<label class="run">
       <input
         type="checkbox"
@@ -195,6 +198,7 @@ export class RunsSection extends LitElement {
   }
 
   private actions(run: RunRecord, place: number) {
+    const { runs, training } = this.workspace;
     return html`<button
         aria-label=${`Repeat run ${place + 1}`}
         ?disabled=${training.active}
@@ -211,8 +215,13 @@ export class RunsSection extends LitElement {
       </button>`;
   }
 
+  private async download(name: string): Promise<void> {
+    saveFile(this, name, await this.workspace.runs.readFile(name));
+  }
+
   /** What cannot be read stays until someone decides. */
   private unreadable() {
+    const { runs } = this.workspace;
     if (runs.unreadable.length === 0) return nothing;
     return html`<div class="notice warn" data-test="unreadable-runs">
       ${plural(runs.unreadable.length, 'stored run')} cannot be read; nothing was deleted.
@@ -221,7 +230,7 @@ export class RunsSection extends LitElement {
           (name) =>
             html`<li class="row">
               <code class="grow">${name}</code>
-              <button @click=${() => download(name)}>Download</button>
+              <button @click=${() => this.download(name)}>Download</button>
               <button @click=${() => runs.forgetFile(name)}>Delete</button>
             </li>`,
         )}
@@ -270,12 +279,4 @@ function ended(run: RunRecord): string {
     case 'stopped':
       return 'stopped';
   }
-}
-
-async function download(name: string): Promise<void> {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(await readRunFile(name));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

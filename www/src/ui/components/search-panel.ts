@@ -1,16 +1,14 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
-import { data } from '../stores/data.js';
-import { model } from '../stores/model.js';
-import { search } from '../stores/search.js';
-import { Watch } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import type { Neighbour } from '../../engine/types.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** A query, and the nearest texts of the open data, by the base model and by the tuned one. */
 @customElement('search-panel')
-export class SearchPanel extends LitElement {
+export class SearchPanel extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -42,12 +40,12 @@ export class SearchPanel extends LitElement {
   ];
   @query('#query') private field!: HTMLInputElement;
 
-  constructor() {
-    super();
-    new Watch(this, search, training, model, data);
+  protected override watched({ search, training, model, data }: Workspace): Store[] {
+    return [search, training, model, data];
   }
 
   override render() {
+    const { data, model, search, training } = this.workspace;
     const ready = model.open !== null && data.open !== null && model.busy === null && !search.busy;
     return html`
       <label for="query">Query</label>
@@ -86,6 +84,7 @@ export class SearchPanel extends LitElement {
   }
 
   private ask(text?: string): void {
+    const { search } = this.workspace;
     if (text !== undefined) this.field.value = text;
     if (this.field.value.trim()) void search.ask(this.field.value);
     else this.field.focus();

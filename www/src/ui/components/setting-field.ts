@@ -1,10 +1,10 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { recipe } from '../stores/recipe.js';
-import { model } from '../stores/model.js';
 import type { Field } from '../words/settings.js';
-import { Watch } from '../stores/store.js';
+import type { Store } from '../stores/store.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 type Mapping = Record<string, string | null>;
 
@@ -12,7 +12,7 @@ const MODULES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj',
 
 /** One setting: label, value, one sentence, and what is wrong with the value. */
 @customElement('setting-field')
-export class SettingField extends LitElement {
+export class SettingField extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -69,12 +69,12 @@ export class SettingField extends LitElement {
   @property({ attribute: false }) field!: Field;
   @property({ type: Boolean }) disabled = false;
 
-  constructor() {
-    super();
-    new Watch(this, recipe, model);
+  protected override watched({ recipe, model }: Workspace): Store[] {
+    return [recipe, model];
   }
 
   override render() {
+    const { recipe } = this.workspace;
     const problem = recipe.errors[this.field.path];
     return html`
       ${this.control(problem !== undefined)}
@@ -84,6 +84,7 @@ export class SettingField extends LitElement {
   }
 
   private control(invalid: boolean) {
+    const { recipe } = this.workspace;
     const { path, label, kind, options } = this.field;
     const value = recipe.get(path);
     switch (kind) {
@@ -166,6 +167,7 @@ export class SettingField extends LitElement {
   }
 
   private modules(chosen: string[]) {
+    const { model, recipe } = this.workspace;
     const linears = model.open?.report.linear_modules ?? MODULES;
     const modules = this.field.options?.map((option) => option.value) ?? linears;
     // The default, all of a Llama block, means all of any model's.
@@ -200,6 +202,7 @@ export class SettingField extends LitElement {
   private typed = '';
 
   private mappingChanged(event: Event): void {
+    const { recipe } = this.workspace;
     const { path, label } = this.field;
     this.typed = (event.target as HTMLInputElement).value.trim();
     const pairs = this.typed.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
@@ -214,6 +217,7 @@ export class SettingField extends LitElement {
   }
 
   private numberChanged(event: Event): void {
+    const { recipe } = this.workspace;
     const { path, kind, label } = this.field;
     this.typed = (event.target as HTMLInputElement).value.trim();
     if (this.typed === '' && kind === 'optional_integer') {

@@ -1,18 +1,17 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
-import { lesson } from '../stores/lesson.js';
-import { recipe } from '../stores/recipe.js';
 import { MAIN_FIELDS, MORE_FIELDS } from '../words/settings.js';
-import { Watch, sentence } from '../stores/store.js';
-import { training } from '../stores/training.js';
+import { sentence, type Store } from '../stores/store.js';
 import './probe-file.js';
 import './reward-model-file.js';
 import './setting-field.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** The recipe as fields, and as JSON to copy or paste. */
 @customElement('settings-section')
-export class SettingsSection extends LitElement {
+export class SettingsSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -42,12 +41,12 @@ export class SettingsSection extends LitElement {
   @state() private jsonError: string | null = null;
   @state() private said = '';
 
-  constructor() {
-    super();
-    new Watch(this, recipe, training, lesson);
+  protected override watched({ recipe, training, lesson }: Workspace): Store[] {
+    return [recipe, training, lesson];
   }
 
   override render() {
+    const { recipe, training } = this.workspace;
     if (!recipe.loaded) return html`<p class="muted">The trainer is starting …</p>`;
     const fields = (list: typeof MAIN_FIELDS) =>
       html`<div class="fields">
@@ -80,6 +79,7 @@ export class SettingsSection extends LitElement {
 
   /** For showing in class what one otherwise avoids. */
   private lesson() {
+    const { training, lesson } = this.workspace;
     return html`<div class="lesson row">
       ${
         lesson.before
@@ -112,6 +112,7 @@ export class SettingsSection extends LitElement {
   }
 
   private async apply(): Promise<void> {
+    const { recipe } = this.workspace;
     this.jsonError = null;
     this.said = '';
     try {

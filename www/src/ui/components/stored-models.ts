@@ -1,15 +1,15 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { useModel } from '../workspace.js';
 import { bytes, plural } from '../words/format.js';
-import { model } from '../stores/model.js';
-import { Watch } from '../stores/store.js';
+import type { Store } from '../stores/store.js';
 import type { CachedModel } from '../../engine/storage/opfs.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** Downloads that this browser keeps. */
 @customElement('stored-models')
-export class StoredModels extends LitElement {
+export class StoredModels extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -37,12 +37,12 @@ export class StoredModels extends LitElement {
   ];
   @property({ type: Boolean }) disabled = false;
 
-  constructor() {
-    super();
-    new Watch(this, model);
+  protected override watched({ model }: Workspace): Store[] {
+    return [model];
   }
 
   override render() {
+    const { model } = this.workspace;
     const { stored, unreadableFolders, unkept, refused } = model;
     const note = unkept ?? (refused && `Models and runs are gone when the tab is closed: ${refused}.`);
     return html`
@@ -61,6 +61,7 @@ export class StoredModels extends LitElement {
 
   /** What cannot be read stays until someone decides. */
   private unreadable() {
+    const { model } = this.workspace;
     return html`<div class="notice warn" data-test="unreadable-models">
       ${plural(model.unreadableFolders.length, 'stored model')} cannot be read; nothing was deleted.
       <ul>
@@ -76,6 +77,7 @@ export class StoredModels extends LitElement {
   }
 
   private item(stored: CachedModel) {
+    const { model } = this.workspace;
     const size = stored.files.reduce((sum, file) => sum + file.bytes, 0);
     const elsewhere = model.elsewhere.has(stored.key);
     const incomplete = elsewhere ? ', in use by another tab' : ', incomplete: download again to go on';
@@ -90,7 +92,7 @@ export class StoredModels extends LitElement {
         stored.complete
           ? html`<button
               ?disabled=${this.disabled || elsewhere}
-              @click=${() => useModel(model.openStored(stored))}
+              @click=${() => this.workspace.useModel(model.openStored(stored))}
             >
               Open
             </button>`

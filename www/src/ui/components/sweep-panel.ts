@@ -1,16 +1,13 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { data } from '../stores/data.js';
 import { duration, loss, plural } from '../words/format.js';
-import { model } from '../stores/model.js';
-import { recipe } from '../stores/recipe.js';
 import { MAIN_FIELDS, MORE_FIELDS } from '../words/settings.js';
-import { Watch } from '../stores/store.js';
-import { sweep } from '../stores/sweep.js';
-import { training } from '../stores/training.js';
+import type { Store } from '../stores/store.js';
 import type { Strategy, SweptSetting } from '../../engine/types.js';
 import { Milestones } from '../words/milestones.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 const SUGGESTED = [...MAIN_FIELDS, ...MORE_FIELDS]
   .map(({ path }) => path)
@@ -19,7 +16,7 @@ const SUGGESTED = [...MAIN_FIELDS, ...MORE_FIELDS]
 
 /** Which settings to try with which values; how long that takes; how far it is. */
 @customElement('sweep-panel')
-export class SweepPanel extends LitElement {
+export class SweepPanel extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -61,12 +58,12 @@ export class SweepPanel extends LitElement {
 
   private readonly milestones = new Milestones();
 
-  constructor() {
-    super();
-    new Watch(this, sweep, training, model, data, recipe);
+  protected override watched({ sweep, training, model, data, recipe }: Workspace): Store[] {
+    return [sweep, training, model, data, recipe];
   }
 
   override render() {
+    const { data, model, recipe, sweep, training } = this.workspace;
     const busy = sweep.state !== 'idle';
     const ready = model.open !== null && data.open !== null && recipe.loaded && recipe.valid;
     return html`<details data-test="sweep">
@@ -126,6 +123,7 @@ export class SweepPanel extends LitElement {
   }
 
   private setting(setting: SweptSetting, place: number, busy: boolean) {
+    const { sweep } = this.workspace;
     const change = (changes: Partial<SweptSetting>) =>
       this.put(sweep.settings.map((other, at) => (at === place ? { ...other, ...changes } : other)));
     const typed = (event: Event) => (event.target as HTMLInputElement).value;
@@ -165,11 +163,13 @@ export class SweepPanel extends LitElement {
   }
 
   private put(settings: SweptSetting[]): void {
+    const { sweep } = this.workspace;
     sweep.change({ settings });
   }
 
   /** The status as it is read out: not at every step. */
   private told(status: string): string {
+    const { sweep } = this.workspace;
     const { progress, state } = sweep;
     const last = state === 'running' ? progress?.last : null;
     const topic = last ? `run ${progress?.run} ${progress?.rung}` : `${state} ${status}`;
@@ -177,6 +177,7 @@ export class SweepPanel extends LitElement {
   }
 
   private status(ready: boolean): string {
+    const { sweep } = this.workspace;
     const { plan, progress, seconds } = sweep;
     switch (sweep.state) {
       case 'estimating':

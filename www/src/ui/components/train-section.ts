@@ -1,26 +1,22 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import '../charts/confusion-matrix.js';
 import '../charts/loss-chart.js';
-import { data } from '../stores/data.js';
 import { MITIGATIONS, forgetting, forgettingSentence } from '../words/forgetting.js';
 import { bytes, count, duration, loss, percent, plural, short } from '../words/format.js';
-import { model } from '../stores/model.js';
 import { overfitting } from '../words/overfitting.js';
-import { ratings } from '../stores/ratings.js';
-import { recipe } from '../stores/recipe.js';
-import { Watch, sentence } from '../stores/store.js';
-import { trainer } from '../stores/trainer.js';
-import { training } from '../stores/training.js';
+import { sentence, type Store } from '../stores/store.js';
 import type { StepReport } from '../../engine/types.js';
 import { unreachable } from '../../engine/protocol.js';
 import { Milestones } from '../words/milestones.js';
 import './ratings-panel.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
+import type { Workspace } from '../workspace.js';
 
 /** Start, pause, step, stop; the chart; the figures. */
 @customElement('train-section')
-export class TrainSection extends LitElement {
+export class TrainSection extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -72,12 +68,12 @@ export class TrainSection extends LitElement {
 
   private readonly milestones = new Milestones();
 
-  constructor() {
-    super();
-    new Watch(this, training, model, data, recipe, trainer, ratings);
+  protected override watched({ training, model, data, recipe, trainer, ratings }: Workspace): Store[] {
+    return [training, model, data, recipe, trainer, ratings];
   }
 
   override render() {
+    const { training } = this.workspace;
     return html`
       <div class="row controls">${this.controls()}</div>
       <div role="status" class="small" data-test="train-status">${this.status()}</div>
@@ -91,6 +87,7 @@ export class TrainSection extends LitElement {
   }
 
   private controls() {
+    const { data, model, recipe, training } = this.workspace;
     const { state } = training;
     const ready =
       model.open !== null && data.open !== null && recipe.loaded && recipe.valid && !training.busy;
@@ -138,6 +135,7 @@ export class TrainSection extends LitElement {
   }
 
   private status(): string {
+    const { data, model, ratings, recipe, training } = this.workspace;
     const step = training.last?.step ?? training.savedStep;
     if (training.state !== 'running') this.milestones.reset();
     if (ratings.waiting) return 'Waiting for your ratings below.';
@@ -169,6 +167,7 @@ export class TrainSection extends LitElement {
 
   /** Told now and then: a screen reader reads the status out whenever it changes. */
   private progress(): string {
+    const { training } = this.workspace;
     const { last } = training;
     if (!last) {
       this.milestones.reset();
@@ -181,6 +180,7 @@ export class TrainSection extends LitElement {
   }
 
   private run() {
+    const { training } = this.workspace;
     const { plan, last, reports, memory } = training;
     if (!plan) return nothing;
     const validation = reports.findLast((report) => report.evaluation !== null)?.evaluation;
@@ -241,6 +241,7 @@ export class TrainSection extends LitElement {
 
   /** Says that general text is being forgotten, and offers what helps, for the next run. */
   private forgettingNotice() {
+    const { recipe, training } = this.workspace;
     const said = forgettingSentence(training.reports);
     if (!said) return nothing;
     const apply = (settings: Record<string, number>) => {
@@ -263,6 +264,7 @@ export class TrainSection extends LitElement {
   }
 
   private deviceLine() {
+    const { trainer } = this.workspace;
     const { device } = trainer;
     if (!device) return nothing;
     return html`<p class="small muted" data-test="device">${device.reason} (${device.name}).</p>`;

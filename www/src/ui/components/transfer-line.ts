@@ -1,13 +1,15 @@
-import { LitElement, css, html, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { bytes, duration, percent } from '../words/format.js';
-import { model, type Busy } from '../stores/model.js';
+import type { Busy } from '../stores/model.js';
+import type { Store } from '../stores/store.js';
 import { Milestones } from '../words/milestones.js';
 import { shared } from '../styles.js';
+import { WorkspaceElement } from '../workspace-element.js';
 
 /** Progress of a download or of reading the weights, with a way out. */
 @customElement('transfer-line')
-export class TransferLine extends LitElement {
+export class TransferLine extends WorkspaceElement {
   static override styles = [
     shared,
     css`
@@ -19,6 +21,10 @@ export class TransferLine extends LitElement {
   @property({ attribute: false }) busy: Busy | null = null;
   private readonly milestones = new Milestones();
 
+  protected override watched(): Store[] {
+    return [];
+  }
+
   /** The place that is read out is there before it has anything to say. */
   override render() {
     return html`<div role="status" class="visually-hidden" data-test="transfer-status">${this.told()}</div>
@@ -29,7 +35,7 @@ export class TransferLine extends LitElement {
     return html`<div class="notice" data-test="transfer">
       <div class="row">
         <span class="grow small">${shown(busy)}</span>
-        ${busy.canStop ? html`<button class="plain" @click=${() => model.cancel()}>Stop</button>` : nothing}
+        ${busy.canStop ? html`<button class="plain" @click=${() => this.workspace.model.cancel()}>Stop</button>` : nothing}
       </div>
       <progress max="1" .value=${busy.share} aria-label=${name(busy)}></progress>
     </div>`;

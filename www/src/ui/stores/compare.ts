@@ -1,10 +1,9 @@
 /** One prompt, answered by the base model and by the tuned one. */
 import type { GenerateReport } from '../../engine/types.js';
-import { model } from './model.js';
 import { Store, sentence } from './store.js';
 import { wasStopped } from '../../engine/client.js';
-import { trainer } from './trainer.js';
-import { training } from './training.js';
+import type { TrainerStore } from './trainer.js';
+import type { TrainingStore } from './training.js';
 
 export interface Side {
   text: string;
@@ -25,13 +24,20 @@ export interface Question {
 
 const EMPTY: Side = { text: '', report: null, running: false, step: null };
 
-class CompareStore extends Store {
+export class CompareStore extends Store {
   base: Side = EMPTY;
   tuned: Side = EMPTY;
   busy = false;
   error: string | null = null;
   /** Ends both answers of a press. */
   private stop = new AbortController();
+
+  constructor(
+    private readonly trainer: TrainerStore,
+    private readonly training: TrainingStore,
+  ) {
+    super();
+  }
 
   /** Base first, then tuned where there is an adapter; both greedy unless a temperature is set. */
   async ask(question: Question): Promise<void> {
@@ -45,7 +51,7 @@ class CompareStore extends Store {
     const { signal } = this.stop;
     try {
       await this.answer('base', question, signal);
-      if (training.hasAdapter && !signal.aborted) await this.answer('tuned', question, signal);
+      if (this.training.hasAdapter && !signal.aborted) await this.answer('tuned', question, signal);
     } catch (error) {
       if (!wasStopped(error)) this.error = sentence(error);
     } finally {
@@ -68,13 +74,13 @@ class CompareStore extends Store {
   }
 
   private async answer(side: 'base' | 'tuned', question: Question, signal: AbortSignal): Promise<void> {
-    const client = await trainer.client();
-    const step = side === 'tuned' ? (training.last?.step ?? null) : null;
+    const client = await this.trainer.client();
+    const step = side === 'tuned' ? (this.training.last?.step ?? null) : null;
     this[side] = { text: '', report: null, running: true, step };
     this.changed();
     const messages = [{ role: 'user', content: question.prompt }];
-    if (judges() === 'reward') messages.push({ role: 'assistant', content: question.answer });
-    if (question.system.trim() && judges() !== 'classify')
+    if (this.training.judges === 'reward') messages.push({ role: 'assistant', content: question.answer });
+    if (question.system.trim() && this.training.judges !== 'classify')
       messages.unshift({ role: 'system', content: question.system });
     const report = await client.generate(
       {
@@ -98,14 +104,3 @@ class CompareStore extends Store {
     this.changed();
   }
 }
-
-/** What the tuned model does instead of writing an answer. */
-export function judges(): 'classify' | 'reward' | null {
-  const objective = training.plan?.recipe.objective;
-  if (objective === 'classify' || objective === 'reward') return objective;
-  const labels = model.open?.report.labels ?? [];
-  if (labels.length > 0) return labels.length > 1 ? 'classify' : 'reward';
-  return null;
-}
-
-export const compare = new CompareStore();

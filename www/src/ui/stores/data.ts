@@ -1,11 +1,10 @@
 /** The open data file and what the trainer says about it. */
 import type { DataShape, DataSummary, Objective } from '../../engine/types.js';
-import { fixes } from '../words/curation.js';
-import { model } from './model.js';
-import { recipe } from './recipe.js';
-import { loadSamples, type Sample } from './samples.js';
+import type { ModelStore } from './model.js';
+import type { RecipeStore } from './recipe.js';
+import type { Sample, Samples } from './samples.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
 export interface OpenData {
   name: string;
@@ -14,22 +13,32 @@ export interface OpenData {
   sample: Sample | null;
 }
 
-class DataStore extends Store {
-  samples: Sample[] = [];
+export class DataStore extends Store {
+  /** Those that can be opened. */
+  sampleList: Sample[] = [];
   open: OpenData | null = null;
   busy = false;
   error: string | null = null;
 
+  constructor(
+    private readonly samples: Samples,
+    private readonly trainer: TrainerStore,
+    private readonly recipe: RecipeStore,
+    private readonly model: ModelStore,
+  ) {
+    super();
+  }
+
   async loadSampleList(): Promise<void> {
-    this.samples = (await loadSamples()).map(({ sample }) => sample);
+    this.sampleList = (await this.samples.load()).map(({ sample }) => sample);
     this.changed();
   }
 
   async openSample(sample: Sample): Promise<boolean> {
-    const found = (await loadSamples()).find((loaded) => loaded.sample.file === sample.file);
+    const found = (await this.samples.load()).find((loaded) => loaded.sample.file === sample.file);
     if (!found) return false;
     const opened = await this.read(sample.file, found.bytes, sample);
-    if (opened) for (const [path, value] of Object.entries(sample.settings)) recipe.set(path, value);
+    if (opened) for (const [path, value] of Object.entries(sample.settings)) this.recipe.set(path, value);
     return opened;
   }
 
@@ -41,8 +50,9 @@ class DataStore extends Store {
   async read(name: string, bytes: Uint8Array<ArrayBuffer>, sample: Sample | null): Promise<boolean> {
     this.error = null;
     // What mends one file need not suit another.
-    if (this.open && name !== this.open.name && fixes().length > 0) recipe.set('data.fix', [], false);
-    if (!model.open) {
+    if (this.open && name !== this.open.name && this.recipe.fixes.length > 0)
+      this.recipe.set('data.fix', [], false);
+    if (!this.model.open) {
       this.error = 'Choose a model first: how text becomes tokens depends on it.';
       this.changed();
       return false;
@@ -50,13 +60,13 @@ class DataStore extends Store {
     this.busy = true;
     this.changed();
     try {
-      const client = await trainer.client();
-      let summary = await client.openData(name, bytes, recipe.value);
+      const client = await this.trainer.client();
+      let summary = await client.openData(name, bytes, this.recipe.value);
       const same = name === this.open?.name;
-      const objective = objectiveFor(summary.report.shape, recipe.value.objective, same);
-      if (objective !== recipe.value.objective) {
-        recipe.set('objective', objective, false);
-        summary = await client.openData(name, bytes, recipe.value);
+      const objective = objectiveFor(summary.report.shape, this.recipe.value.objective, same);
+      if (objective !== this.recipe.value.objective) {
+        this.recipe.set('objective', objective, false);
+        summary = await client.openData(name, bytes, this.recipe.value);
       }
       this.open = { name, bytes, summary, sample };
       return true;
@@ -100,5 +110,3 @@ function objectiveFor(shape: DataShape, present: Objective, same: boolean): Obje
       return 'grpo';
   }
 }
-
-export const data = new DataStore();

@@ -1,6 +1,5 @@
 /** The checkpoints of one run on their way to storage: one after the other, and training goes on if one cannot be kept. */
-import * as checkpoints from '../../engine/storage/checkpoints.js';
-import type { RunFiles, SavedRun } from '../../engine/storage/checkpoints.js';
+import type { Checkpoints, RunFiles, SavedRun } from '../../engine/storage/checkpoints.js';
 import type { Release } from '../../engine/storage/locks.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -20,6 +19,7 @@ export class Keeper {
    * tab has them. `changed` is called after each save.
    */
   constructor(
+    private readonly checkpoints: Checkpoints,
     readonly key: string,
     private readonly data: Bytes,
     private readonly held: Promise<Release | null>,
@@ -33,10 +33,10 @@ export class Keeper {
     this.underWay += 1;
     this.saving = this.saving.then(async () => {
       try {
-        await checkpoints.saveRun(this.key, run, { data: this.data, checkpoint });
+        await this.checkpoints.save(this.key, run, { data: this.data, checkpoint });
         this.latest = null;
         this.error = null;
-        for (const key of await this.replaces) await checkpoints.deleteRun(key).catch(() => undefined);
+        for (const key of await this.replaces) await this.checkpoints.delete(key).catch(() => undefined);
         this.replaces = Promise.resolve([]);
       } catch (error) {
         this.latest = { run, checkpoint: new Blob([checkpoint]) };
@@ -56,8 +56,8 @@ export class Keeper {
       const checkpoint = new Uint8Array(await latest.checkpoint.arrayBuffer());
       return { run: latest.run, data, checkpoint };
     }
-    const run = (await checkpoints.keptRuns()).runs.find((kept) => kept.key === key);
-    return run ? { run, ...(await checkpoints.readRunFiles(run)) } : null;
+    const run = (await this.checkpoints.list()).runs.find((kept) => kept.key === key);
+    return run ? { run, ...(await this.checkpoints.read(run)) } : null;
   }
 
   /** Leaves the run, once its checkpoints are kept, to whoever goes on with it; answers its key. */

@@ -1,5 +1,5 @@
 /** Settings for a lesson on overfitting, and the way back. */
-import { recipe } from './recipe.js';
+import type { RecipeStore } from './recipe.js';
 import { Store } from './store.js';
 
 /** Few rows, many epochs, a high rank; a rate that does not fall, and a validation every few steps to see it happen. */
@@ -21,14 +21,18 @@ const OVERFIT: Record<string, unknown> = {
 };
 const LOWEST_RATE = 1e-3;
 
-class LessonStore extends Store {
+export class LessonStore extends Store {
   /** The settings that were changed, as they were. */
   before: Record<string, unknown> | null = null;
 
+  constructor(private readonly recipe: RecipeStore) {
+    super();
+  }
+
   overfit(): void {
-    const rate = Math.max(LOWEST_RATE, Number(recipe.get('train.learning_rate')));
+    const rate = Math.max(LOWEST_RATE, Number(this.recipe.get('train.learning_rate')));
     const settings = { ...OVERFIT, 'train.learning_rate': rate };
-    this.before = Object.fromEntries(Object.keys(settings).map((path) => [path, recipe.get(path)]));
+    this.before = Object.fromEntries(Object.keys(settings).map((path) => [path, this.recipe.get(path)]));
     this.use(settings);
   }
 
@@ -39,9 +43,7 @@ class LessonStore extends Store {
   }
 
   private use(settings: Record<string, unknown>): void {
-    for (const [path, value] of Object.entries(settings)) recipe.set(path, value);
+    for (const [path, value] of Object.entries(settings)) this.recipe.set(path, value);
     this.changed();
   }
 }
-
-export const lesson = new LessonStore();

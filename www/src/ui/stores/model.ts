@@ -9,15 +9,13 @@ import {
 import { download, openCached, type DownloadJob, type Transfer } from '../../engine/hub/download.js';
 import { listWeights, type HubAddress, type WeightsChoice } from '../../engine/hub/hub.js';
 import type { Link, Wait } from '../../engine/hub/request.js';
-import { holding, whenFree } from '../../engine/storage/locks.js';
-import * as opfs from '../../engine/storage/opfs.js';
-import type { CachedModel, ModelSource } from '../../engine/storage/opfs.js';
+import type { CachedModel, ModelSource, ModelStorage } from '../../engine/storage/models.js';
 import type { ModelFile, ModelReport } from '../../engine/types.js';
-import { network } from './network.js';
-import { recipe } from './recipe.js';
-import { loadSamples } from './samples.js';
+import type { NetworkPolicy } from './network.js';
+import type { RecipeStore } from './recipe.js';
+import type { Samples } from './samples.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
 export interface OpenModel {
   label: string;
@@ -44,7 +42,7 @@ export interface Busy {
 
 type FetchFiles = (link: Link) => Promise<Omit<OpenModel, 'report'>>;
 
-class ModelStore extends Store {
+export class ModelStore extends Store {
   bundled: BundledModel[] = [];
   stored: CachedModel[] = [];
   /** The keys of stored models that another tab is downloading. */
@@ -61,6 +59,21 @@ class ModelStore extends Store {
   private abort: AbortController | null = null;
   private opening: Promise<boolean> = Promise.resolve(false);
 
+  constructor(
+    private readonly storage: ModelStorage,
+    private readonly network: NetworkPolicy,
+    private readonly trainer: TrainerStore,
+    private readonly recipe: RecipeStore,
+    private readonly samples: Samples,
+  ) {
+    super();
+  }
+
+  /** Whether the open model is an encoder, which writes no text. */
+  get isEncoder(): boolean {
+    return this.open?.report.architecture === 'bert';
+  }
+
   async refresh(): Promise<void> {
     this.bundled = await listBundled().catch(() => []);
     await this.refreshStored();
@@ -70,17 +83,17 @@ class ModelStore extends Store {
     const open = this.open?.source;
     if (open?.kind === 'bundled' && open.name === model.name) return false;
     const cached = this.stored.find((stored) => stored.key === bundledKey(model.name) && stored.complete);
-    if (network.state === 'locked' && !cached) {
-      network.unlock(model.name);
+    if (this.network.state === 'locked' && !cached) {
+      this.network.unlock(model.name);
       return false;
     }
     return this.load('bundled', model.name, async (link) => ({
       label: model.label,
       source: { kind: 'bundled', name: model.name },
       files: cached
-        ? await openCached(cached)
+        ? await openCached(this.storage, cached)
         : await this.keeping(bundledKey(model.name), model.label, () =>
-            fetchBundled(model, this.onTransfer, link),
+            fetchBundled(this.storage, model, this.onTransfer, link),
           ),
       base: baseOf(model.name),
     }));
@@ -128,7 +141,7 @@ class ModelStore extends Store {
     return this.load('hub', job.key, async (link) => ({
       label: job.label,
       source: job.source,
-      files: await this.keeping(job.key, job.label, () => download(job, this.onTransfer, link)),
+      files: await this.keeping(job.key, job.label, () => download(this.storage, job, this.onTransfer, link)),
       base: knownBase(job.source),
     }));
   }
@@ -137,7 +150,7 @@ class ModelStore extends Store {
     return this.load('stored', model.key, async () => ({
       label: model.label,
       source: model.source,
-      files: await openCached(model),
+      files: await openCached(this.storage, model),
       base: knownBase(model.source),
     }));
   }
@@ -183,12 +196,12 @@ class ModelStore extends Store {
   }
 
   forget(model: CachedModel): Promise<void> {
-    return this.change(() => opfs.deleteModel(model));
+    return this.change(() => this.storage.delete(model));
   }
 
   /** Deletes a folder that holds no model. */
   forgetFolder(name: string): Promise<void> {
-    return this.change(() => opfs.deleteModelFolder(name));
+    return this.change(() => this.storage.deleteFolder(name));
   }
 
   fail(place: Place, error: unknown): void {
@@ -204,11 +217,11 @@ class ModelStore extends Store {
 
   private async refreshStored(): Promise<void> {
     try {
-      const { models, unreadable, elsewhere } = await opfs.listModels();
+      const { models, unreadable, elsewhere } = await this.storage.list();
       this.stored = models;
       this.unreadableFolders = unreadable;
       for (const key of elsewhere)
-        if (!this.elsewhere.has(key)) void whenFree(opfs.modelLock(key)).then(() => this.refreshStored());
+        if (!this.elsewhere.has(key)) void this.storage.whenFree(key).then(() => this.refreshStored());
       this.elsewhere = elsewhere;
     } catch (error) {
       this.refused = error instanceof Error ? error.message : String(error);
@@ -223,8 +236,8 @@ class ModelStore extends Store {
     fetchFiles: () => Promise<ModelFile[]>,
   ): Promise<ModelFile[]> {
     const taken = `another tab is downloading ${label}; wait until it is there, then open it here from the stored models`;
-    const files = await holding(opfs.modelLock(key), taken, fetchFiles);
-    const reason = opfs.letGo(key);
+    const files = await this.storage.alone(key, taken, fetchFiles);
+    const reason = this.storage.letGo(key);
     this.unkept = reason && `${label} is open here and not kept: ${reason}.`;
     return files;
   }
@@ -243,8 +256,8 @@ class ModelStore extends Store {
       const fetched = await fetchFiles(link);
       link.signal.throwIfAborted();
       link = this.begin(place, name, 'Reading the weights', false);
-      const client = await trainer.client();
-      const baseDtype = recipe.loaded ? recipe.value.base_dtype : 'auto';
+      const client = await this.trainer.client();
+      const baseDtype = this.recipe.loaded ? this.recipe.value.base_dtype : 'auto';
       const label = fetched.base ?? fetched.label;
       const onProgress = (done: number, total: number) => {
         if (this.busy) this.busy = { ...this.busy, share: total > 0 ? done / total : 0 };
@@ -252,8 +265,8 @@ class ModelStore extends Store {
       };
       const report = await client.openModel(fetched.files, label, baseDtype, onProgress, link.signal);
       this.open = { ...fetched, report };
-      await loadSamples();
-      await network.lock();
+      await this.samples.load();
+      await this.network.lock();
       return true;
     } catch (error) {
       if (!link.signal.aborted) this.error = { place, text: sentence(error) };
@@ -289,5 +302,3 @@ function knownBase(source: ModelSource): string | null {
   if (source.kind === 'hub') return source.repo;
   return source.kind === 'bundled' ? baseOf(source.name) : null;
 }
-
-export const model = new ModelStore();

@@ -1,50 +1,23 @@
-/**
- * The page's own network: open until a model is there, then locked for good.
- *
- * A policy that is added to a document can only tighten it, so only a reload unlocks.
- */
 import { Store } from './store.js';
 
-const LOCKED_POLICY = [
-  "default-src 'none'",
-  "connect-src 'none'",
-  "form-action 'none'",
-  "style-src 'self' 'unsafe-inline'",
-  "script-src blob: 'wasm-unsafe-eval'",
-  'worker-src blob:',
-  'img-src data:',
-].join('; ');
-
-class NetworkStore extends Store {
+/** What becomes of the network once a model is there. */
+export abstract class NetworkPolicy extends Store {
   state: 'open' | 'locked' = 'open';
 
-  /** Tightens the policy, and says "locked" only after a request has in fact been refused. */
-  async lock(): Promise<void> {
-    if (this.state === 'locked' || import.meta.env.DEV) return;
-    const meta = document.createElement('meta');
-    meta.httpEquiv = 'Content-Security-Policy';
-    meta.content = LOCKED_POLICY;
-    document.head.append(meta);
-    const refused = await fetch('./', { method: 'HEAD', cache: 'no-store' }).then(
-      () => false,
-      () => true,
-    );
-    if (refused) this.state = 'locked';
-    this.changed();
-  }
+  /** A model is open. */
+  abstract lock(): Promise<void>;
 
-  /** Reloads the page with the network open; `then` names the bundled model to load first. */
-  unlock(then?: string): void {
-    if (then) sessionStorage.setItem('open-model', then);
-    location.reload();
-  }
-
-  /** What was asked for before the reload. */
-  takePending(): string | null {
-    const name = sessionStorage.getItem('open-model');
-    sessionStorage.removeItem('open-model');
-    return name;
-  }
+  /** A person wants the network back; `then` names the bundled model to load first. */
+  abstract unlock(then?: string): void;
 }
 
-export const network = new NetworkStore();
+/** For a page that is not ours to lock. The trainer itself never has a network. */
+export class OpenNetwork extends NetworkPolicy {
+  override lock(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  override unlock(): void {
+    // It is open.
+  }
+}

@@ -1,13 +1,13 @@
 /** RLHF by hand: two sampled answers to a prompt, a person's pick, and the picks as data to train on. */
-import { changePicks, readPicks, type Pick, type Verdict } from '../../engine/storage/picks.js';
+import type { Pick, PickStorage, Verdict } from '../../engine/storage/picks.js';
 import type { Objective } from '../../engine/types.js';
-import { data } from './data.js';
-import { model } from './model.js';
-import { recipe } from './recipe.js';
+import type { DataStore } from './data.js';
+import type { ModelStore } from './model.js';
+import type { RecipeStore } from './recipe.js';
 import { Store, sentence } from './store.js';
 import { wasStopped } from '../../engine/client.js';
-import { trainer } from './trainer.js';
-import { training } from './training.js';
+import type { TrainerStore } from './trainer.js';
+import type { TrainingStore } from './training.js';
 
 export interface Sampling {
   prompt: string;
@@ -18,7 +18,7 @@ export interface Sampling {
 /** How often two answers are sampled anew because they are the same. */
 const ATTEMPTS = 4;
 
-class PicksStore extends Store {
+export class PicksStore extends Store {
   list: Pick[] = [];
   /** What is to be judged. */
   pair: { prompt: string; answers: [string, string]; step: number | null } | null = null;
@@ -31,13 +31,24 @@ class PicksStore extends Store {
   private unsaved: Change[] = [];
   private saving: Promise<void> = Promise.resolve();
 
+  constructor(
+    private readonly storage: PickStorage,
+    private readonly trainer: TrainerStore,
+    private readonly recipe: RecipeStore,
+    private readonly model: ModelStore,
+    private readonly data: DataStore,
+    private readonly training: TrainingStore,
+  ) {
+    super();
+  }
+
   /** Those of the model that was opened. */
   async load(): Promise<void> {
     this.pair = null;
     this.error = null;
     this.unsaved = [];
-    const label = model.open?.label;
-    this.list = label ? await readPicks(label).catch(() => []) : [];
+    const label = this.model.open?.label;
+    this.list = label ? await this.storage.read(label).catch(() => []) : [];
     this.changed();
   }
 
@@ -51,7 +62,7 @@ class PicksStore extends Store {
     this.changed();
     const { signal } = this.stop;
     try {
-      const step = training.hasAdapter ? (training.last?.step ?? null) : null;
+      const step = this.training.hasAdapter ? (this.training.last?.step ?? null) : null;
       const first = await this.answer(prompt, maxNewTokens, temperature, step, signal);
       let second = first;
       for (let attempt = 0; attempt < ATTEMPTS && second === first; attempt += 1)
@@ -100,8 +111,8 @@ class PicksStore extends Store {
   /** Opens the picks as the data set, for an objective that learns from them. */
   async use(objective: Objective): Promise<boolean> {
     const name = objective === 'kto' ? 'my-ratings.jsonl' : 'my-picks.jsonl';
-    recipe.set('objective', objective, false);
-    return data.read(name, new TextEncoder().encode(this.rows(objective)), null);
+    this.recipe.set('objective', objective, false);
+    return this.data.read(name, new TextEncoder().encode(this.rows(objective)), null);
   }
 
   /** JSONL as TRL reads it: `prompt`, `chosen`, `rejected`; for KTO `prompt`, `completion`, `label`. */
@@ -122,7 +133,7 @@ class PicksStore extends Store {
     step: number | null,
     signal: AbortSignal,
   ): Promise<string> {
-    const client = await trainer.client();
+    const client = await this.trainer.client();
     this.writing = '';
     this.changed();
     const report = await client.generate(
@@ -151,16 +162,18 @@ class PicksStore extends Store {
     this.list = change(this.list);
     this.error = null;
     this.changed();
-    const label = model.open?.label;
+    const label = this.model.open?.label;
     if (!label) return Promise.resolve();
     this.unsaved.push(change);
     const { unsaved } = this;
     this.saving = this.saving.then(async () => {
       const changes = [...unsaved];
       try {
-        const list = await changePicks(label, (picks) => changes.reduce((all, change) => change(all), picks));
+        const list = await this.storage.change(label, (picks) =>
+          changes.reduce((all, change) => change(all), picks),
+        );
         unsaved.splice(0, changes.length);
-        if (model.open?.label === label && unsaved.length === 0) this.list = list;
+        if (this.model.open?.label === label && unsaved.length === 0) this.list = list;
       } catch (error) {
         this.error = `The picks could not be kept: ${sentence(error)}`;
       }
@@ -190,5 +203,3 @@ function ratings({ prompt, answers, verdict }: Pick): object[] {
   ];
   return answers.map((completion, index) => ({ prompt, completion, label: good[index] ?? false }));
 }
-
-export const picks = new PicksStore();

@@ -1,18 +1,22 @@
 /** The text that forgetting is measured by, where the user has brought some. */
 import type { ProbeSummary } from '../../engine/types.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
-class ProbeStore extends Store {
+export class ProbeStore extends Store {
   open: { name: string; bytes: Uint8Array<ArrayBuffer>; summary: ProbeSummary } | null = null;
   error: string | null = null;
+
+  constructor(private readonly trainer: TrainerStore) {
+    super();
+  }
 
   async openFile(file: File): Promise<void> {
     await this.read(file.name, new Uint8Array(await file.arrayBuffer()));
   }
 
   async close(): Promise<void> {
-    await (await trainer.client()).closeProbe();
+    await (await this.trainer.client()).closeProbe();
     this.open = null;
     this.error = null;
     this.changed();
@@ -26,7 +30,7 @@ class ProbeStore extends Store {
   private async read(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     this.error = null;
     try {
-      const summary = await (await trainer.client()).openProbe(name, bytes);
+      const summary = await (await this.trainer.client()).openProbe(name, bytes);
       this.open = { name, bytes, summary };
     } catch (error) {
       // The trainer keeps what it had; so does the page.
@@ -35,5 +39,3 @@ class ProbeStore extends Store {
     this.changed();
   }
 }
-
-export const probe = new ProbeStore();

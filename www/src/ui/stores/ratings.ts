@@ -1,7 +1,7 @@
 /** Sampled answers that a run waits for a person to rate: `grpo.reward` "person". */
 import type { Message } from '../../engine/types.js';
 import { Store } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
 /** What an answer can be, and what that earns. */
 export const RATINGS = [
@@ -10,12 +10,16 @@ export const RATINGS = [
   { label: 'Bad', value: 0 },
 ];
 
-class RatingStore extends Store {
+export class RatingStore extends Store {
   prompt: Message[] = [];
   /** Empty while nothing is to be rated. */
   answers: string[] = [];
   /** One an answer, null until it is rated. */
   ratings: (number | null)[] = [];
+
+  constructor(private readonly trainer: TrainerStore) {
+    super();
+  }
 
   get waiting(): boolean {
     return this.answers.length > 0;
@@ -42,12 +46,10 @@ class RatingStore extends Store {
     const ratings = this.ratings.filter((rating) => rating !== null);
     if (!this.complete) return;
     this.clear();
-    await (await trainer.client()).rateAnswers(ratings);
+    await (await this.trainer.client()).rateAnswers(ratings);
   }
 
   clear(): void {
     this.ask([], []);
   }
 }
-
-export const ratings = new RatingStore();

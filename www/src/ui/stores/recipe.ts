@@ -1,8 +1,8 @@
 /** The settings of the next run, checked by the trainer as they are typed. */
-import type { DeviceChoice, Recipe } from '../../engine/types.js';
+import type { DeviceChoice, Fix, Recipe } from '../../engine/types.js';
 import { TrainerError } from '../../engine/client.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
 /** Settings that change which tokens of which rows are trained on, or held out. */
 const READS_DATA_AGAIN = [
@@ -15,7 +15,7 @@ const READS_DATA_AGAIN = [
   'objective',
 ];
 
-class RecipeStore extends Store {
+export class RecipeStore extends Store {
   value!: Recipe;
   loaded = false;
   /** Sentences by dotted key; the empty key holds what belongs to no field. */
@@ -30,9 +30,13 @@ class RecipeStore extends Store {
   /** Text that is not a number and so never became a value. */
   private unreadable: Record<string, string> = {};
 
+  constructor(private readonly trainer: TrainerStore) {
+    super();
+  }
+
   /** The defaults, on the device that the trainer was started with. */
   async load(device: DeviceChoice): Promise<void> {
-    if (!this.loaded) this.value = { ...(await (await trainer.client()).defaultRecipe()), device };
+    if (!this.loaded) this.value = { ...(await (await this.trainer.client()).defaultRecipe()), device };
     this.loaded = true;
     this.changed();
   }
@@ -61,6 +65,23 @@ class RecipeStore extends Store {
     });
   }
 
+  /** What mends the rows of the data, in order. */
+  get fixes(): Fix[] {
+    return this.loaded ? this.value.data.fix : [];
+  }
+
+  /** The file is read again, and the report tells what the fix did. */
+  addFix(fix: Fix): void {
+    this.set('data.fix', [...this.fixes, fix]);
+  }
+
+  removeFix(fix: Fix): void {
+    this.set(
+      'data.fix',
+      this.fixes.filter((other) => other !== fix),
+    );
+  }
+
   /** Says on which device the trainer is, without asking for another. */
   putDevice(device: DeviceChoice): void {
     this.value = { ...this.value, device };
@@ -82,7 +103,7 @@ class RecipeStore extends Store {
       throw new Error(`the recipe is not valid JSON: ${(error as Error).message}`, { cause: error });
     }
     const deviceBefore = this.value.device;
-    this.value = await (await trainer.client()).validateRecipe(given);
+    this.value = await (await this.trainer.client()).validateRecipe(given);
     this.refused = {};
     this.unreadable = {};
     this.changed();
@@ -94,7 +115,7 @@ class RecipeStore extends Store {
   async check(): Promise<void> {
     const mine = ++this.checking;
     try {
-      await (await trainer.client()).validateRecipe(this.value);
+      await (await this.trainer.client()).validateRecipe(this.value);
       if (mine === this.checking) this.refused = {};
     } catch (error) {
       // A trainer that has gone says nothing of the settings; the next one is asked again.
@@ -117,5 +138,3 @@ function withValue(place: unknown, path: string[], value: unknown): unknown {
 function without(errors: Record<string, string>, path: string): Record<string, string> {
   return Object.fromEntries(Object.entries(errors).filter(([key]) => key !== path));
 }
-
-export const recipe = new RecipeStore();

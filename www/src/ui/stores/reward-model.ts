@@ -1,11 +1,15 @@
 /** The reward model that GRPO's answers are rewarded by: a file of the user's, or one that was trained here. */
 import type { AdapterFile } from '../../engine/types.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
-class RewardModelStore extends Store {
+export class RewardModelStore extends Store {
   open: { name: string; files: AdapterFile[] } | null = null;
   error: string | null = null;
+
+  constructor(private readonly trainer: TrainerStore) {
+    super();
+  }
 
   /** A zip, or the files of an adapter's folder. */
   async openFiles(files: File[]): Promise<void> {
@@ -21,11 +25,11 @@ class RewardModelStore extends Store {
 
   /** The one that has just been trained. */
   async keepTrained(): Promise<void> {
-    await this.use('the reward model trained here', await (await trainer.client()).adapterFiles());
+    await this.use('the reward model trained here', await (await this.trainer.client()).adapterFiles());
   }
 
   async close(): Promise<void> {
-    await (await trainer.client()).closeRewardModel();
+    await (await this.trainer.client()).closeRewardModel();
     this.forget();
   }
 
@@ -44,7 +48,7 @@ class RewardModelStore extends Store {
   private async use(name: string, files: AdapterFile[]): Promise<void> {
     this.error = null;
     try {
-      await (await trainer.client()).openRewardModel(files);
+      await (await this.trainer.client()).openRewardModel(files);
       this.open = { name, files };
     } catch (error) {
       // The trainer keeps what it had; so does the page.
@@ -53,5 +57,3 @@ class RewardModelStore extends Store {
     this.changed();
   }
 }
-
-export const rewardModel = new RewardModelStore();

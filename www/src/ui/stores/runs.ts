@@ -1,22 +1,20 @@
 /** Every run that this browser keeps: recorded while it goes on, compared, repeated. */
-import { StorageError } from '../../engine/storage/opfs.js';
-import { heldElsewhere } from '../../engine/storage/locks.js';
-import { runLock } from '../../engine/storage/checkpoints.js';
-import * as storage from '../../engine/storage/runs.js';
-import type { RunData, RunRecord, RunState } from '../../engine/storage/runs.js';
+import { StorageError } from '../../engine/storage/files.js';
+import type { CurvePoint, RunData, RunRecord, RunState } from '../../engine/storage/runs.js';
+import type { WorkspaceStorage } from '../../engine/storage/storage.js';
 import type { Evaluation, Plan, StepReport } from '../../engine/types.js';
-import { data } from './data.js';
-import { model } from './model.js';
-import { recipe } from './recipe.js';
+import type { DataStore } from './data.js';
+import type { ModelStore } from './model.js';
+import type { RecipeStore } from './recipe.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
 /** Steps between two writings of a run that goes on. */
 const WRITE_EVERY = 20;
 /** So many of the newest are in the chart until others are chosen. */
 const SHOWN_AT_FIRST = 8;
 
-class RunsStore extends Store {
+export class RunsStore extends Store {
   /** Oldest first. */
   records: RunRecord[] = [];
   /** Files that cannot be read; they stay where they are until someone deletes them. */
@@ -30,14 +28,24 @@ class RunsStore extends Store {
   private chosen: Set<string> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
+  constructor(
+    private readonly storage: Pick<WorkspaceStorage, 'runs' | 'checkpoints'>,
+    private readonly trainer: TrainerStore,
+    private readonly recipe: RecipeStore,
+    private readonly model: ModelStore,
+    private readonly data: DataStore,
+  ) {
+    super();
+  }
+
   async load(): Promise<void> {
     try {
-      const { records, unreadable } = await storage.listRuns();
+      const { records, unreadable } = await this.storage.runs.list();
       const here = this.records.filter((run) => !records.some(({ id }) => id === run.id));
-      const held = await heldElsewhere();
+      const held = await this.storage.checkpoints.openElsewhere();
       // A page that was closed could not say how its run ended; one that another tab has open goes on.
       const closed = (run: RunRecord): RunRecord =>
-        run.state === 'running' && !held.has(runLock(run.id)) ? { ...run, state: 'stopped' } : run;
+        run.state === 'running' && !held.has(run.id) ? { ...run, state: 'stopped' } : run;
       this.records = [...records.map(closed), ...here];
       this.unreadable = unreadable;
     } catch (error) {
@@ -66,17 +74,17 @@ class RunsStore extends Store {
 
   /** A new run of the open model and data; answers its id. */
   begin(plan: Plan, file: RunData, sweep: string | null = null): string {
-    if (!model.open) throw new Error('choose a model first');
+    if (!this.model.open) throw new Error('choose a model first');
     const startedAt = new Date().toISOString();
     const id = `${startedAt.replaceAll(/[:.]/g, '-')}-${Math.random().toString(36).slice(2, 6)}`;
     const record: RunRecord = {
       version: 1,
       id,
       startedAt,
-      model: model.open.source,
-      modelLabel: model.open.label,
+      model: this.model.open.source,
+      modelLabel: this.model.open.label,
       data: file,
-      device: trainer.device?.kind ?? 'cpu',
+      device: this.trainer.device?.kind ?? 'cpu',
       recipe: plan.recipe,
       totalSteps: plan.total_steps,
       trainableParameters: plan.trainable_parameters,
@@ -132,14 +140,19 @@ class RunsStore extends Store {
   async forget(run: RunRecord): Promise<void> {
     await this.change(async () => {
       await this.writing;
-      await storage.deleteRunRecord(run.id);
+      await this.storage.runs.delete(run.id);
       this.records = this.records.filter(({ id }) => id !== run.id);
     });
   }
 
+  /** A file that cannot be read, as it lies there. */
+  readFile(name: string): Promise<File> {
+    return this.storage.runs.readFile(name);
+  }
+
   async forgetFile(name: string): Promise<void> {
     await this.change(async () => {
-      await storage.deleteRunFile(name);
+      await this.storage.runs.deleteFile(name);
       this.unreadable = this.unreadable.filter((other) => other !== name);
     });
   }
@@ -147,11 +160,11 @@ class RunsStore extends Store {
   /** Puts a run's recipe into the settings and says what else it takes to repeat it. */
   async repeat(run: RunRecord): Promise<void> {
     await this.change(async () => {
-      await recipe.replace(JSON.stringify(run.recipe));
+      await this.recipe.replace(JSON.stringify(run.recipe));
       const missing: string[] = [];
-      if (model.open?.label !== run.modelLabel) missing.push(`the model "${run.modelLabel}"`);
-      if (data.open?.name !== run.data.name) missing.push(`the data "${run.data.name}"`);
-      else if ((await fileOf(data.open)).sha256 !== run.data.sha256)
+      if (this.model.open?.label !== run.modelLabel) missing.push(`the model "${run.modelLabel}"`);
+      if (this.data.open?.name !== run.data.name) missing.push(`the data "${run.data.name}"`);
+      else if ((await fileOf(this.data.open)).sha256 !== run.data.sha256)
         missing.push(`the data "${run.data.name}" as it was, for the open file is another one`);
       const number = this.records.findIndex(({ id }) => id === run.id) + 1;
       this.said =
@@ -170,7 +183,7 @@ class RunsStore extends Store {
   /** One after the other, so that the last one is what stays. Training goes on if it fails. */
   private write(record: RunRecord): void {
     this.writing = this.writing
-      .then(() => storage.writeRunRecord(record))
+      .then(() => this.storage.runs.write(record))
       .then(
         () => (this.refused = null),
         (error: Error) => (this.refused = error.message),
@@ -196,8 +209,6 @@ export async function fileOf(file: { name: string; bytes: Uint8Array<ArrayBuffer
   return { name: file.name, sha256: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('') };
 }
 
-function point(report: StepReport): storage.CurvePoint {
+function point(report: StepReport): CurvePoint {
   return { step: report.step, loss: report.loss, validation: report.evaluation?.loss ?? null };
 }
-
-export const runs = new RunsStore();

@@ -12,14 +12,22 @@ export interface Sample {
   settings: Record<string, number | string>;
 }
 
-let all: Promise<{ sample: Sample; bytes: Uint8Array<ArrayBuffer> }[]> | undefined;
-
-export function loadSamples(): Promise<{ sample: Sample; bytes: Uint8Array<ArrayBuffer> }[]> {
-  all ??= fetchSamples().catch(() => []);
-  return all;
+export interface LoadedSample {
+  sample: Sample;
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
-async function fetchSamples(): Promise<{ sample: Sample; bytes: Uint8Array<ArrayBuffer> }[]> {
+export class Samples {
+  private all: Promise<LoadedSample[]> | undefined;
+
+  /** All of them; empty where they cannot be had. */
+  load(): Promise<LoadedSample[]> {
+    this.all ??= fetchSamples().catch(() => []);
+    return this.all;
+  }
+}
+
+async function fetchSamples(): Promise<LoadedSample[]> {
   const samples = (await (await fetch('./samples/index.json')).json()) as Sample[];
   return Promise.all(
     samples.map(async (sample) => {

@@ -1,12 +1,14 @@
 /** A sweep over settings: planned, timed, carried out; its runs go into the run table. */
 import type { StepReport, Strategy, Sweep, SweepPlan, SweptSetting } from '../../engine/types.js';
+import type { TrainerClient } from '../../engine/client.js';
+import type { RunRecord } from '../../engine/storage/runs.js';
 import { measure, runSweep, type SweepListener } from '../../engine/sweep.js';
-import { data } from './data.js';
-import { recipe } from './recipe.js';
-import { fileOf, runs } from './runs.js';
+import type { DataStore } from './data.js';
+import type { RecipeStore } from './recipe.js';
+import { fileOf, type RunsStore } from './runs.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
-import { training } from './training.js';
+import type { TrainerStore } from './trainer.js';
+import type { TrainingStore } from './training.js';
 
 /** What is under way. */
 export interface SweepProgress {
@@ -15,7 +17,7 @@ export interface SweepProgress {
   last: StepReport | null;
 }
 
-class SweepStore extends Store {
+export class SweepStore extends Store {
   settings: SweptSetting[] = [{ key: 'train.learning_rate', values: '1e-4, 3e-4, 1e-3' }];
   strategy: Strategy = 'grid';
   state: 'idle' | 'estimating' | 'running' | 'stopping' = 'idle';
@@ -27,6 +29,16 @@ class SweepStore extends Store {
   said: string | null = null;
   error: string | null = null;
   private abort: AbortController | null = null;
+
+  constructor(
+    private readonly trainer: TrainerStore,
+    private readonly recipe: RecipeStore,
+    private readonly data: DataStore,
+    private readonly runs: RunsStore,
+    private readonly training: TrainingStore,
+  ) {
+    super();
+  }
 
   /** Other settings make another sweep: what was estimated holds no more. */
   change(changes: { settings?: SweptSetting[]; strategy?: Strategy }): void {
@@ -49,7 +61,7 @@ class SweepStore extends Store {
     return this.work('estimating', async (client) => {
       this.plan = null;
       this.seconds = null;
-      const plan = await client.planSweep(recipe.value, this.asked);
+      const plan = await client.planSweep(this.recipe.value, this.asked);
       const measured = await measure(client, plan);
       this.seconds = await client.sweepSeconds(plan, measured);
       this.plan = plan;
@@ -59,15 +71,20 @@ class SweepStore extends Store {
   start(): Promise<void> {
     return this.work('running', async (client) => {
       const { plan } = this;
-      if (!plan || !data.open) throw new Error('estimate the time first');
+      if (!plan || !this.data.open) throw new Error('estimate the time first');
       const ids: (string | undefined)[] = plan.runs.map(() => undefined);
-      const listener = this.listener(ids, await fileOf(data.open), new Date().toISOString());
+      const listener = this.listener(ids, await fileOf(this.data.open), new Date().toISOString());
       this.abort = new AbortController();
       const { signal } = this.abort;
       await runSweep(client, plan, listener, signal);
-      const mine = runs.records.filter((run) => ids.includes(run.id));
-      runs.showOnly(mine.map(({ id }) => id));
-      this.said = signal.aborted ? 'The sweep was stopped.' : best(mine.map(({ id }) => id));
+      const mine = this.runs.records.filter((run) => ids.includes(run.id));
+      this.runs.showOnly(mine.map(({ id }) => id));
+      this.said = signal.aborted
+        ? 'The sweep was stopped.'
+        : best(
+            this.runs.records,
+            mine.map(({ id }) => id),
+          );
     });
   }
 
@@ -99,34 +116,34 @@ class SweepStore extends Store {
     return {
       onRun: (run, inRung, begun) => {
         rung = inRung;
-        ids[run] ??= runs.begin(begun, file, sweep);
+        ids[run] ??= this.runs.begin(begun, file, sweep);
         this.progress = { run, rung, last: null };
         this.changed();
       },
       onStep: (run, last) => {
-        mine(run, (id) => runs.step(id, last));
+        mine(run, (id) => this.runs.step(id, last));
         this.progress = { run, rung, last };
         this.changed();
       },
-      onEvaluation: (run, step, evaluation) => mine(run, (id) => runs.evaluated(id, step, evaluation)),
+      onEvaluation: (run, step, evaluation) => mine(run, (id) => this.runs.evaluated(id, step, evaluation)),
       onEnd: (run, how, error) =>
-        mine(run, (id) => runs.end(id, how, error === null ? null : sentence(error))),
+        mine(run, (id) => this.runs.end(id, how, error === null ? null : sentence(error))),
     };
   }
 
   /** The trainer is the sweep's until the work is done. */
   private async work(
     state: 'estimating' | 'running',
-    work: (client: Awaited<ReturnType<typeof trainer.client>>) => Promise<void>,
+    work: (client: TrainerClient) => Promise<void>,
   ): Promise<void> {
     if (this.state !== 'idle') return;
     this.state = state;
     this.error = null;
     this.said = null;
     this.changed();
-    await training.lend(async () => {
+    await this.training.lend(async () => {
       try {
-        await work(await trainer.client());
+        await work(await this.trainer.client());
       } catch (error) {
         this.error = sentence(error);
       }
@@ -139,13 +156,11 @@ class SweepStore extends Store {
 }
 
 /** The sentence after a sweep. */
-function best(ids: string[]): string {
-  const scored = runs.records
+function best(records: RunRecord[], ids: string[]): string {
+  const scored = records
     .map((run, place) => ({ run, number: place + 1, loss: run.evaluation?.loss ?? Infinity }))
     .filter(({ run, loss }) => ids.includes(run.id) && run.state === 'finished' && Number.isFinite(loss));
   const [first] = scored.sort((a, b) => a.loss - b.loss);
   if (!first) return 'No run of the sweep came to its end; the table says why.';
   return `The sweep is done. Run ${first.number} has the lowest validation loss, ${first.loss.toFixed(4)}: repeat it to train it again, or look at all of them below.`;
 }
-
-export const sweep = new SweepStore();

@@ -1,9 +1,10 @@
-/** The one trainer of this page: started at once, replaced when the device changes or it broke. */
+/** The one trainer of a workspace: started at once, replaced when the device changes or it broke. */
 import type { DeviceChoice, DeviceReport } from '../../engine/types.js';
-import { TrainerClient, TrainerError } from '../../engine/client.js';
+import type { TrainerClient, TrainerError } from '../../engine/client.js';
+import type { Engine } from '../../engine/engine.js';
 import { Store, sentence } from './store.js';
 
-class TrainerStore extends Store {
+export class TrainerStore extends Store {
   device: DeviceReport | null = null;
   /** The device that was asked for. */
   choice: DeviceChoice = 'auto';
@@ -14,6 +15,10 @@ class TrainerStore extends Store {
   onBroken: (error: TrainerError) => void = () => undefined;
   private starting: Promise<TrainerClient> | null = null;
   private leaving: AbortController | null = null;
+
+  constructor(private readonly engine: Engine) {
+    super();
+  }
 
   /** The running trainer; starts it if need be. */
   client(): Promise<TrainerClient> {
@@ -29,7 +34,7 @@ class TrainerStore extends Store {
     this.choice = device;
     this.error = null;
     this.changed();
-    const starting = TrainerClient.start({ device, signal: mine.signal });
+    const starting = this.engine.start({ device, signal: mine.signal });
     this.starting = starting;
     try {
       const client = await starting;
@@ -49,10 +54,16 @@ class TrainerStore extends Store {
     }
   }
 
+  /** Ends it, with its workers. */
+  end(): void {
+    this.leaving?.abort();
+    this.starting = null;
+    this.device = null;
+    this.changed();
+  }
+
   say(error: string): void {
     this.error = sentence(error);
     this.changed();
   }
 }
-
-export const trainer = new TrainerStore();

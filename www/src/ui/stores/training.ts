@@ -1,17 +1,21 @@
 /** The run: its plan, its steps so far, its checkpoints. */
-import * as checkpoints from '../../engine/storage/checkpoints.js';
-import type { KeptRun } from '../../engine/storage/checkpoints.js';
-import type { ModelSource } from '../../engine/storage/opfs.js';
+import {
+  openElsewhere,
+  type Checkpoints,
+  type KeptRun,
+  type SavedRun,
+} from '../../engine/storage/checkpoints.js';
+import type { ModelSource } from '../../engine/storage/models.js';
 import type { MemoryReport, Plan, StepReport } from '../../engine/types.js';
 import type { TrainHandlers, TrainState, TrainerClient } from '../../engine/client.js';
-import { data } from './data.js';
+import type { DataStore } from './data.js';
 import { Keeper } from './keeper.js';
-import { model } from './model.js';
-import { ratings } from './ratings.js';
-import { recipe } from './recipe.js';
-import { fileOf, runs } from './runs.js';
+import type { ModelStore } from './model.js';
+import type { RatingStore } from './ratings.js';
+import type { RecipeStore } from './recipe.js';
+import { fileOf, type RunsStore } from './runs.js';
 import { Store, sentence } from './store.js';
-import { trainer } from './trainer.js';
+import type { TrainerStore } from './trainer.js';
 
 const CHECKPOINT_EVERY = 20;
 
@@ -28,7 +32,7 @@ interface Run {
   recorded: boolean;
 }
 
-class TrainingStore extends Store {
+export class TrainingStore extends Store {
   state: TrainState = 'idle';
   memory: MemoryReport | null = null;
   error: string | null = null;
@@ -45,6 +49,18 @@ class TrainingStore extends Store {
   private acting = false;
   /** The trainer is being replaced. */
   private replacing = false;
+
+  constructor(
+    private readonly checkpoints: Checkpoints,
+    private readonly trainer: TrainerStore,
+    private readonly recipe: RecipeStore,
+    private readonly model: ModelStore,
+    private readonly data: DataStore,
+    private readonly ratings: RatingStore,
+    private readonly runs: RunsStore,
+  ) {
+    super();
+  }
 
   /** Nothing can be asked of the trainer now. */
   get busy(): boolean {
@@ -92,6 +108,21 @@ class TrainingStore extends Store {
     return this.reports.length > 0 && this.state !== 'failed';
   }
 
+  /** What the tuned model does instead of writing an answer. */
+  get judges(): 'classify' | 'reward' | null {
+    const objective = this.plan?.recipe.objective;
+    if (objective === 'classify' || objective === 'reward') return objective;
+    const labels = this.model.open?.report.labels ?? [];
+    if (labels.length > 0) return labels.length > 1 ? 'classify' : 'reward';
+    return null;
+  }
+
+  /** Whether texts are compared here instead of answered or judged. */
+  get comparesTexts(): boolean {
+    const objective = this.plan?.recipe.objective;
+    return objective ? objective === 'contrastive' : this.model.isEncoder && this.judges === null;
+  }
+
   /** Seconds until the last step, from the pace of the last steps. */
   get secondsLeft(): number {
     const recent = this.reports.slice(-10);
@@ -103,19 +134,26 @@ class TrainingStore extends Store {
 
   start(paused = false): Promise<void> {
     return this.act(async (client) => {
-      if (!data.open) throw new Error('choose a data file first');
-      const { bytes } = data.open;
-      const file = await fileOf(data.open);
-      const run = newRun();
+      if (!this.data.open) throw new Error('choose a data file first');
+      const { bytes } = this.data.open;
+      const file = await fileOf(this.data.open);
+      const run = this.newRun();
       const options = { paused, checkpointEvery: CHECKPOINT_EVERY, rated: true };
-      run.plan = await client.begin(recipe.value, this.handlersOf(run), options);
+      run.plan = await client.begin(this.recipe.value, this.handlersOf(run), options);
       this.replaceRun(run);
-      const id = (run.id = runs.begin(run.plan, file));
+      const id = (run.id = this.runs.begin(run.plan, file));
       const replaces = this.former.splice(0);
       if (this.saved && !this.saved.elsewhere) replaces.push(Promise.resolve(this.saved.key));
       this.saved = null;
       const changed = () => this.changed();
-      run.keeper = new Keeper(id, bytes, checkpoints.holdRun(id), Promise.all(replaces), changed);
+      run.keeper = new Keeper(
+        this.checkpoints,
+        id,
+        bytes,
+        this.checkpoints.hold(id),
+        Promise.all(replaces),
+        changed,
+      );
       void this.watchEnd(run, client.finished());
     });
   }
@@ -144,7 +182,7 @@ class TrainingStore extends Store {
     this.error = null;
     this.state = 'idle';
     this.changed();
-    if (model.open) await this.act((client) => client.resetTraining());
+    if (this.model.open) await this.act((client) => client.resetTraining());
   }
 
   /** The trainer for others to train with: nothing of ours is left in it, and nothing can be started meanwhile. */
@@ -161,21 +199,22 @@ class TrainingStore extends Store {
 
   /** Looks for runs of earlier visits, and of other tabs, until which it waits. */
   async findSaved(): Promise<void> {
-    const { runs: kept, unreadable } = await checkpoints
-      .keptRuns()
+    const { runs: kept, unreadable } = await this.checkpoints
+      .list()
       .catch(() => ({ runs: [], unreadable: [] }));
     const others = kept.filter(({ key }) => key !== this.run?.keeper?.key);
     this.saved = others.find(({ elsewhere }) => !elsewhere) ?? others[0] ?? null;
     this.unreadable = unreadable;
     this.changed();
-    if (this.saved?.elsewhere) void checkpoints.whenReleased(this.saved.key).then(() => this.findSaved());
+    if (this.saved?.elsewhere)
+      void this.checkpoints.whenReleased(this.saved.key).then(() => this.findSaved());
   }
 
   /** Deletes a kept run, because a person wants it. */
   async discard(key: string): Promise<void> {
     this.error = null;
     try {
-      await checkpoints.deleteRun(key);
+      await this.checkpoints.delete(key);
     } catch (error) {
       this.error = sentence(error);
     }
@@ -187,19 +226,29 @@ class TrainingStore extends Store {
     const saved = this.saved;
     if (!saved) return;
     await this.act(async (client) => {
-      const release = await checkpoints.holdRun(saved.key);
-      if (!release) throw checkpoints.openElsewhere();
+      const release = await this.checkpoints.hold(saved.key);
+      if (!release) throw openElsewhere();
       try {
-        const files = await checkpoints.readRunFiles(saved);
-        await recipe.replace(JSON.stringify({ ...saved.recipe, device: recipe.value.device }));
-        if (!(await model.openSource(saved.model)) && !(saved.model.kind === 'local' && model.open)) {
+        const files = await this.checkpoints.read(saved);
+        await this.recipe.replace(JSON.stringify({ ...saved.recipe, device: this.recipe.value.device }));
+        if (
+          !(await this.model.openSource(saved.model)) &&
+          !(saved.model.kind === 'local' && this.model.open)
+        ) {
           throw new Error(`open the model "${saved.modelLabel}" first, then resume`);
         }
-        if (!(await data.read(saved.dataName, files.data, null)))
-          throw new Error(data.error ?? 'the data could not be read');
+        if (!(await this.data.read(saved.dataName, files.data, null)))
+          throw new Error(this.data.error ?? 'the data could not be read');
         const changed = () => this.changed();
         const none = Promise.resolve([]);
-        const keeper = new Keeper(saved.key, files.data, Promise.resolve(release), none, changed);
+        const keeper = new Keeper(
+          this.checkpoints,
+          saved.key,
+          files.data,
+          Promise.resolve(release),
+          none,
+          changed,
+        );
         await this.goOn(client, saved, files.checkpoint, keeper);
       } catch (error) {
         release();
@@ -217,6 +266,12 @@ class TrainingStore extends Store {
     });
   }
 
+  /** Leaves the run, once its checkpoints are kept, to whoever goes on with it. */
+  async close(): Promise<void> {
+    this.replaceRun(null);
+    await Promise.all(this.former.splice(0));
+  }
+
   /** Lets nothing be asked of the trainer until another is in its place. */
   async whileReplaced(work: () => Promise<void>): Promise<void> {
     this.replacing = true;
@@ -232,12 +287,12 @@ class TrainingStore extends Store {
   /** What has become of the run, to go on after a semicolon. */
   private async goOnIn(run: Run | null, replace: () => Promise<TrainerClient | null>): Promise<string> {
     const latest = await run?.keeper?.read();
-    const hadModel = model.open !== null;
+    const hadModel = this.model.open !== null;
     const client = await replace();
     if (!client)
       return 'no other could be started, so reload the page, which offers what was kept of the run';
-    const where = trainer.device?.kind === 'cpu' ? 'on the CPU' : 'on the GPU';
-    if (hadModel && !model.open) {
+    const where = this.trainer.device?.kind === 'cpu' ? 'on the CPU' : 'on the GPU';
+    if (hadModel && !this.model.open) {
       const after = latest ? ', and reload the page to resume the run' : '';
       return `the model could not be read again, so open it once more${after}`;
     }
@@ -250,17 +305,18 @@ class TrainingStore extends Store {
 
   private async goOn(
     client: TrainerClient,
-    saved: checkpoints.SavedRun,
+    saved: SavedRun,
     checkpoint: Uint8Array<ArrayBuffer>,
     keeper: Keeper,
   ): Promise<void> {
-    const run = { ...newRun(), keeper };
+    const run = { ...this.newRun(), keeper };
     const options = { paused: true, checkpointEvery: CHECKPOINT_EVERY, rated: true };
     run.plan = await client.resumeFrom(checkpoint, this.handlersOf(run), options);
     run.reports = saved.reports.filter((report) => report.step <= saved.step);
     keeper.savedStep = saved.step;
     this.replaceRun(run);
-    if (data.open) run.id = runs.resume(saved.runId, run.plan, await fileOf(data.open), run.reports);
+    if (this.data.open)
+      run.id = this.runs.resume(saved.runId, run.plan, await fileOf(this.data.open), run.reports);
     if (saved.step >= saved.totalSteps || this.last?.finished) {
       this.state = 'finished';
       this.endRecord();
@@ -272,14 +328,14 @@ class TrainingStore extends Store {
     return {
       onStep: (report) => {
         run.reports = [...run.reports, report];
-        if (run.id) runs.step(run.id, report);
+        if (run.id) this.runs.step(run.id, report);
         this.changed();
         if (report.step === 1 || report.step % 5 === 0) void this.readMemory();
       },
-      onRate: (prompt, answers) => ratings.ask(prompt, answers),
+      onRate: (prompt, answers) => this.ratings.ask(prompt, answers),
       onState: (state) => {
         this.state = state;
-        if (!this.active) ratings.clear();
+        if (!this.active) this.ratings.clear();
         if (state === 'finished' || state === 'stopped') this.endRecord();
         this.changed();
       },
@@ -310,7 +366,7 @@ class TrainingStore extends Store {
     } catch (error) {
       // What has taken its place says how things stand.
       if (this.run !== run) return;
-      ratings.clear();
+      this.ratings.clear();
       this.state = 'failed';
       this.error = sentence(error);
       this.endRecord(this.error);
@@ -331,12 +387,12 @@ class TrainingStore extends Store {
     const { run } = this;
     if (!run?.id || run.recorded) return;
     const state = this.state === 'finished' || this.state === 'failed' ? this.state : 'stopped';
-    runs.end(run.id, state, error);
+    this.runs.end(run.id, state, error);
     run.recorded = true;
   }
 
   private async readMemory(): Promise<void> {
-    this.memory = await trainer
+    this.memory = await this.trainer
       .client()
       .then((client) => client.memory())
       .catch(() => null);
@@ -348,7 +404,7 @@ class TrainingStore extends Store {
     this.acting = true;
     this.changed();
     try {
-      await action(await trainer.client());
+      await action(await this.trainer.client());
     } catch (error) {
       this.error = sentence(error);
     } finally {
@@ -356,20 +412,19 @@ class TrainingStore extends Store {
       this.changed();
     }
   }
-}
 
-/** A run of what is open now. */
-function newRun(): Run {
-  if (!model.open || !data.open) throw new Error('choose a model and a data file first');
-  return {
-    plan: null,
-    reports: [],
-    keeper: null,
-    model: { source: model.open.source, label: model.open.label },
-    dataName: data.open.name,
-    id: null,
-    recorded: false,
-  };
+  /** A run of what is open now. */
+  private newRun(): Run {
+    const [model, data] = [this.model.open, this.data.open];
+    if (!model || !data) throw new Error('choose a model and a data file first');
+    return {
+      plan: null,
+      reports: [],
+      keeper: null,
+      model: { source: model.source, label: model.label },
+      dataName: data.name,
+      id: null,
+      recorded: false,
+    };
+  }
 }
-
-export const training = new TrainingStore();
