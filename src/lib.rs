@@ -28,4 +28,4 @@ pub mod train;
 pub mod web;
 pub mod weights;
 
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};

@@ -77,7 +77,7 @@ async fn webgpu_follows_the_references() {
     js_sys::eval(include_str!("support/default_limits.js")).unwrap();
     loralet::web::start();
     let (device, _, report) = choose("webgpu").await.unwrap();
-    assert_eq!(report.kind, "webgpu", "{}", report.reason);
+    assert_eq!(report.kind, loralet::session::DeviceKind::Webgpu, "{}", report.reason);
     support::kernels::kernels(&device, 1e-4).await;
     support::full_rows(&device, 1e-3).await;
     support::padded_and_packed(&device, 1e-3).await;

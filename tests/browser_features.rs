@@ -12,7 +12,7 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 async fn webgpu_with_its_features_follows_the_references() {
     loralet::web::start();
     let (device, _, report) = choose("webgpu").await.unwrap();
-    assert_eq!(report.kind, "webgpu", "{}", report.reason);
+    assert_eq!(report.kind, loralet::session::DeviceKind::Webgpu, "{}", report.reason);
     support::kernels::kernels(&device, 1e-4).await;
     support::lora_steps(&device, 1e-3).await;
     support::sampled_answers(&device).await;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 /// Sizes and settings of one comparison. The embeddings are tied.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct Workload {
     pub hidden: usize,
     pub layers: usize,
@@ -21,17 +22,21 @@ pub struct Workload {
     pub eps: f64,
     pub batch: usize,
     pub seq: usize,
+    #[cfg_attr(test, ts(inline))]
     pub lora: Lora,
+    #[cfg_attr(test, ts(inline))]
     pub adamw: AdamWSettings,
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Lora {
     pub r: usize,
     pub alpha: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AdamWSettings {
     pub lr: f64,
     pub beta1: f64,

@@ -128,6 +128,7 @@ fn serde_path(value: &Value) -> Result<Recipe> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::recipe::Method;
     use serde_json::json;
 
@@ -204,6 +205,6 @@ mod tests {
         assert_eq!(recipe.method, Method::Full);
         assert_eq!(recipe.lora.target_modules, ["q_proj", "v_proj"]);
         let error = Recipe::set(&mut value, "train.max_step", "20").unwrap_err();
-        assert_eq!(error.kind(), "unknown_key", "{error}");
+        assert_eq!(error.kind(), ErrorKind::UnknownKey, "{error}");
     }
 }

@@ -26,7 +26,10 @@ mod tests {
             said.starts_with("recipe: grpo.pattern is \"(red\", but it must be a regular expression (uncl"),
             "{said}"
         );
-        assert_eq!(pattern("").unwrap_err().kind(), "invalid_setting");
-        assert_eq!(GrpoRecipe::default().regex().unwrap_err().kind(), "invalid_setting");
+        assert_eq!(pattern("").unwrap_err().kind(), crate::error::ErrorKind::InvalidSetting);
+        assert_eq!(
+            GrpoRecipe::default().regex().unwrap_err().kind(),
+            crate::error::ErrorKind::InvalidSetting
+        );
     }
 }

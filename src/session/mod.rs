@@ -7,6 +7,7 @@
 
 mod answer;
 mod data;
+mod device;
 mod general;
 mod judge;
 mod model;
@@ -16,6 +17,7 @@ mod search;
 
 pub use answer::GenerateRequest;
 pub use data::DataSummary;
+pub use device::{DeviceKind, DeviceReport, MemoryReport};
 pub use model::ModelReport;
 pub use search::Neighbour;
 

@@ -27,7 +27,11 @@ thread_local! {
 impl Bench {
     /// # Errors
     /// A workload that lacks a setting, a file that lacks a tensor, a device that cannot be had.
-    pub async fn create(device: String, workload: JsValue, weights: Vec<u8>) -> Result<Bench, JsValue> {
+    pub async fn create(
+        #[wasm_bindgen(unchecked_param_type = "DeviceChoice")] device: String,
+        #[wasm_bindgen(unchecked_param_type = "Workload")] workload: JsValue,
+        weights: Vec<u8>,
+    ) -> Result<Bench, JsValue> {
         let workload = read_workload(workload)?;
         let device = chosen(device).await.map_err(error::to_js)?;
         Steps::new(&workload, &weights, &device).map(Bench).map_err(error::to_js)
@@ -48,7 +52,10 @@ impl Bench {
 impl OpBench {
     /// # Errors
     /// A workload that lacks a setting or makes no model, a device that cannot be had.
-    pub async fn create(device: String, workload: JsValue) -> Result<OpBench, JsValue> {
+    pub async fn create(
+        #[wasm_bindgen(unchecked_param_type = "DeviceChoice")] device: String,
+        #[wasm_bindgen(unchecked_param_type = "Workload")] workload: JsValue,
+    ) -> Result<OpBench, JsValue> {
         let workload = read_workload(workload)?;
         let device = chosen(device).await.map_err(error::to_js)?;
         Ops::new(&workload, &device).map(OpBench).map_err(error::to_js)
@@ -58,6 +65,7 @@ impl OpBench {
     ///
     /// # Errors
     /// A device that stops answering.
+    #[wasm_bindgen(unchecked_return_type = "OpTime[]")]
     pub async fn turn(&mut self) -> Result<JsValue, JsValue> {
         let times = self.0.turn().await.map_err(error::to_js)?;
         no_gpu_error()?;

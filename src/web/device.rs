@@ -5,10 +5,9 @@ use crate::error::{Error, Result, last_cause};
 use crate::kernels::matmul::matmul;
 use crate::kernels::readback::read;
 use crate::kernels::set_software_adapter;
-use crate::session::Limits;
+use crate::session::{DeviceKind, DeviceReport, Limits};
 use burn::tensor::{Device, Tensor};
 use js_sys::{Object, Reflect};
-use serde::Serialize;
 use std::cell::RefCell;
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
@@ -19,17 +18,6 @@ const CPU_LIMIT: u64 = 3 << 30;
 
 /// Kernels that go to the GPU in one submission at most. A longer queue holds more buffers alive.
 const MOST_TASKS: usize = 512;
-
-#[derive(Debug, Clone, Serialize)]
-pub struct DeviceReport {
-    /// `webgpu` or `cpu`.
-    pub kind: &'static str,
-    pub name: String,
-    /// Why this device, in a sentence.
-    pub reason: String,
-    /// A GPU that is emulated in software.
-    pub is_fallback: bool,
-}
 
 /// What the browser says of its GPU, before any is claimed.
 struct Probe {
@@ -87,7 +75,7 @@ async fn cpu(reason: &str) -> (Device, Limits, DeviceReport) {
     let helper = super::helper::bytes();
     let threads = if helper > 0 { "two threads" } else { "one thread" };
     let report = DeviceReport {
-        kind: "cpu",
+        kind: DeviceKind::Cpu,
         name: format!("CPU, {threads}, 128-bit SIMD{name}"),
         reason: reason.into(),
         is_fallback: false,
@@ -114,7 +102,7 @@ async fn webgpu(gpu: &Probe, reason: &str) -> Result<(Device, Limits, DeviceRepo
     self_test(&device).await?;
     let tensor = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     let report = DeviceReport {
-        kind: "webgpu",
+        kind: DeviceKind::Webgpu,
         name: gpu.name.clone(),
         reason: format!("{reason}, and a gradient self-test agrees with the CPU"),
         is_fallback: gpu.is_fallback,

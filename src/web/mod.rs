@@ -9,6 +9,7 @@ pub mod person;
 pub mod relaxed;
 pub mod session;
 pub mod sweep;
+mod types;
 
 use crate::recipe::Recipe;
 use serde::Serialize;
@@ -28,7 +29,7 @@ pub fn start() {
 }
 
 /// A recipe with every field filled.
-#[wasm_bindgen]
+#[wasm_bindgen(unchecked_return_type = "Recipe")]
 pub fn default_recipe() -> Result<JsValue, JsValue> {
     to_js(&Recipe::default())
 }
@@ -36,9 +37,11 @@ pub fn default_recipe() -> Result<JsValue, JsValue> {
 /// The recipe with defaults filled in.
 ///
 /// # Errors
-/// A `LoraletError` that names the key.
-#[wasm_bindgen]
-pub fn validate_recipe(recipe: JsValue) -> Result<JsValue, JsValue> {
+/// A `LoraletError` whose `key` is the setting.
+#[wasm_bindgen(unchecked_return_type = "Recipe")]
+pub fn validate_recipe(
+    #[wasm_bindgen(unchecked_param_type = "unknown")] recipe: JsValue,
+) -> Result<JsValue, JsValue> {
     to_js(&read_recipe(recipe)?)
 }
 

@@ -1,7 +1,7 @@
 //! A [`crate::session::Session`] for JavaScript.
 
 use super::blob::BlobSource;
-use super::device::{DeviceReport, choose, take_gpu_error};
+use super::device::{choose, take_gpu_error};
 use super::person::Listener;
 use super::{error, read_recipe, to_js};
 use crate::error::Error;
@@ -9,10 +9,9 @@ use crate::export::{self, OutputFile};
 use crate::generate::Caller;
 use crate::recipe::BaseDtype;
 use crate::rewards::person::Person;
-use crate::session::{GenerateRequest, Session as Core};
+use crate::session::{DeviceReport, GenerateRequest, MemoryReport, Session as Core};
 use crate::weights::source::ByteSource;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::Blob;
@@ -27,35 +26,27 @@ pub struct Session {
     helper_bytes: u64,
 }
 
-#[derive(Serialize)]
-struct MemoryReport {
-    wasm_bytes: f64,
-    /// Wasm memory never shrinks, so this equals `wasm_bytes`.
-    wasm_peak_bytes: f64,
-    /// What the second thread works in, beside the wasm memory; 0 without one.
-    helper_bytes: f64,
-    gpu_bytes: Option<f64>,
-}
-
 #[wasm_bindgen]
 impl Session {
-    /// `device`: `auto`, `webgpu` or `cpu`.
-    pub async fn create(device: String) -> Result<Session, JsValue> {
+    pub async fn create(
+        #[wasm_bindgen(unchecked_param_type = "DeviceChoice")] device: String,
+    ) -> Result<Session, JsValue> {
         let (device, limits, report) = choose(&device).await.map_err(error::to_js)?;
         Ok(Session { core: Core::new(device, limits), device: report, helper_bytes: limits.helper })
     }
 
+    #[wasm_bindgen(unchecked_return_type = "DeviceReport")]
     pub fn device(&self) -> JsResult {
         to_js(&self.device)
     }
 
-    /// `files`: `{ name, blob }[]`; `base_dtype` as a recipe spells it; `on_progress(done_bytes, total_bytes)`.
+    #[wasm_bindgen(unchecked_return_type = "ModelReport")]
     pub async fn open_model(
         &mut self,
-        files: Array,
+        #[wasm_bindgen(unchecked_param_type = "ModelFile[]")] files: Array,
         model_name: String,
-        base_dtype: JsValue,
-        on_progress: Function,
+        #[wasm_bindgen(unchecked_param_type = "BaseDtype")] base_dtype: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "OnProgress")] on_progress: Function,
     ) -> JsResult {
         let base_dtype: BaseDtype = serde_wasm_bindgen::from_value(base_dtype).map_err(|failure| {
             error::to_js(Error::InvalidRecipe { reason: format!("base_dtype: {failure}") })
@@ -73,13 +64,20 @@ impl Session {
         to_js(&self.core.open_model(sources, &model_name, base_dtype, &progress).map_err(error::to_js)?)
     }
 
-    pub fn open_data(&mut self, file_name: &str, bytes: &[u8], recipe: JsValue) -> JsResult {
+    #[wasm_bindgen(unchecked_return_type = "DataSummary")]
+    pub fn open_data(
+        &mut self,
+        file_name: &str,
+        bytes: &[u8],
+        #[wasm_bindgen(unchecked_param_type = "Recipe")] recipe: JsValue,
+    ) -> JsResult {
         let recipe = read_recipe(recipe)?;
         let summary = self.core.open_data(file_name, bytes, &recipe).map_err(error::to_js)?;
         to_js(&summary)
     }
 
     /// Measures forgetting by this file instead of the built-in text.
+    #[wasm_bindgen(unchecked_return_type = "ProbeSummary")]
     pub fn open_probe(&mut self, file_name: &str, bytes: &[u8]) -> JsResult {
         to_js(&self.core.open_probe(file_name, bytes).map_err(error::to_js)?)
     }
@@ -88,27 +86,40 @@ impl Session {
         self.core.close_probe();
     }
 
-    /// `rate(messages, answers)` gives a promise of a number an answer, for `grpo.reward` "person"; left out where nobody is
-    /// there to rate. `go_on()` gives a promise of whether to sample the next token of the objective `grpo`.
-    pub async fn begin(&mut self, recipe: JsValue, rate: Option<Function>, go_on: Function) -> JsResult {
+    /// `rate` is left out where nobody is there to rate.
+    #[wasm_bindgen(unchecked_return_type = "Plan")]
+    pub async fn begin(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "Recipe")] recipe: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Rate | undefined")] rate: Option<Function>,
+        #[wasm_bindgen(unchecked_param_type = "GoOn")] go_on: Function,
+    ) -> JsResult {
         let recipe = read_recipe(recipe)?;
         self.set_listeners(rate, go_on);
         to_js(&self.core.begin(&recipe).map_err(error::to_js)?)
     }
 
     /// A report of each step that was done: at least one, and up to `most`.
+    #[wasm_bindgen(unchecked_return_type = "StepReport[]")]
     pub async fn steps(&mut self, most: usize) -> JsResult {
         let reports = self.core.steps(most).await;
         self.gpu_error()?;
         to_js(&reports.map_err(error::to_js)?)
     }
 
+    #[wasm_bindgen(unchecked_return_type = "Evaluation")]
     pub async fn evaluate(&self) -> JsResult {
         to_js(&self.core.evaluate().await.map_err(error::to_js)?)
     }
 
     /// Loss over the open data file, all of it or the rows that the recipe holds out, as the base or with the adapter.
-    pub async fn score(&self, recipe: JsValue, adapter: bool, held_out: bool) -> JsResult {
+    #[wasm_bindgen(unchecked_return_type = "Evaluation")]
+    pub async fn score(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Recipe")] recipe: JsValue,
+        adapter: bool,
+        held_out: bool,
+    ) -> JsResult {
         let recipe = read_recipe(recipe)?;
         let evaluation = match held_out {
             true => self.core.score_held_out(&recipe, adapter).await,
@@ -117,16 +128,18 @@ impl Session {
         to_js(&evaluation.map_err(error::to_js)?)
     }
 
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
     pub async fn save_checkpoint(&self) -> Result<Uint8Array, JsValue> {
         let bytes = self.core.save_checkpoint().await.map_err(error::to_js)?;
         Ok(Uint8Array::from(bytes.as_slice()))
     }
 
+    #[wasm_bindgen(unchecked_return_type = "Plan")]
     pub async fn resume(
         &mut self,
         checkpoint: Uint8Array,
-        rate: Option<Function>,
-        go_on: Function,
+        #[wasm_bindgen(unchecked_param_type = "Rate | undefined")] rate: Option<Function>,
+        #[wasm_bindgen(unchecked_param_type = "GoOn")] go_on: Function,
     ) -> JsResult {
         self.set_listeners(rate, go_on);
         to_js(&self.core.resume(&checkpoint.to_vec()).map_err(error::to_js)?)
@@ -136,7 +149,7 @@ impl Session {
         self.core.steps_done()
     }
 
-    /// `{ name, bytes }[]`
+    #[wasm_bindgen(unchecked_return_type = "AdapterFile[]")]
     pub async fn adapter_files(&self) -> Result<Array, JsValue> {
         let files = self.core.adapter_files().await.map_err(error::to_js)?;
         let entries = Array::new();
@@ -149,19 +162,25 @@ impl Session {
         Ok(entries)
     }
 
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
     pub async fn adapter_zip(&self) -> Result<Uint8Array, JsValue> {
         let files = self.core.adapter_files().await.map_err(error::to_js)?;
         let bytes = export::zip(&files).map_err(error::to_js)?;
         Ok(Uint8Array::from(bytes.as_slice()))
     }
 
-    /// `files`: `{ name, bytes }[]`
-    pub async fn load_adapter(&mut self, files: Array) -> Result<(), JsValue> {
+    pub async fn load_adapter(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "AdapterFile[]")] files: Array,
+    ) -> Result<(), JsValue> {
         self.core.load_adapter(&output_files(&files)?).map_err(error::to_js)
     }
 
-    /// `files`: `{ name, bytes }[]` of an adapter that `grpo.reward` "reward_model" asks, or one zip of them.
-    pub fn open_reward_model(&mut self, files: Array) -> Result<(), JsValue> {
+    /// The files of an adapter that `grpo.reward` "reward_model" asks, or one zip of them.
+    pub fn open_reward_model(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "AdapterFile[]")] files: Array,
+    ) -> Result<(), JsValue> {
         self.core.open_reward_model(&output_files(&files)?).map_err(error::to_js)
     }
 
@@ -173,8 +192,12 @@ impl Session {
         self.core.has_adapter()
     }
 
-    /// `on_text(delta)` returns whether to go on, or a promise of it.
-    pub async fn generate(&self, request: JsValue, on_text: Function) -> JsResult {
+    #[wasm_bindgen(unchecked_return_type = "GenerateReport")]
+    pub async fn generate(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "GenerateRequest")] request: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "OnText")] on_text: Function,
+    ) -> JsResult {
         let request: GenerateRequest = serde_wasm_bindgen::from_value(request).map_err(|error| {
             error::to_js(Error::InvalidRecipe { reason: format!("the request cannot be read ({error})") })
         })?;
@@ -190,6 +213,7 @@ impl Session {
     }
 
     /// The texts of the open data nearest to a query, by their embeddings.
+    #[wasm_bindgen(unchecked_return_type = "Neighbour[]")]
     pub async fn search(&self, query: &str, adapter: bool) -> JsResult {
         let found = self.core.search(query, adapter).await;
         self.gpu_error()?;
@@ -197,11 +221,13 @@ impl Session {
     }
 
     /// Logits `[seq, vocab]`, row-major, for comparing with other implementations.
+    #[wasm_bindgen(unchecked_return_type = "Float32Array<ArrayBuffer>")]
     pub async fn logits(&self, input_ids: Vec<u32>, adapter: bool) -> Result<js_sys::Float32Array, JsValue> {
         let logits = self.core.logits(&input_ids, adapter).await.map_err(error::to_js)?;
         Ok(js_sys::Float32Array::from(logits.as_slice()))
     }
 
+    #[wasm_bindgen(unchecked_return_type = "MemoryReport")]
     pub fn memory(&self) -> JsResult {
         let wasm_bytes = core::arch::wasm32::memory_size(0) as f64 * 65536.0;
         to_js(&MemoryReport {

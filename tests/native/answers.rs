@@ -143,7 +143,7 @@ fn a_run_that_is_stopped_while_it_samples_goes_on_as_if_it_was_not() {
             if stops && step == 1 {
                 left.set(10);
                 let error = block_on(session.step()).unwrap_err();
-                assert_eq!((error.kind(), session.steps_done()), ("stopped", 1), "{error}");
+                assert_eq!((error.kind(), session.steps_done()), (loralet::ErrorKind::Stopped, 1), "{error}");
                 left.set(usize::MAX);
             }
             let report = block_on(session.step()).unwrap();

@@ -266,8 +266,8 @@ fn a_reward_model_rewards_answers() {
     asked.close_reward_model();
     let error = asked.begin(&recipe).expect_err("no reward model is open");
     assert_eq!(
-        (error.kind(), error.to_string().contains("grpo.reward is \"reward_model\"")),
-        ("invalid_setting", true),
+        (error.kind(), error.key()),
+        (loralet::ErrorKind::InvalidSetting, Some("grpo.reward")),
         "{error}"
     );
 }

@@ -125,5 +125,6 @@ fn data_of_another_objective_is_refused_in_a_sentence() {
     let error = session.begin(&recipe("sft", 1)).unwrap_err().to_string();
     let expected = "recipe: objective is \"sft\", but tiny-kindness.jsonl holds preference pairs, for which it must be dpo or orpo or kto or reward";
     assert_eq!(error, expected);
-    assert_eq!(block_on(session.score(&recipe("text", 1), false)).unwrap_err().kind(), "invalid_setting");
+    let error = block_on(session.score(&recipe("text", 1), false)).unwrap_err();
+    assert_eq!((error.kind(), error.key()), (loralet::ErrorKind::InvalidSetting, Some("objective")));
 }

@@ -296,6 +296,9 @@ mod tests {
         assert_eq!(records.records[0].fields["text"], "NaN \" Infinity");
         assert_eq!(records.records[1].fields["text"], Value::Null);
         assert!(records.notes[0].contains("(line 2)"), "{:?}", records.notes);
-        assert_eq!(read("f", "{\"a\": NaNs}", Layout::Lines).err().unwrap().kind(), "invalid_data_line");
+        assert_eq!(
+            read("f", "{\"a\": NaNs}", Layout::Lines).err().unwrap().kind(),
+            crate::error::ErrorKind::InvalidDataLine
+        );
     }
 }

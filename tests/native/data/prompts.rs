@@ -85,6 +85,10 @@ fn written_answers_are_the_right_ones() {
         assert!(encoded.examples[0].task.is_none() && encoded.examples[0].trained_tokens() > 0);
     }
     let error = read("d.jsonl", r#"{"text": "a"}"#).check_objective(Objective::Grpo).unwrap_err();
-    assert_eq!(error.kind(), "invalid_setting", "{error}");
+    assert_eq!(
+        (error.kind(), error.key()),
+        (loralet::ErrorKind::InvalidSetting, Some("objective")),
+        "{error}"
+    );
     assert!(error.to_string().contains("objective is \"grpo\", but d.jsonl holds"), "{error}");
 }

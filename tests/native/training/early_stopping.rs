@@ -21,7 +21,7 @@ fn early_stopping_takes_back_the_best_values() {
     assert!(rest.iter().all(|(_, loss)| *loss >= best_loss), "{evaluations:?}");
     assert_eq!(last.restored_step, Some(best_step));
     assert_eq!(block_on(session.evaluate()).unwrap().loss, best_loss);
-    assert_eq!(no_step_left(&mut session), "training");
+    assert_eq!(no_step_left(&mut session), loralet::ErrorKind::Training);
 }
 
 #[test]
@@ -47,11 +47,11 @@ fn a_resumed_run_remembers_its_best() {
     // Nor does a run that has ended begin again.
     let mut ended = session();
     ended.resume(&block_on(whole.save_checkpoint()).unwrap()).unwrap();
-    assert_eq!(no_step_left(&mut ended), "training");
+    assert_eq!(no_step_left(&mut ended), loralet::ErrorKind::Training);
 }
 
 /// The kind of the error with which a run that has ended does no step.
-fn no_step_left(session: &mut Session) -> &'static str {
+fn no_step_left(session: &mut Session) -> loralet::ErrorKind {
     let error = block_on(session.step()).unwrap_err();
     assert!(error.to_string().contains("no step left"), "{error}");
     error.kind()

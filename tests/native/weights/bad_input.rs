@@ -1,6 +1,7 @@
 //! Truncated, damaged, incomplete and unsupported files: one clear sentence, never a panic.
 
 use super::*;
+use loralet::ErrorKind;
 use loralet::recipe::Recipe;
 
 #[test]
@@ -20,9 +21,14 @@ fn a_truncated_file_is_an_error_at_every_length() {
 /// A file that was cut is named, as one that is damaged.
 fn names(refused: Option<loralet::Error>, file: &str, length: usize) {
     let error = refused.unwrap_or_else(|| panic!("{length} bytes were taken"));
-    let kinds = ["invalid_model_file", "invalid_tensor", "missing_file", "unreadable"];
+    let kinds = [
+        ErrorKind::InvalidModelFile,
+        ErrorKind::InvalidTensor,
+        ErrorKind::MissingFile,
+        ErrorKind::Unreadable,
+    ];
     let named = error.to_string().contains(file);
-    assert!(kinds.contains(&error.kind()) && named, "{length}: {}, {error}", error.kind());
+    assert!(kinds.contains(&error.kind()) && named, "{length}: {error:?}");
 }
 
 /// Every length of a header, then samples.

@@ -1,6 +1,6 @@
-import { TrainerClient } from './client.js';
-import { BrowserWorkers, type Workers } from './spawn.js';
+import { Trainer } from './trainer.js';
 import type { DeviceChoice } from './types.js';
+import { BrowserWorkers, type Workers } from './workers.js';
 
 /** Starts trainers, each in a worker of its own; what they run is loaded and compiled once. */
 export class Engine {
@@ -11,7 +11,7 @@ export class Engine {
    *
    * Rejects where the device cannot be had, or the browser starts no worker.
    */
-  start(options: { device?: DeviceChoice; signal?: AbortSignal } = {}): Promise<TrainerClient> {
-    return TrainerClient.start(this.workers, options);
+  start(options: { device?: DeviceChoice; signal?: AbortSignal } = {}): Promise<Trainer> {
+    return Trainer.start(this.workers, options);
   }
 }

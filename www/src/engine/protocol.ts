@@ -26,17 +26,18 @@ import type {
   Sweep,
   SweepPlan,
 } from './types.js';
+import type { WireError } from './errors.js';
 
-/** What the loop is doing. `pausing` and `stopping` last until the steps in progress are done: on a GPU a few. */
+/** What a run is doing. `pausing` and `stopping` last until the steps in progress are done: on a GPU a few. */
 export type TrainState =
   'idle' | 'running' | 'pausing' | 'paused' | 'stopping' | 'stopped' | 'finished' | 'failed';
 
 export interface LoopOptions {
-  /** Wait for the first `resume_loop` or `step_once`. */
+  /** Wait before the first step. */
   paused?: boolean;
-  /** Steps between `checkpoint` events; pausing, stopping and finishing also send one. Null: never. */
+  /** Steps between `checkpoint` events; pausing, stopping and finishing also send one. Null, or left out: never. */
   checkpointEvery?: number | null;
-  /** Somebody answers `rate` events with `rate_answers`. */
+  /** Somebody answers `rate` events. */
   rated?: boolean;
 }
 
@@ -56,11 +57,12 @@ interface Calls {
   close_reward_model: { carries: object; answers: null };
   begin: { carries: { recipe: Recipe; options: LoopOptions }; answers: Plan };
   resume_from: { carries: { checkpoint: Uint8Array; options: LoopOptions }; answers: Plan };
-  pause: { carries: object; answers: null };
-  resume_loop: { carries: object; answers: null };
-  train_until: { carries: { step: number }; answers: null };
-  step_once: { carries: object; answers: null };
-  stop: { carries: object; answers: null };
+  /** These are for the run that the request with this id began; another run goes on as it was. */
+  pause: { carries: { run: number }; answers: null };
+  resume_loop: { carries: { run: number }; answers: null };
+  train_until: { carries: { run: number; step: number }; answers: null };
+  step_once: { carries: { run: number }; answers: null };
+  stop: { carries: { run: number }; answers: null };
   /** A number for each answer of the `rate` event with this question, higher for better; ignored once nobody asks it. */
   rate_answers: { carries: { question: number; ratings: number[] }; answers: null };
   reset_training: { carries: object; answers: null };
@@ -71,7 +73,7 @@ interface Calls {
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
   /**
    * Ends the request with this id, if it is not answered yet: one that waits for its turn fails at once as `stopped` and is never
-   * begun, an answer that is being written ends with what it has.
+   * begun, an answer that is being written ends with what it has, a run that is being begun stops before its first step.
    */
   cancel: { carries: { request: number }; answers: null };
   save_checkpoint: { carries: object; answers: Uint8Array<ArrayBuffer> };
@@ -92,12 +94,6 @@ export type Carries<T extends RequestType> = Calls[T]['carries'];
 export type Answer<T extends RequestType> = Calls[T]['answers'];
 
 export type Request = { [T in RequestType]: { type: T; id: number } & Carries<T> }[RequestType];
-
-/** An error as it crosses the boundary: `kind` is the stable code, `message` the sentence for people. */
-export interface WireError {
-  kind: string;
-  message: string;
-}
 
 export type Reply =
   | { type: 'answer'; id: number; value: Answer<RequestType> }

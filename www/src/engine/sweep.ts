@@ -1,6 +1,7 @@
 /** Carries out a sweep on a trainer: what the page and `cargo xtask sweep` share. */
 import type { Evaluation, Measured, Plan, StepReport, SweepPlan } from './types.js';
-import { TrainerError, type TrainHandlers, type TrainerClient } from './client.js';
+import { LoraletError, isFatal, wasStopped } from './errors.js';
+import type { Trainer } from './trainer.js';
 
 /** How a run of a sweep ended; `outdone` is what successive halving does to the worse half. */
 export type SweepEnd = 'finished' | 'outdone' | 'failed' | 'stopped';
@@ -19,12 +20,12 @@ export interface SweepListener {
  * Two steps and a validation of each run whose cost is its own. A run that cannot begin is left out here and fails later;
  * if none can, the first reason is thrown.
  */
-export async function measure(client: TrainerClient, plan: SweepPlan): Promise<Measured[]> {
+export async function measure(trainer: Trainer, plan: SweepPlan): Promise<Measured[]> {
   const measured: Measured[] = [];
   const reasons: unknown[] = [];
   for (const [run, { costs_like }] of plan.runs.entries()) {
     if (costs_like !== run) continue;
-    await measureRun(client, plan, run).then(
+    await measureRun(trainer, plan, run).then(
       (one) => measured.push(one),
       (error: unknown) => {
         if (isFatal(error)) throw error;
@@ -32,30 +33,31 @@ export async function measure(client: TrainerClient, plan: SweepPlan): Promise<M
       },
     );
   }
-  await client.resetTraining();
+  await trainer.resetTraining();
   if (measured.length === 0) throw reasons[0];
   return measured;
 }
 
-async function measureRun(client: TrainerClient, plan: SweepPlan, run: number): Promise<Measured> {
-  await client.resetTraining();
-  let stepped: (report: StepReport) => void = () => undefined;
-  const handlers: TrainHandlers = { onStep: (report) => stepped(report) };
+async function measureRun(trainer: Trainer, plan: SweepPlan, run: number): Promise<Measured> {
+  await trainer.resetTraining();
   const beginning = performance.now();
-  const { total_steps } = await client.begin(recipeOf(plan, run), handlers, { paused: true });
+  const begun = await trainer.begin(recipeOf(plan, run), { paused: true });
+  const { total_steps } = begun.plan;
   const start_seconds = since(beginning);
   const step = async () => {
-    const report = new Promise<StepReport>((resolve) => (stepped = resolve));
+    const report = new Promise<StepReport>((resolve) =>
+      begun.addEventListener('step', ({ detail }) => resolve(detail), { once: true }),
+    );
     const before = performance.now();
-    await client.stepOnce();
-    await Promise.race([report, client.finished()]);
+    await begun.stepOnce();
+    await Promise.race([report, begun.ended]);
     return { seconds: (await report).seconds, wall: since(before) };
   };
   const first = await step();
   // The first step is slower, as it warms up.
   const step_seconds = total_steps > 1 ? (await step()).seconds : first.seconds;
   const before = performance.now();
-  await client.evaluate();
+  await trainer.evaluate();
   // Beside its own work the first step has scored the forgetting probe, as each validation does.
   const evaluation_seconds = since(before) + Math.max(0, first.wall - first.seconds);
   return { run, steps: total_steps, step_seconds, evaluation_seconds, start_seconds };
@@ -63,7 +65,7 @@ async function measureRun(client: TrainerClient, plan: SweepPlan, run: number): 
 
 /** Trains the runs of each rung, one after the other, as far as the plan says. An aborted signal stops after the step. */
 export async function runSweep(
-  client: TrainerClient,
+  trainer: Trainer,
   plan: SweepPlan,
   listener: SweepListener,
   signal: AbortSignal,
@@ -75,8 +77,9 @@ export async function runSweep(
       const isLast = rung + 1 === plan.rungs.length;
       for (const run of [...alive]) {
         try {
-          await trainTo(client, plan, { run, rung, share }, runs[run] as OpenRun, listener, signal);
+          await trainTo(trainer, plan, { run, rung, share }, runs[run] as OpenRun, listener, signal);
         } catch (error) {
+          if (signal.aborted && wasStopped(error)) return;
           if (signal.aborted || isFatal(error)) throw error;
           alive = alive.filter((other) => other !== run);
           runs[run] = newRun();
@@ -85,7 +88,7 @@ export async function runSweep(
         if (signal.aborted) return;
       }
       const losses = runs.map(({ loss }, run) => (alive.includes(run) ? loss : null));
-      const next = isLast ? [] : await client.sweepSurvivors(plan, rung, losses);
+      const next = isLast ? [] : await trainer.sweepSurvivors(plan, rung, losses);
       for (const run of alive.filter((run) => !next.includes(run))) {
         listener.onEnd(run, isLast || runs[run]?.done ? 'finished' : 'outdone', null);
         runs[run] = newRun();
@@ -94,7 +97,7 @@ export async function runSweep(
     }
   } finally {
     for (const run of alive) listener.onEnd(run, 'stopped', null);
-    await client.resetTraining().catch(() => undefined);
+    await trainer.resetTraining().catch(() => undefined);
   }
 }
 
@@ -114,7 +117,7 @@ function newRun(): OpenRun {
 }
 
 async function trainTo(
-  client: TrainerClient,
+  trainer: Trainer,
   plan: SweepPlan,
   { run, rung, share }: { run: number; rung: number; share: number },
   open: OpenRun,
@@ -123,56 +126,42 @@ async function trainTo(
 ): Promise<void> {
   if (open.done || Math.ceil(share * open.total) <= open.steps) return;
   // Two runs at a time would need the memory of both.
-  await client.resetTraining();
-  let last: StepReport | null = null;
-  let paused: () => void = () => undefined;
-  const handlers: TrainHandlers = {
-    onStep: (report) => {
-      last = report;
-      listener.onStep(run, report);
-    },
-    onState: (state) => {
-      if (state === 'paused') paused();
-    },
-  };
-  const waiting = { paused: true };
+  await trainer.resetTraining();
+  const waiting = { paused: true, signal };
   const begun = open.checkpoint
-    ? await client.resumeFrom(new Uint8Array(await open.checkpoint.arrayBuffer()), handlers, waiting)
-    : await client.begin(recipeOf(plan, run), handlers, waiting);
-  open.total = begun.total_steps;
-  listener.onRun(run, rung, begun);
-  const pausing = new Promise<void>((resolve) => (paused = resolve));
-  const stop = () => void client.stop().catch(() => undefined);
-  signal.addEventListener('abort', stop);
-  try {
-    if (signal.aborted) stop();
-    else await client.trainUntil(Math.ceil(share * begun.total_steps));
-    const ended = await Promise.race([client.finished(), pausing]);
-    if (ended === 'stopped') return;
-    open.done = ended === 'finished';
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+    ? await trainer.resumeFrom(new Uint8Array(await open.checkpoint.arrayBuffer()), waiting)
+    : await trainer.begin(recipeOf(plan, run), waiting);
+  let last: StepReport | null = null;
+  begun.addEventListener('step', ({ detail }) => {
+    last = detail;
+    listener.onStep(run, detail);
+  });
+  open.total = begun.plan.total_steps;
+  listener.onRun(run, rung, begun.plan);
+  const pausing = new Promise<void>((resolve) =>
+    begun.addEventListener('state', ({ detail }) => {
+      if (detail === 'paused') resolve();
+    }),
+  );
+  await begun.trainUntil(Math.ceil(share * begun.plan.total_steps));
+  const ended = await Promise.race([begun.ended, pausing]);
+  if (ended === 'stopped') return;
+  open.done = ended === 'finished';
   const report = last as StepReport | null;
   open.steps = report?.step ?? open.steps;
   let evaluation = report?.restored_step === null ? report.evaluation : null;
   if (!evaluation) {
-    evaluation = await client.evaluate();
+    evaluation = await trainer.evaluate();
     listener.onEvaluation(run, open.steps, evaluation);
   }
   open.loss = evaluation.loss;
-  if (!open.done) open.checkpoint = new Blob([await client.saveCheckpoint()]);
+  if (!open.done) open.checkpoint = new Blob([await trainer.saveCheckpoint()]);
 }
 
 function recipeOf(plan: SweepPlan, run: number) {
   const found = plan.runs[run];
-  if (!found) throw new Error(`the sweep has no run ${run}`);
+  if (!found) throw new LoraletError('unexpected', `the sweep has no run ${run}`);
   return found.recipe;
-}
-
-/** An error after which the trainer can do nothing more. */
-function isFatal(error: unknown): boolean {
-  return error instanceof TrainerError && error.isFatal;
 }
 
 function since(start: number): number {

@@ -1,7 +1,7 @@
 /**
  * What the page and the trainer tell each other.
  *
- * Recipes, reports and requests are written by `cargo test` from the Rust types; what only a browser has is here.
+ * All of it is written by `cargo test` from the Rust types; what only a browser has, files, is here.
  * Lengths are in tokens, sizes in bytes, times in seconds.
  */
 export type { Answer as GenerateReport } from './generated/Answer.js';
@@ -12,6 +12,7 @@ export type { DataShape } from './generated/DataShape.js';
 export type { DataSummary } from './generated/DataSummary.js';
 export type { BaseDtype } from './generated/BaseDtype.js';
 export type { DeviceChoice } from './generated/DeviceChoice.js';
+export type { DeviceReport } from './generated/DeviceReport.js';
 export type { Evaluation } from './generated/Evaluation.js';
 export type { Finding } from './generated/Finding.js';
 export type { Fix } from './generated/Fix.js';
@@ -19,6 +20,7 @@ export type { GenerateRequest } from './generated/GenerateRequest.js';
 export type { LabelProbability } from './generated/LabelProbability.js';
 export type { Message } from './generated/Message.js';
 export type { Measured } from './generated/Measured.js';
+export type { MemoryReport } from './generated/MemoryReport.js';
 export type { ModelReport } from './generated/ModelReport.js';
 export type { Neighbour } from './generated/Neighbour.js';
 export type { Objective } from './generated/Objective.js';
@@ -34,23 +36,7 @@ export type { Strategy } from './generated/Strategy.js';
 export type { Sweep } from './generated/Sweep.js';
 export type { SweepPlan } from './generated/SweepPlan.js';
 export type { SweptSetting } from './generated/SweptSetting.js';
-
-export interface DeviceReport {
-  kind: 'webgpu' | 'cpu';
-  name: string;
-  /** Why this device, in a sentence. */
-  reason: string;
-  /** A GPU that is emulated in software. */
-  is_fallback: boolean;
-}
-
-export interface MemoryReport {
-  wasm_bytes: number;
-  wasm_peak_bytes: number;
-  /** What the second thread works in, beside the wasm memory; 0 without one. */
-  helper_bytes: number;
-  gpu_bytes: number | null;
-}
+export type { Workload } from './generated/Workload.js';
 
 /** One file of a model, on disk or in storage, not in memory. */
 export interface ModelFile {
@@ -62,21 +48,4 @@ export interface ModelFile {
 export interface AdapterFile {
   name: string;
   bytes: Uint8Array;
-}
-
-/** Sizes and settings of a timed comparison; the embeddings are tied. */
-export interface Workload {
-  hidden: number;
-  layers: number;
-  heads: number;
-  kv_heads: number;
-  head_dim: number;
-  ffn: number;
-  vocab: number;
-  rope_theta: number;
-  eps: number;
-  batch: number;
-  seq: number;
-  lora: { r: number; alpha: number };
-  adamw: { lr: number; beta1: number; beta2: number; eps: number; weight_decay: number };
 }

@@ -14,6 +14,7 @@ import '../ui/components/settings-section.js';
 import './theme-toggle.js';
 import '../ui/components/train-section.js';
 import { Watch } from '../ui/stores/store.js';
+import { errorNotice } from '../ui/components/error-notice.js';
 import { shared } from '../ui/styles.js';
 import { workspaceContext } from '../ui/workspace-element.js';
 import type { Workspace } from '../ui/workspace.js';
@@ -280,7 +281,7 @@ export class LoraletApp extends LitElement {
               uploaded: the training runs on this computer, here.
             </p>
           </div>
-          ${trainer.error ? html`<p class="notice error" role="alert">${trainer.error}</p>` : nothing}
+          ${errorNotice(trainer.error, 'trainer-error')}
           <resume-banner></resume-banner>
           ${SECTIONS.map(
             (section, index) =>

@@ -1,8 +1,6 @@
 import './page.css';
 import './loralet-app.js';
-import { Engine } from '../engine/engine.js';
-import { WorkspaceStorage } from '../engine/storage/storage.js';
-import type { DeviceChoice } from '../engine/types.js';
+import { Engine, WorkspaceStorage, type DeviceChoice } from '../engine/index.js';
 import { Workspace } from '../ui/workspace.js';
 import { keepFocus } from './focus.js';
 import { PageNetwork } from './network.js';

@@ -1,6 +1,4 @@
-import type { Engine } from '../engine/engine.js';
-import type { WorkspaceStorage } from '../engine/storage/storage.js';
-import type { DeviceChoice } from '../engine/types.js';
+import type { DeviceChoice, Engine, WorkspaceStorage } from '../engine/index.js';
 import { CompareStore } from './stores/compare.js';
 import { DataStore } from './stores/data.js';
 import { LessonStore } from './stores/lesson.js';
@@ -57,7 +55,7 @@ export class Workspace {
     this.probe = new ProbeStore(this.trainer);
     this.rewardModel = new RewardModelStore(this.trainer);
     this.lesson = new LessonStore(this.recipe);
-    this.ratings = new RatingStore(this.trainer);
+    this.ratings = new RatingStore();
     const { trainer, recipe, model, data, ratings } = this;
     this.runs = new RunsStore(storage, trainer, recipe, model, data);
     const { checkpoints } = storage;

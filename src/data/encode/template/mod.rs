@@ -325,14 +325,17 @@ mod tests {
     fn a_template_raises_in_its_own_words() {
         let message = render("{{ raise_exception('Only user and assistant!') }}").unwrap_err().to_string();
         assert!(message.contains("Only user and assistant!"), "{message}");
-        assert_eq!(render("{% for %}").unwrap_err().kind(), "chat_template");
+        assert_eq!(render("{% for %}").unwrap_err().kind(), crate::error::ErrorKind::ChatTemplate);
     }
 
     #[test]
     fn the_date_is_today() {
         let year = render("{{ strftime_now('%Y') }}").unwrap();
         assert!(year.parse::<i32>().is_ok_and(|year| year > 2020), "{year}");
-        assert_eq!(render("{{ strftime_now('%!') }}").unwrap_err().kind(), "chat_template");
+        assert_eq!(
+            render("{{ strftime_now('%!') }}").unwrap_err().kind(),
+            crate::error::ErrorKind::ChatTemplate
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 /** Downloads model files over HTTP into storage, with progress, and going on where an earlier try ended. */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { LoraletError } from '../errors.js';
 import { storageAvailable } from '../storage/files.js';
 import {
   SEGMENT_BYTES,
@@ -10,7 +11,7 @@ import {
   type ModelStorage,
 } from '../storage/models.js';
 import type { ModelFile } from '../types.js';
-import { SILENCE_MS, Unreachable, get, hostOf, pause, webPage, type Link } from './request.js';
+import { SILENCE_MS, get, hostOf, mayPass, pause, webPage, type Link } from './request.js';
 
 export interface RemoteFile {
   name: string;
@@ -56,8 +57,10 @@ export async function download(
   link: Link,
 ): Promise<ModelFile[]> {
   if (!storageAvailable()) {
-    throw new Error(
+    throw new LoraletError(
+      'storage',
       'this browser cannot store downloads for a page; save the files yourself and open them here',
+      { key: 'missing' },
     );
   }
   const files = await Promise.all(job.files.map((file) => withSize(file, link)));
@@ -101,8 +104,10 @@ export async function openCached(storage: ModelStorage, model: CachedModel): Pro
     model.files.map(async ({ name, bytes }) => {
       const blob = await storage.openFile(model.key, name);
       if (blob.size !== bytes) {
-        throw new Error(
+        throw new LoraletError(
+          'incomplete',
           `${name}: the stored copy is incomplete; delete ${model.label} from storage and download it again`,
+          { key: name, args: { model: model.label } },
         );
       }
       return { name, blob };
@@ -116,7 +121,10 @@ async function withSize(file: RemoteFile, link: Link): Promise<SizedFile> {
   if (file.bytes !== null) return { ...file, bytes: file.bytes };
   const response = await get(file.url, file.name, link, { method: 'HEAD' });
   const bytes = Number(response.headers.get('content-length'));
-  if (!bytes) throw new Error(`${file.name}: the server does not say how large it is`);
+  if (!bytes) {
+    const message = `${file.name}: the server does not say how large it is`;
+    throw new LoraletError('wrong_answer', message, { key: file.name });
+  }
   return { ...file, bytes, version: response.headers.get('etag') ?? String(bytes) };
 }
 
@@ -176,8 +184,8 @@ async function downloadFile(file: Fetching, link: Link, told: Told): Promise<voi
       if (error instanceof OtherContent) {
         await forget(file);
       }
-      const mayPass = error instanceof Interrupted || (error instanceof Unreachable && attempt > 1);
-      if (attempt === ATTEMPTS || !mayPass) throw error;
+      const isWorthIt = error instanceof Interrupted || (mayPass(error) && attempt > 1);
+      if (attempt === ATTEMPTS || !isWorthIt) throw error;
       await pause(500 * 2 ** attempt, link.signal);
     }
   }
@@ -189,10 +197,18 @@ async function forget(file: Fetching): Promise<void> {
 }
 
 /** The connection ended early. */
-class Interrupted extends Error {}
+class Interrupted extends LoraletError {
+  constructor(file: string, message: string, cause?: unknown) {
+    super('unreachable', `${file}: ${message}`, { key: file, cause });
+  }
+}
 
 /** What the server sent is not what was asked for; nothing of the file is kept. */
-class OtherContent extends Error {}
+class OtherContent extends LoraletError {
+  constructor(file: string, host: string, message: string) {
+    super('wrong_answer', `${file}: ${message}`, { key: file, args: { host } });
+  }
+}
 
 async function transferFrom(file: Fetching, kept: number, link: Link, told: Told): Promise<void> {
   const { name, job, storage } = file;
@@ -210,14 +226,14 @@ async function transferFrom(file: Fetching, kept: number, link: Link, told: Told
     headers: start > 0 ? { Range: `bytes=${start}-` } : {},
     ...(file.page ? { page: file.page } : {}),
   });
-  if (!response.body) throw new Interrupted(`${name}: the server sent nothing`);
+  if (!response.body) throw new Interrupted(name, 'the server sent nothing');
   const host = hostOf(response.url);
   const tag = response.headers.get('etag');
   if (start > 0 && tag && file.cached.etag && tag !== file.cached.etag) {
     void response.body.cancel();
     await forget(file);
     told.onBytes(-start, true);
-    throw new Interrupted(`${name}: it keeps changing on ${host}; press the button again later`);
+    throw new Interrupted(name, `it keeps changing on ${host}; press the button again later`);
   }
   if (tag && tag !== file.cached.etag) await told.onTag(tag);
 
@@ -229,8 +245,9 @@ async function transferFrom(file: Fetching, kept: number, link: Link, told: Told
   let received = start;
   const broke = (error: unknown) =>
     new Interrupted(
-      `${name}: the connection broke after ${Math.round(received / 1e6)} of ${Math.round(file.bytes / 1e6)} MB; press the button again to go on from there`,
-      { cause: error },
+      name,
+      `the connection broke after ${Math.round(received / 1e6)} of ${Math.round(file.bytes / 1e6)} MB; press the button again to go on from there`,
+      error,
     );
   await eachChunk(
     response.body,
@@ -244,7 +261,9 @@ async function transferFrom(file: Fetching, kept: number, link: Link, told: Told
       received += chunk.length;
       if (received > file.bytes) {
         throw new OtherContent(
-          `${name}: ${host} sends more than the ${file.bytes} bytes that it lists, so nothing of the file was kept; it may have changed, so press the button again`,
+          name,
+          host,
+          `${host} sends more than the ${file.bytes} bytes that it lists, so nothing of the file was kept; it may have changed, so press the button again`,
         );
       }
       digest?.update(chunk);
@@ -269,13 +288,17 @@ async function transferFrom(file: Fetching, kept: number, link: Link, told: Told
     const announced = Number(response.headers.get('content-length') ?? Number.NaN);
     if (announced !== received - (response.status === 206 ? start : 0)) throw broke(null);
     throw new OtherContent(
-      `${name}: ${host} sent ${received} bytes where it lists ${file.bytes}, so nothing of the file was kept; it may have changed, so press the button again`,
+      name,
+      host,
+      `${host} sent ${received} bytes where it lists ${file.bytes}, so nothing of the file was kept; it may have changed, so press the button again`,
     );
   }
   const sum = digest ? bytesToHex(digest.digest()) : null;
   if (sum !== null && sum !== file.sha256?.toLowerCase()) {
     throw new OtherContent(
-      `${name}: what ${host} sent has the sha256 ${sum.slice(0, 12)}… where it lists ${file.sha256?.slice(0, 12)}…, so nothing of the file was kept; press the button again, and if it stays so, take the model from elsewhere`,
+      name,
+      host,
+      `what ${host} sent has the sha256 ${sum.slice(0, 12)}… where it lists ${file.sha256?.slice(0, 12)}…, so nothing of the file was kept; press the button again, and if it stays so, take the model from elsewhere`,
     );
   }
   if (size > 0) await storage.writeSegment(job, name, index, new Blob(segment));

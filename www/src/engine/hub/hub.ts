@@ -1,6 +1,7 @@
 /** What a Hugging Face repository (or a server laid out like one) offers, and where its files are. */
 import type { DownloadJob, RemoteFile } from './download.js';
-import { get, type Link } from './request.js';
+import { LoraletError } from '../errors.js';
+import { absolute, get, hostOf, type Link } from './request.js';
 
 export const DEFAULT_ENDPOINT = 'https://huggingface.co';
 
@@ -47,8 +48,10 @@ const MOST_PAGES = 100;
 export async function listWeights(address: HubAddress, link: Link): Promise<WeightsChoice[]> {
   const { repo, revision } = address;
   if (!/^[\w.-]+(\/[\w.-]+)?$/.test(repo)) {
-    throw new Error(
+    throw new LoraletError(
+      'invalid_address',
       `"${repo}" is not a repository id; write owner/name, for example HuggingFaceTB/SmolLM2-135M-Instruct`,
+      { key: 'repo', args: { value: repo } },
     );
   }
   const base = endpointUrl(address.endpoint);
@@ -65,8 +68,10 @@ export async function listWeights(address: HubAddress, link: Link): Promise<Weig
     }));
   const choices = [...safetensorsChoice(files), ...ggufChoices(files)];
   if (choices.length === 0) {
-    throw new Error(
+    throw new LoraletError(
+      'no_weights',
       `${repo} holds neither a GGUF file nor config.json with safetensors; choose another repository`,
+      { key: repo },
     );
   }
   return choices;
@@ -94,9 +99,13 @@ function encodePath(path: string): string {
 
 function endpointUrl(endpoint: string): string {
   try {
-    return new URL(endpoint.trim() || DEFAULT_ENDPOINT, location.href).href.replace(/\/+$/, '');
+    return absolute(endpoint.trim() || DEFAULT_ENDPOINT).href.replace(/\/+$/, '');
   } catch {
-    throw new Error(`"${endpoint}" is not an address; write one like ${DEFAULT_ENDPOINT}`);
+    throw new LoraletError(
+      'invalid_address',
+      `"${endpoint}" is not an address; write one like ${DEFAULT_ENDPOINT}`,
+      { key: 'endpoint', args: { value: endpoint } },
+    );
   }
 }
 
@@ -109,14 +118,22 @@ async function readTree(base: string, address: HubAddress, link: Link): Promise<
     const response = await get(url, repo, link, { listing: true, page: pageOf(address) });
     const json: unknown = await response.json().catch(() => null);
     if (!Array.isArray(json))
-      throw new Error(`${base} does not answer like the Hugging Face Hub; check the endpoint`);
+      throw new LoraletError(
+        'wrong_answer',
+        `${base} does not answer like the Hugging Face Hub; check the endpoint`,
+        { key: base, args: { host: hostOf(base) } },
+      );
     entries.push(...(json as TreeEntry[]));
     const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.headers.get('link') ?? '')?.[1];
     if (!next) return entries;
     // A mirror may hand on the Hub's own address; the pages come from where the first one came.
     url = url.split('?')[0] + new URL(next, url).search;
   }
-  throw new Error(`${repo} lists more files than fit ${MOST_PAGES} pages; choose another repository`);
+  throw new LoraletError(
+    'wrong_answer',
+    `${repo} lists more files than fit ${MOST_PAGES} pages; choose another repository`,
+    { key: repo, args: { host: hostOf(base) } },
+  );
 }
 
 function safetensorsChoice(files: RemoteFile[]): WeightsChoice[] {

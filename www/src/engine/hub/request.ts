@@ -1,4 +1,5 @@
 /** Requests for models: what fails is one sentence that names the file and the host, and a busy server is waited for. */
+import { LoraletError } from '../errors.js';
 
 /** What a request may do meanwhile: end early, and say each second how long it still waits; null when it goes on. */
 export interface Link {
@@ -20,8 +21,10 @@ export interface Asked {
   page?: string;
 }
 
-/** The host could not be reached, which may pass. */
-export class Unreachable extends Error {}
+/** Whether the host could not be reached, or the connection broke, which may pass. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof LoraletError && error.kind === 'unreachable';
+}
 
 /** 429 is too many requests, 503 a server that is not available. */
 const BUSY = [429, 503];
@@ -43,17 +46,22 @@ export async function get(url: string, what: string, link: Link, asked: Asked = 
       throw webPage(what, response.url || url);
     }
     void response.body?.cancel();
-    if (!BUSY.includes(response.status)) throw new Error(`${what}: ${refusal(response, host, asked)}`);
+    const about = { key: what, args: { host, status: String(response.status) } };
+    if (!BUSY.includes(response.status))
+      throw new LoraletError('refused', `${what}: ${refusal(response, host, asked)}`, about);
     const why = `${host} ${response.status === 429 ? 'has had too many requests' : 'is not available now'} (${response.status})`;
     const asks = secondsAsked(response.headers);
     if (asks !== null && asks > LONGEST_WAIT_SECONDS) {
       const time = new Date(Date.now() + asks * 1000).toLocaleTimeString([], { timeStyle: 'short' });
-      throw new Error(
+      throw new LoraletError(
+        'busy',
         `${what}: ${why} and asks to wait ${Math.ceil(asks / 60)} min; press the button again after ${time}`,
+        about,
       );
     }
     if (waits === WAITS) {
-      throw new Error(`${what}: ${why}, even after ${WAITS} waits; try again in some minutes`);
+      const message = `${what}: ${why}, even after ${WAITS} waits; try again in some minutes`;
+      throw new LoraletError('busy', message, about);
     }
     const seconds = asks ?? (FIRST_WAIT_SECONDS[response.status] ?? 1) * 2 ** waits;
     await countDown(Math.max(1, Math.ceil(seconds)), `${what}: ${why}`, link);
@@ -61,9 +69,11 @@ export async function get(url: string, what: string, link: Link, asked: Asked = 
 }
 
 /** That a page for people came where a file was expected: a network's sign-in, an error page. */
-export function webPage(what: string, url: string): Error {
-  return new Error(
-    `${what}: ${hostOf(url)} sent a web page in place of the file, as networks do that want a sign-in; open ${new URL(url, location.href).origin} in another tab to see what it asks for, then press the button again`,
+export function webPage(what: string, url: string): LoraletError {
+  return new LoraletError(
+    'wrong_answer',
+    `${what}: ${hostOf(url)} sent a web page in place of the file, as networks do that want a sign-in; open ${absolute(url).origin} in another tab to see what it asks for, then press the button again`,
+    { key: what, args: { host: hostOf(url) } },
   );
 }
 
@@ -83,7 +93,12 @@ export async function countDown(seconds: number, why: string, { signal, onWait }
 }
 
 export function hostOf(url: string): string {
-  return new URL(url, location.href).host;
+  return absolute(url).host;
+}
+
+/** Addresses may be relative to the page's. */
+export function absolute(url: string): URL {
+  return new URL(url, location.href);
 }
 
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
@@ -113,11 +128,10 @@ async function answer(url: string, what: string, signal: AbortSignal, asked: Ask
   } catch (error) {
     signal.throwIfAborted();
     if (silence.signal.aborted) {
-      throw new Unreachable(
+      throw new LoraletError(
+        'unreachable',
         `${what}: ${hostOf(url)} did not answer within ${SILENCE_MS / 1000} s; try again later`,
-        {
-          cause: error,
-        },
+        { key: what, args: { host: hostOf(url) }, cause: error },
       );
     }
     throw await unreadable(url, what, signal, error);
@@ -132,6 +146,7 @@ async function answer(url: string, what: string, signal: AbortSignal, asked: Ask
  */
 async function unreadable(url: string, what: string, signal: AbortSignal, cause: unknown): Promise<Error> {
   const host = hostOf(url);
+  const about = { key: what, args: { host }, cause };
   const probe = (how: RequestInit) =>
     fetch(url, { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(10_000), ...how }).catch(
       () => null,
@@ -142,26 +157,30 @@ async function unreadable(url: string, what: string, signal: AbortSignal, cause:
   const elsewhere = 'download the files with another program and open them here, or choose another endpoint';
   if (first?.type === 'opaqueredirect') {
     return last
-      ? new Error(
+      ? new LoraletError(
+          'refused',
           `${what}: ${handsOn}; that host answers, but does not let web pages read it (it sends no CORS headers), so ${elsewhere}`,
-          { cause },
+          about,
         )
-      : new Unreachable(
+      : new LoraletError(
+          'unreachable',
           `${what}: ${handsOn}; that host could not be reached, so try again later, or ${elsewhere}`,
-          { cause },
+          about,
         );
   }
   if (last && !first) {
-    return new Error(
+    return new LoraletError(
+      'refused',
       `${what}: ${host} answers, but does not let web pages read it (it sends no CORS headers), so ${elsewhere}`,
-      { cause },
+      about,
     );
   }
-  return new Unreachable(
+  return new LoraletError(
+    'unreachable',
     last
       ? `${what}: the connection to ${host} broke; try again`
       : `${what}: ${host} could not be reached; check the address and the connection`,
-    { cause },
+    about,
   );
 }
 

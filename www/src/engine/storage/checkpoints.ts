@@ -8,6 +8,7 @@
  * A checkpoint gets a file of its own, and counts once `run.json` names it: a tab that is closed at any moment leaves the one
  * before. An earlier version of the page kept a single run, in `run/` itself.
  */
+import { LoraletError } from '../errors.js';
 import type { Recipe, StepReport } from '../types.js';
 import { ignoreMissing, isEmpty, readJson, writeFile, type Folders } from './files.js';
 import type { Locks, Release } from './locks.js';
@@ -151,8 +152,8 @@ export class Checkpoints {
   }
 }
 
-export function openElsewhere(): Error {
-  return new Error(OPEN_ELSEWHERE);
+export function openElsewhere(key: string): LoraletError {
+  return new LoraletError('in_use', OPEN_ELSEWHERE, { key: LOCK + key });
 }
 
 function pathOf(key: string): string[] {

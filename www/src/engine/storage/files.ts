@@ -11,9 +11,11 @@
  * What cannot be read is never deleted unasked, and what another tab writes is left to it (locks.ts).
  */
 
-/** The browser keeps nothing for the page, or nothing more; the message goes on from "The run could not be kept:". */
-export class StorageError extends Error {
-  override readonly name = 'StorageError';
+import { LoraletError } from '../errors.js';
+
+/** The browser keeps nothing for the page, or nothing more. */
+export function isStorageError(error: unknown): error is LoraletError {
+  return error instanceof LoraletError && error.kind === 'storage';
 }
 
 export function storageAvailable(): boolean {
@@ -55,7 +57,8 @@ export class Folders {
 }
 
 async function root(): Promise<FileSystemDirectoryHandle> {
-  if (!storageAvailable()) throw new StorageError('this browser cannot keep files for a page');
+  if (!storageAvailable())
+    throw new LoraletError('storage', 'this browser cannot keep files for a page', { key: 'missing' });
   return navigator.storage.getDirectory();
 }
 
@@ -112,11 +115,16 @@ async function storing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw error instanceof DOMException ? new StorageError(reasonOf(error), { cause: error }) : error;
+    throw error instanceof DOMException ? refused(error) : error;
   }
 }
 
-function reasonOf({ name }: DOMException): string {
+/** `key` is the browser's name of what is wrong. The message goes on from "The run could not be kept:". */
+function refused(cause: DOMException): LoraletError {
+  return new LoraletError('storage', reasonOf(cause.name), { key: cause.name, cause });
+}
+
+function reasonOf(name: string): string {
   switch (name) {
     case 'QuotaExceededError':
       return 'the browser has no room left for this page; delete a stored model or free disk space';

@@ -3,6 +3,8 @@
  *
  * A browser that has none, or refuses them, grants every lock.
  */
+import { LoraletError } from '../errors.js';
+
 export type Release = () => void;
 
 /** The locks of one workspace: what another holds, in another tab or in this one, is held elsewhere. */
@@ -38,7 +40,7 @@ export class Locks {
   /** Does the work under the lock; throws `taken` while another workspace has it. */
   async holding<T>(name: string, taken: string, work: () => Promise<T>): Promise<T> {
     const release = await this.hold(name);
-    if (!release) throw new Error(taken);
+    if (!release) throw new LoraletError('in_use', taken, { key: name });
     try {
       return await work();
     } finally {

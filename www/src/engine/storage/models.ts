@@ -5,10 +5,10 @@
  * out as one Blob over its segments, which copies nothing.
  */
 import {
-  StorageError,
   fileName,
   ignoreMissing,
   isEmpty,
+  isStorageError,
   readJson,
   writeFile,
   type Folders,
@@ -194,7 +194,7 @@ export class ModelStorage {
         return;
       }
     } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
+      if (!isStorageError(error)) throw error;
       this.unkept.set(key, { reason: error.message, model: null, segments: new Map() });
     }
     remember(this.unkept.get(key) as Unkept);

@@ -2,7 +2,7 @@ import { LitElement, css, html } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { count, percent } from '../words/format.js';
 import { shared } from '../styles.js';
-import type { ClassificationMetrics } from '../../engine/types.js';
+import type { ClassificationMetrics } from '../../engine/index.js';
 
 /** More classes than this make a table nobody reads. */
 const MOST_CLASSES = 12;

@@ -3,7 +3,7 @@ import { customElement, property, query } from 'lit/decorators.js';
 import uPlot from 'uplot';
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
 import { loss } from '../words/format.js';
-import type { StepReport } from '../../engine/types.js';
+import type { StepReport } from '../../engine/index.js';
 import { axisStyle, resolved } from './theme.js';
 import { lastValues } from './words.js';
 

@@ -2,7 +2,7 @@ import { LitElement, css, html, unsafeCSS } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import uPlot from 'uplot';
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
-import type { CurvePoint } from '../../engine/storage/runs.js';
+import type { CurvePoint } from '../../engine/index.js';
 import { axisStyle, resolved } from './theme.js';
 import { lastValues } from './words.js';
 

@@ -3,7 +3,8 @@ import { customElement, query } from 'lit/decorators.js';
 import type { Side } from '../stores/compare.js';
 import { percent } from '../words/format.js';
 import type { Store } from '../stores/store.js';
-import type { LabelProbability } from '../../engine/types.js';
+import type { LabelProbability } from '../../engine/index.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -164,7 +165,7 @@ export class CompareSection extends WorkspaceElement {
           ${compare.busy && training.active ? 'Training goes on after the answers.' : compare.busy ? 'Answering …' : ''}
         </span>
       </div>
-      ${compare.error ? html`<p class="notice error" role="alert" data-test="compare-error">${compare.error}</p>` : nothing}
+      ${errorNotice(compare.error, 'compare-error')}
       <div class="sides">
         ${this.side('base', judging ? 'Base, with an untrained head' : 'Base model', compare.base, 'Its answer appears here.')}
         ${this.side(

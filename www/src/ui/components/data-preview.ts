@@ -1,7 +1,7 @@
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { plural } from '../words/format.js';
-import type { PreviewPiece, PreviewRow } from '../../engine/types.js';
+import type { DataShape, PreviewPiece, PreviewRow } from '../../engine/index.js';
 import { shared } from '../styles.js';
 
 /** Rows that are shown at once. */
@@ -51,12 +51,13 @@ export class DataPreview extends LitElement {
     `,
   ];
   @property({ attribute: false }) rows: PreviewRow[] = [];
+  @property() shape: DataShape | null = null;
   /** The model writes the answers itself. */
   @property({ type: Boolean }) asked = false;
 
   override render() {
     const labelled = this.rows.some((row) => row.label !== null);
-    const compared = this.rows.some((row) => row.label === 'anchor' || row.label?.startsWith('score '));
+    const compared = this.shape === 'text_pairs' || this.shape === 'scored_pairs';
     return html`<h3>The first rows, as the model sees them</h3>
       <p class="small muted">
         ${

@@ -1,7 +1,7 @@
 import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { MORE_FIELDS } from '../words/settings.js';
-import type { DataReport } from '../../engine/types.js';
+import type { DataReport } from '../../engine/index.js';
 import type { OpenModel } from '../stores/model.js';
 import type { Sample } from '../stores/samples.js';
 import type { Store } from '../stores/store.js';
@@ -9,6 +9,7 @@ import './data-preview.js';
 import './data-report.js';
 import './drop-zone.js';
 import './setting-field.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -76,13 +77,14 @@ export class DataSection extends WorkspaceElement {
         @files=${this.dropped}
       ></drop-zone>
       <div aria-live="polite">${data.busy ? html`<p class="notice">Reading …</p>` : nothing}</div>
-      ${data.error ? html`<p class="notice error" role="alert" data-test="data-error">${data.error}</p>` : nothing}
+      ${errorNotice(data.error, 'data-error')}
       ${
         data.open
           ? html`<data-report .report=${data.open.summary.report} ?disabled=${disabled}></data-report>
               ${this.objective(data.open.summary.report, disabled)}
               <data-preview
                 .rows=${data.open.summary.preview}
+                shape=${data.open.summary.report.shape}
                 ?asked=${recipe.loaded && recipe.value.objective === 'grpo'}
               ></data-preview>`
           : nothing

@@ -1,8 +1,10 @@
 import { css, html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { bytes } from '../words/format.js';
-import { sentence, type Store } from '../stores/store.js';
+import type { Store } from '../stores/store.js';
 import { saveFile } from './save-file.js';
+import { errorNotice } from './error-notice.js';
+import { problem, type Problem } from '../problem.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -48,7 +50,7 @@ export class DownloadSection extends WorkspaceElement {
     `,
   ];
   @state() private files: { name: string; bytes: number }[] = [];
-  @state() private error: string | null = null;
+  @state() private error: Problem | null = null;
   @state() private busy = false;
   /** The step whose files are listed. */
   private listedStep = 0;
@@ -73,7 +75,7 @@ export class DownloadSection extends WorkspaceElement {
             : html`<p class="muted small">Pause or finish the run to download.</p>`
           : html`<p class="muted small">There is no adapter yet.</p>`
       }
-      ${this.error ? html`<p class="notice error" role="alert">${this.error}</p>` : nothing}
+      ${errorNotice(this.error, 'download-error')}
       <div class="grid">
         <div>
           <h3>In the zip</h3>
@@ -158,7 +160,7 @@ export class DownloadSection extends WorkspaceElement {
       const files = await (await trainer.client()).adapterFiles();
       this.files = files.map((file) => ({ name: file.name, bytes: file.bytes.length }));
     } catch (error) {
-      this.error = sentence(error);
+      this.error = problem(error);
     }
   }
 
@@ -171,7 +173,7 @@ export class DownloadSection extends WorkspaceElement {
       const name = this.whole ? 'model.zip' : 'adapter.zip';
       saveFile(this, name, new Blob([zip], { type: 'application/zip' }));
     } catch (error) {
-      this.error = sentence(error);
+      this.error = problem(error);
     } finally {
       this.busy = false;
     }

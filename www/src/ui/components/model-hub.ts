@@ -2,7 +2,7 @@ import { css, html, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { bytes } from '../words/format.js';
 import type { Store } from '../stores/store.js';
-import { DEFAULT_ENDPOINT, downloadJob, type HubAddress, type WeightsChoice } from '../../engine/hub/hub.js';
+import { DEFAULT_ENDPOINT, downloadJob, type HubAddress, type WeightsChoice } from '../../engine/index.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';

@@ -3,10 +3,11 @@ import { customElement } from 'lit/decorators.js';
 import { bytes, count, short } from '../words/format.js';
 import type { Place } from '../stores/model.js';
 import type { Store } from '../stores/store.js';
-import { describe, type BundledModel } from '../../engine/hub/bundled.js';
+import { describe, type BundledModel } from '../../engine/index.js';
 import './drop-zone.js';
 import './model-hub.js';
 import './stored-models.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -124,10 +125,10 @@ export class ModelSection extends WorkspaceElement {
   private status(place: Place) {
     const { model } = this.workspace;
     const busy = model.busy?.place === place ? model.busy : null;
-    const error = model.error?.place === place ? model.error.text : null;
+    const error = model.error?.place === place ? model.error.problem : null;
     return html`
       <transfer-line .busy=${busy}></transfer-line>
-      ${error ? html`<p class="notice error" role="alert" data-test="model-error">${error}</p>` : nothing}
+      ${errorNotice(error, 'model-error')}
     `;
   }
 

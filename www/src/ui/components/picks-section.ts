@@ -1,9 +1,9 @@
 import { css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import type { Store } from '../stores/store.js';
-import type { Pick, Verdict } from '../../engine/storage/picks.js';
-import type { Objective } from '../../engine/types.js';
+import type { Objective, Pick, Verdict } from '../../engine/index.js';
 import { saveFile } from './save-file.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -120,7 +120,7 @@ export class PicksSection extends WorkspaceElement {
         ${picks.busy ? html`<button @click=${() => picks.cancel()}>Stop</button>` : nothing}
         <span class="small muted" role="status">${picks.busy ? 'Answering …' : ''}</span>
       </div>
-      ${picks.error ? html`<p class="notice error" role="alert" data-test="picks-error">${picks.error}</p>` : nothing}
+      ${errorNotice(picks.error, 'picks-error')}
       ${picks.writing ? html`<p class="muted small">${picks.writing}</p>` : nothing}
       ${picks.pair ? this.judge(picks.pair.answers) : nothing} ${this.kept(ready)}
     `;

@@ -2,6 +2,7 @@ import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { plural } from '../words/format.js';
 import type { Store } from '../stores/store.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -50,7 +51,7 @@ export class ProbeFile extends WorkspaceElement {
         accept=".jsonl,.json,.csv,.tsv,.txt,.md"
         @change=${this.chosen}
       />
-      ${probe.error ? html`<p class="notice error" role="alert" data-test="probe-error">${probe.error}</p>` : nothing}
+      ${errorNotice(probe.error, 'probe-error')}
     `;
   }
 

@@ -1,7 +1,8 @@
 import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import type { Store } from '../stores/store.js';
-import type { KeptRun } from '../../engine/storage/checkpoints.js';
+import type { KeptRun } from '../../engine/index.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -37,7 +38,7 @@ export class ResumeBanner extends WorkspaceElement {
     const { training } = this.workspace;
     const { saved, unreadable, error } = training;
     return html`${saved ? this.offer(saved) : nothing} ${unreadable.map((key) => this.spoilt(key))}
-    ${error && (saved || unreadable.length > 0) ? html`<p class="notice error" role="alert">${error}</p>` : nothing}`;
+    ${saved || unreadable.length > 0 ? errorNotice(error, 'resume-error') : nothing}`;
   }
 
   private offer(run: KeptRun) {

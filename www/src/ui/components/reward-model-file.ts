@@ -1,6 +1,7 @@
 import { css, html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import type { Store } from '../stores/store.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -72,11 +73,7 @@ export class RewardModelFile extends WorkspaceElement {
         accept=".zip,.json,.safetensors"
         @change=${this.chosen}
       />
-      ${
-        rewardModel.error
-          ? html`<p class="notice error" role="alert" data-test="reward-model-error">${rewardModel.error}</p>`
-          : nothing
-      }
+      ${errorNotice(rewardModel.error, 'reward-model-error')}
     `;
   }
 

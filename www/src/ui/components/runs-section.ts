@@ -6,9 +6,10 @@ import { runColor } from '../charts/theme.js';
 import { count, loss, plural } from '../words/format.js';
 import { differences, measured, setting } from '../words/run-differences.js';
 import type { Store } from '../stores/store.js';
-import type { RunRecord } from '../../engine/storage/runs.js';
+import type { RunRecord } from '../../engine/index.js';
 import './sweep-panel.js';
 import { saveFile } from './save-file.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -98,8 +99,7 @@ export class RunsSection extends WorkspaceElement {
       <sweep-panel></sweep-panel>
       ${runs.records.length > 0 ? this.all() : html`<p class="muted small" data-test="no-runs">Each run is listed here from its first step on.</p>`}
       ${runs.refused ? html`<p class="notice warn" data-test="runs-refused">These runs are gone when the tab is closed: ${runs.refused}.</p>` : nothing}
-      ${this.unreadable()}
-      ${runs.error ? html`<p class="notice error" role="alert" data-test="runs-error">${runs.error}</p>` : nothing}
+      ${this.unreadable()} ${errorNotice(runs.error, 'runs-error')}
       <div role="status">
         ${runs.said ? html`<p class="notice" data-test="runs-said">${runs.said}</p>` : nothing}
       </div>

@@ -1,7 +1,8 @@
-import { css, html, nothing } from 'lit';
+import { css, html } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import type { Store } from '../stores/store.js';
-import type { Neighbour } from '../../engine/types.js';
+import type { Neighbour } from '../../engine/index.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -66,7 +67,7 @@ export class SearchPanel extends WorkspaceElement {
         </button>
         <span class="small muted" role="status">${search.busy ? 'Reading the texts …' : ''}</span>
       </div>
-      ${search.error ? html`<p class="notice error" role="alert" data-test="search-error">${search.error}</p>` : nothing}
+      ${errorNotice(search.error, 'search-error')}
       <div class="sides">
         ${side('base', 'Base model', search.base, 'Its nearest texts appear here.')}
         ${side(

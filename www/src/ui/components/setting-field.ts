@@ -75,7 +75,7 @@ export class SettingField extends WorkspaceElement {
 
   override render() {
     const { recipe } = this.workspace;
-    const problem = recipe.errors[this.field.path];
+    const problem = recipe.errors[this.field.path]?.text;
     return html`
       ${this.control(problem !== undefined)}
       <p class="help" id="help">${this.field.help}</p>

@@ -1,10 +1,12 @@
-import { css, html, nothing } from 'lit';
+import { css, html } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { MAIN_FIELDS, MORE_FIELDS } from '../words/settings.js';
-import { sentence, type Store } from '../stores/store.js';
+import type { Store } from '../stores/store.js';
 import './probe-file.js';
 import './reward-model-file.js';
 import './setting-field.js';
+import { errorNotice } from './error-notice.js';
+import { problem, type Problem } from '../problem.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -38,7 +40,7 @@ export class SettingsSection extends WorkspaceElement {
       }
     `,
   ];
-  @state() private jsonError: string | null = null;
+  @state() private jsonError: Problem | null = null;
   @state() private said = '';
 
   protected override watched({ recipe, training, lesson }: Workspace): Store[] {
@@ -53,8 +55,7 @@ export class SettingsSection extends WorkspaceElement {
         ${list.map((field) => html`<setting-field .field=${field} ?disabled=${training.active}></setting-field>`)}
       </div>`;
     return html`
-      ${fields(MAIN_FIELDS)} ${this.lesson()}
-      ${recipe.errors[''] ? html`<p class="notice error" role="alert">${recipe.errors['']}</p>` : nothing}
+      ${fields(MAIN_FIELDS)} ${this.lesson()} ${errorNotice(recipe.errors[''], 'settings-error')}
       <details data-test="more-settings">
         <summary>More settings</summary>
         ${fields(MORE_FIELDS)}
@@ -72,7 +73,7 @@ export class SettingsSection extends WorkspaceElement {
           </button>
           <span class="small muted" role="status">${this.said}</span>
         </div>
-        ${this.jsonError ? html`<p class="notice error" role="alert" data-test="recipe-error">${this.jsonError}</p>` : nothing}
+        ${errorNotice(this.jsonError, 'recipe-error')}
       </details>
     `;
   }
@@ -119,7 +120,7 @@ export class SettingsSection extends WorkspaceElement {
       await recipe.replace(this.json);
       this.said = 'In use.';
     } catch (error) {
-      this.jsonError = sentence(error);
+      this.jsonError = problem(error);
     }
   }
 }

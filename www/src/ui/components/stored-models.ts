@@ -2,7 +2,7 @@ import { css, html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { bytes, plural } from '../words/format.js';
 import type { Store } from '../stores/store.js';
-import type { CachedModel } from '../../engine/storage/opfs.js';
+import type { CachedModel } from '../../engine/index.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';

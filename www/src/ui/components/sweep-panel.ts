@@ -1,10 +1,11 @@
-import { css, html, nothing } from 'lit';
+import { css, html } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { duration, loss, plural } from '../words/format.js';
 import { MAIN_FIELDS, MORE_FIELDS } from '../words/settings.js';
 import type { Store } from '../stores/store.js';
-import type { Strategy, SweptSetting } from '../../engine/types.js';
+import type { Strategy, SweptSetting } from '../../engine/index.js';
 import { Milestones } from '../words/milestones.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -118,7 +119,7 @@ export class SweepPanel extends WorkspaceElement {
       </div>
       <p class="small" data-test="sweep-status">${this.status(ready)}</p>
       <p class="visually-hidden" role="status">${this.told(this.status(ready))}</p>
-      ${sweep.error ? html`<p class="notice error" role="alert" data-test="sweep-error">${sweep.error}</p>` : nothing}
+      ${errorNotice(sweep.error, 'sweep-error')}
     </details>`;
   }
 

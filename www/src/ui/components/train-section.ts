@@ -5,11 +5,12 @@ import '../charts/loss-chart.js';
 import { MITIGATIONS, forgetting, forgettingSentence } from '../words/forgetting.js';
 import { bytes, count, duration, loss, percent, plural, short } from '../words/format.js';
 import { overfitting } from '../words/overfitting.js';
-import { sentence, type Store } from '../stores/store.js';
-import type { StepReport } from '../../engine/types.js';
-import { unreachable } from '../../engine/protocol.js';
+import type { Store } from '../stores/store.js';
+import type { StepReport } from '../../engine/index.js';
 import { Milestones } from '../words/milestones.js';
 import './ratings-panel.js';
+import { sentence } from '../words/sentence.js';
+import { errorNotice } from './error-notice.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -77,7 +78,7 @@ export class TrainSection extends WorkspaceElement {
     return html`
       <div class="row controls">${this.controls()}</div>
       <div role="status" class="small" data-test="train-status">${this.status()}</div>
-      ${training.error ? html`<p class="notice error" role="alert" data-test="train-error">${training.error}</p>` : nothing}
+      ${errorNotice(training.error, 'train-error')}
       <div role="status">
         ${training.unkept ? html`<p class="notice warn" data-test="run-unkept">${training.unkept}</p>` : nothing}
       </div>
@@ -161,7 +162,7 @@ export class TrainSection extends WorkspaceElement {
       case 'failed':
         return training.busy ? 'The trainer is being replaced …' : 'The run ended with an error.';
       default:
-        return unreachable(training.state);
+        return training.state satisfies never;
     }
   }
 

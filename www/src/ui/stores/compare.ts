@@ -1,7 +1,7 @@
 /** One prompt, answered by the base model and by the tuned one. */
-import type { GenerateReport } from '../../engine/types.js';
-import { Store, sentence } from './store.js';
-import { wasStopped } from '../../engine/client.js';
+import { wasStopped, type GenerateReport } from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 import type { TrainingStore } from './training.js';
 
@@ -28,7 +28,7 @@ export class CompareStore extends Store {
   base: Side = EMPTY;
   tuned: Side = EMPTY;
   busy = false;
-  error: string | null = null;
+  error: Problem | null = null;
   /** Ends both answers of a press. */
   private stop = new AbortController();
 
@@ -53,7 +53,7 @@ export class CompareStore extends Store {
       await this.answer('base', question, signal);
       if (this.training.hasAdapter && !signal.aborted) await this.answer('tuned', question, signal);
     } catch (error) {
-      if (!wasStopped(error)) this.error = sentence(error);
+      if (!wasStopped(error)) this.error = problem(error);
     } finally {
       this.busy = false;
       this.base = { ...this.base, running: false };
@@ -94,11 +94,13 @@ export class CompareStore extends Store {
         top_p: null,
         seed: 42,
       },
-      (delta) => {
-        this[side] = { ...this[side], text: this[side].text + delta };
-        this.changed();
+      {
+        onText: (delta) => {
+          this[side] = { ...this[side], text: this[side].text + delta };
+          this.changed();
+        },
+        signal,
       },
-      signal,
     );
     this[side] = { text: report.text, report, running: false, step };
     this.changed();

@@ -1,9 +1,10 @@
 /** The open data file and what the trainer says about it. */
-import type { DataShape, DataSummary, Objective } from '../../engine/types.js';
+import { LoraletError, type DataShape, type DataSummary, type Objective } from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
 import type { ModelStore } from './model.js';
 import type { RecipeStore } from './recipe.js';
 import type { Sample, Samples } from './samples.js';
-import { Store, sentence } from './store.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 
 export interface OpenData {
@@ -18,7 +19,7 @@ export class DataStore extends Store {
   sampleList: Sample[] = [];
   open: OpenData | null = null;
   busy = false;
-  error: string | null = null;
+  error: Problem | null = null;
 
   constructor(
     private readonly samples: Samples,
@@ -53,7 +54,8 @@ export class DataStore extends Store {
     if (this.open && name !== this.open.name && this.recipe.fixes.length > 0)
       this.recipe.set('data.fix', [], false);
     if (!this.model.open) {
-      this.error = 'Choose a model first: how text becomes tokens depends on it.';
+      const message = 'choose a model first: how text becomes tokens depends on it';
+      this.error = problem(new LoraletError('not_ready', message, { key: 'model' }));
       this.changed();
       return false;
     }
@@ -71,7 +73,7 @@ export class DataStore extends Store {
       this.open = { name, bytes, summary, sample };
       return true;
     } catch (error) {
-      this.error = sentence(error);
+      this.error = problem(error);
       // The trainer keeps what it had; so does the page.
       return false;
     } finally {

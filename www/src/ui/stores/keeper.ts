@@ -1,6 +1,6 @@
 /** The checkpoints of one run on their way to storage: one after the other, and training goes on if one cannot be kept. */
-import type { Checkpoints, RunFiles, SavedRun } from '../../engine/storage/checkpoints.js';
-import type { Release } from '../../engine/storage/locks.js';
+import type { Checkpoints, Release, RunFiles, SavedRun } from '../../engine/index.js';
+import { messageOf } from '../problem.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -40,7 +40,7 @@ export class Keeper {
         this.replaces = Promise.resolve([]);
       } catch (error) {
         this.latest = { run, checkpoint: new Blob([checkpoint]) };
-        this.error = error instanceof Error ? error.message : String(error);
+        this.error = messageOf(error);
       }
       this.savedStep = run.step;
       this.underWay -= 1;

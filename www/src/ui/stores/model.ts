@@ -2,19 +2,30 @@
 import {
   baseOf,
   bundledKey,
+  download,
   fetchBundled,
   listBundled,
+  listWeights,
+  LoraletError,
+  openCached,
   type BundledModel,
-} from '../../engine/hub/bundled.js';
-import { download, openCached, type DownloadJob, type Transfer } from '../../engine/hub/download.js';
-import { listWeights, type HubAddress, type WeightsChoice } from '../../engine/hub/hub.js';
-import type { Link, Wait } from '../../engine/hub/request.js';
-import type { CachedModel, ModelSource, ModelStorage } from '../../engine/storage/models.js';
-import type { ModelFile, ModelReport } from '../../engine/types.js';
+  type CachedModel,
+  type DownloadJob,
+  type HubAddress,
+  type Link,
+  type ModelFile,
+  type ModelReport,
+  type ModelSource,
+  type ModelStorage,
+  type Transfer,
+  type Wait,
+  type WeightsChoice,
+} from '../../engine/index.js';
+import { messageOf, problem, type Problem } from '../problem.js';
 import type { NetworkPolicy } from './network.js';
 import type { RecipeStore } from './recipe.js';
 import type { Samples } from './samples.js';
-import { Store, sentence } from './store.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 
 export interface OpenModel {
@@ -55,7 +66,7 @@ export class ModelStore extends Store {
   unkept: string | null = null;
   open: OpenModel | null = null;
   busy: Busy | null = null;
-  error: { place: Place; text: string } | null = null;
+  error: { place: Place; problem: Problem } | null = null;
   private abort: AbortController | null = null;
   private opening: Promise<boolean> = Promise.resolve(false);
 
@@ -111,7 +122,8 @@ export class ModelStore extends Store {
               /\.(safetensors|json|jinja)$|^loralet-(probe|general)\./.test(file.name),
             );
       if (chosen.length === 0) {
-        throw new Error(
+        throw new LoraletError(
+          'no_weights',
           'there is no model among these files; choose one .gguf, or a folder with config.json and .safetensors',
         );
       }
@@ -129,7 +141,7 @@ export class ModelStore extends Store {
     try {
       return await listWeights(address, link);
     } catch (error) {
-      if (!link.signal.aborted) this.error = { place: 'hub', text: sentence(error) };
+      if (!link.signal.aborted) this.error = { place: 'hub', problem: problem(error) };
       return null;
     } finally {
       this.busy = null;
@@ -173,22 +185,26 @@ export class ModelStore extends Store {
     await this.opening;
   }
 
-  /** A file of the open model that cannot be read any more, in words; null if all can. */
-  async unreadable(): Promise<string | null> {
+  /** Why a file of the open model cannot be read any more; null if all can. */
+  async unreadable(): Promise<LoraletError | null> {
     for (const { name, blob } of this.open?.files ?? []) {
       const read = blob.slice(0, 1).arrayBuffer();
       if (!(await read.catch(() => null)))
-        return `${name} has been changed or moved since it was chosen; choose it again first`;
+        return new LoraletError(
+          'unreadable',
+          `${name} has been changed or moved since it was chosen; choose it again first`,
+          { key: name },
+        );
     }
     return null;
   }
 
   /** Hands the model that was open to a new trainer; answers why not, or null. */
-  async reopen(open: OpenModel): Promise<string | null> {
+  async reopen(open: OpenModel): Promise<Problem | null> {
     if (await this.load('stored', open.label, () => Promise.resolve(open))) return null;
     this.open = null;
     this.changed();
-    return this.error?.text ?? 'another model is being opened';
+    return this.error?.problem ?? problem(new LoraletError('not_ready', 'another model is being opened'));
   }
 
   cancel(): void {
@@ -205,7 +221,7 @@ export class ModelStore extends Store {
   }
 
   fail(place: Place, error: unknown): void {
-    this.error = { place, text: sentence(error) };
+    this.error = { place, problem: problem(error) };
     this.changed();
   }
 
@@ -224,7 +240,7 @@ export class ModelStore extends Store {
         if (!this.elsewhere.has(key)) void this.storage.whenFree(key).then(() => this.refreshStored());
       this.elsewhere = elsewhere;
     } catch (error) {
-      this.refused = error instanceof Error ? error.message : String(error);
+      this.refused = messageOf(error);
     }
     this.changed();
   }
@@ -263,13 +279,14 @@ export class ModelStore extends Store {
         if (this.busy) this.busy = { ...this.busy, share: total > 0 ? done / total : 0 };
         this.changed();
       };
-      const report = await client.openModel(fetched.files, label, baseDtype, onProgress, link.signal);
+      const { signal } = link;
+      const report = await client.openModel(fetched.files, label, { baseDtype, onProgress, signal });
       this.open = { ...fetched, report };
       await this.samples.load();
       await this.network.lock();
       return true;
     } catch (error) {
-      if (!link.signal.aborted) this.error = { place, text: sentence(error) };
+      if (!link.signal.aborted) this.error = { place, problem: problem(error) };
       return false;
     } finally {
       this.busy = null;

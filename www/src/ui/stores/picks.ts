@@ -1,11 +1,18 @@
 /** RLHF by hand: two sampled answers to a prompt, a person's pick, and the picks as data to train on. */
-import type { Pick, PickStorage, Verdict } from '../../engine/storage/picks.js';
-import type { Objective } from '../../engine/types.js';
+import {
+  LoraletError,
+  wasStopped,
+  type Objective,
+  type Pick,
+  type PickStorage,
+  type Verdict,
+} from '../../engine/index.js';
+import { messageOf, problem, type Problem } from '../problem.js';
+import { sentence } from '../words/sentence.js';
 import type { DataStore } from './data.js';
 import type { ModelStore } from './model.js';
 import type { RecipeStore } from './recipe.js';
-import { Store, sentence } from './store.js';
-import { wasStopped } from '../../engine/client.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 import type { TrainingStore } from './training.js';
 
@@ -25,7 +32,7 @@ export class PicksStore extends Store {
   /** Words of the answer that is being written. */
   writing: string | null = null;
   busy = false;
-  error: string | null = null;
+  error: Problem | null = null;
   /** Ends all answers of a press. */
   private stop = new AbortController();
   private unsaved: Change[] = [];
@@ -69,10 +76,15 @@ export class PicksStore extends Store {
         second = await this.answer(prompt, maxNewTokens, temperature, step, signal);
       if (signal.aborted) return;
       if (second === first)
-        this.error = 'The model gave the same answer each time; raise the temperature or ask something else.';
+        this.error = problem(
+          new LoraletError(
+            'same_answers',
+            'the model gave the same answer each time; raise the temperature or ask something else',
+          ),
+        );
       else this.pair = { prompt, answers: [first, second], step };
     } catch (error) {
-      if (!wasStopped(error)) this.error = sentence(error);
+      if (!wasStopped(error)) this.error = problem(error);
     } finally {
       this.busy = false;
       this.writing = null;
@@ -148,11 +160,13 @@ export class PicksStore extends Store {
         top_p: null,
         seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
       },
-      (delta) => {
-        this.writing = (this.writing ?? '') + delta;
-        this.changed();
+      {
+        onText: (delta) => {
+          this.writing = (this.writing ?? '') + delta;
+          this.changed();
+        },
+        signal,
       },
-      signal,
     );
     return report.text.trim();
   }
@@ -175,7 +189,10 @@ export class PicksStore extends Store {
         unsaved.splice(0, changes.length);
         if (this.model.open?.label === label && unsaved.length === 0) this.list = list;
       } catch (error) {
-        this.error = `The picks could not be kept: ${sentence(error)}`;
+        this.error = {
+          ...problem(error),
+          text: `The picks could not be kept: ${sentence(messageOf(error))}`,
+        };
       }
       this.changed();
     });

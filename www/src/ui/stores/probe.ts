@@ -1,11 +1,12 @@
 /** The text that forgetting is measured by, where the user has brought some. */
-import type { ProbeSummary } from '../../engine/types.js';
-import { Store, sentence } from './store.js';
+import type { ProbeSummary } from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 
 export class ProbeStore extends Store {
   open: { name: string; bytes: Uint8Array<ArrayBuffer>; summary: ProbeSummary } | null = null;
-  error: string | null = null;
+  error: Problem | null = null;
 
   constructor(private readonly trainer: TrainerStore) {
     super();
@@ -34,7 +35,7 @@ export class ProbeStore extends Store {
       this.open = { name, bytes, summary };
     } catch (error) {
       // The trainer keeps what it had; so does the page.
-      this.error = sentence(error);
+      this.error = problem(error);
     }
     this.changed();
   }

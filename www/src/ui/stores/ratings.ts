@@ -1,7 +1,6 @@
 /** Sampled answers that a run waits for a person to rate: `grpo.reward` "person". */
-import type { Message } from '../../engine/types.js';
+import type { Message, Question, Run } from '../../engine/index.js';
 import { Store } from './store.js';
-import type { TrainerStore } from './trainer.js';
 
 /** What an answer can be, and what that earns. */
 export const RATINGS = [
@@ -17,9 +16,7 @@ export class RatingStore extends Store {
   /** One an answer, null until it is rated. */
   ratings: (number | null)[] = [];
 
-  constructor(private readonly trainer: TrainerStore) {
-    super();
-  }
+  private run: Run | null = null;
 
   get waiting(): boolean {
     return this.answers.length > 0;
@@ -29,7 +26,8 @@ export class RatingStore extends Store {
     return this.waiting && this.ratings.every((rating) => rating !== null);
   }
 
-  ask(prompt: Message[], answers: string[]): void {
+  ask(run: Run, { prompt, answers }: Question): void {
+    this.run = run;
     this.prompt = prompt;
     this.answers = answers;
     this.ratings = answers.map(() => null);
@@ -45,11 +43,13 @@ export class RatingStore extends Store {
   async done(): Promise<void> {
     const ratings = this.ratings.filter((rating) => rating !== null);
     if (!this.complete) return;
+    const { run } = this;
     this.clear();
-    await (await this.trainer.client()).rateAnswers(ratings);
+    await run?.rate(ratings);
   }
 
   clear(): void {
-    this.ask([], []);
+    Object.assign(this, { run: null, prompt: [], answers: [], ratings: [] });
+    this.changed();
   }
 }

@@ -1,7 +1,8 @@
 /** The settings of the next run, checked by the trainer as they are typed. */
-import type { DeviceChoice, Fix, Recipe } from '../../engine/types.js';
-import { TrainerError } from '../../engine/client.js';
-import { Store, sentence } from './store.js';
+import { isFatal, LoraletError, type DeviceChoice, type Fix, type Recipe } from '../../engine/index.js';
+import { messageOf, problem, type Problem } from '../problem.js';
+import { sentence } from '../words/sentence.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 
 /** Settings that change which tokens of which rows are trained on, or held out. */
@@ -18,17 +19,17 @@ const READS_DATA_AGAIN = [
 export class RecipeStore extends Store {
   value!: Recipe;
   loaded = false;
-  /** Sentences by dotted key; the empty key holds what belongs to no field. */
-  get errors(): Record<string, string> {
+  /** By dotted key; the empty key holds what belongs to no field. */
+  get errors(): Record<string, Problem> {
     return { ...this.refused, ...this.unreadable };
   }
   onDataSetting: () => void = () => undefined;
   onDevice: () => void = () => undefined;
   private checking = 0;
   /** By the trainer. */
-  private refused: Record<string, string> = {};
+  private refused: Record<string, Problem> = {};
   /** Text that is not a number and so never became a value. */
-  private unreadable: Record<string, string> = {};
+  private unreadable: Record<string, Problem> = {};
 
   constructor(private readonly trainer: TrainerStore) {
     super();
@@ -88,9 +89,10 @@ export class RecipeStore extends Store {
     this.changed();
   }
 
-  /** For text that is not even a number. */
-  reject(path: string, error: string): void {
-    this.unreadable = { ...this.unreadable, [path]: error };
+  /** For text that is not even a number; `reason` is a sentence. */
+  reject(path: string, reason: string): void {
+    const error = new LoraletError('invalid_setting', reason, { key: path });
+    this.unreadable = { ...this.unreadable, [path]: problem(error) };
     this.changed();
   }
 
@@ -100,7 +102,8 @@ export class RecipeStore extends Store {
     try {
       given = JSON.parse(json);
     } catch (error) {
-      throw new Error(`the recipe is not valid JSON: ${(error as Error).message}`, { cause: error });
+      const message = `the recipe is not valid JSON: ${messageOf(error)}`;
+      throw new LoraletError('invalid_recipe', message, { cause: error });
     }
     const deviceBefore = this.value.device;
     this.value = await (await this.trainer.client()).validateRecipe(given);
@@ -119,10 +122,9 @@ export class RecipeStore extends Store {
       if (mine === this.checking) this.refused = {};
     } catch (error) {
       // A trainer that has gone says nothing of the settings; the next one is asked again.
-      if (mine !== this.checking || (error instanceof TrainerError && error.isFatal)) return;
-      const text = error instanceof Error ? error.message : String(error);
-      const path = /^recipe: ([a-z_.]+) is /.exec(text)?.[1] ?? '';
-      this.refused = { [path]: sentence(text.replace(/^recipe: /, '')) };
+      if (mine !== this.checking || isFatal(error)) return;
+      const refused = problem(error);
+      this.refused = { [refused.key ?? '']: { ...refused, text: besideField(refused) } };
     }
     this.changed();
   }
@@ -135,6 +137,13 @@ function withValue(place: unknown, path: string[], value: unknown): unknown {
   return { ...object, [key]: withValue(object[key], rest, value) };
 }
 
-function without(errors: Record<string, string>, path: string): Record<string, string> {
+/** Without saying that it is the recipe. */
+function besideField({ key, args, text }: Problem): string {
+  const { value, expected, reason } = args;
+  if (key !== null && expected !== undefined) return sentence(`${key} is ${value ?? ''}, but ${expected}`);
+  return reason === undefined ? text : sentence(reason);
+}
+
+function without(errors: Record<string, Problem>, path: string): Record<string, Problem> {
   return Object.fromEntries(Object.entries(errors).filter(([key]) => key !== path));
 }

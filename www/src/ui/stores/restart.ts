@@ -1,6 +1,7 @@
 /** One trainer in place of another: on the device that was chosen, or after it broke. Model and data go with it. */
-import type { DeviceChoice } from '../../engine/types.js';
-import type { TrainerError } from '../../engine/client.js';
+import type { DeviceChoice, LoraletError } from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
+import { sentence } from '../words/sentence.js';
 import type { DataStore } from './data.js';
 import type { ModelStore, OpenModel } from './model.js';
 import type { ProbeStore } from './probe.js';
@@ -39,7 +40,10 @@ export class Restart {
       const unreadable = await model.unreadable();
       if (unreadable) {
         recipe.putDevice(before);
-        trainer.say(`the device stays as it is: ${unreadable}`);
+        trainer.say({
+          ...problem(unreadable),
+          text: sentence(`the device stays as it is: ${unreadable.message}`),
+        });
         return;
       }
       await training.reset();
@@ -56,7 +60,7 @@ export class Restart {
   }
 
   /** After the trainer broke: another one, on the processor if it breaks again. */
-  recover(error: TrainerError): Promise<void> {
+  recover(error: LoraletError): Promise<void> {
     const { trainer, recipe, model, training } = this.stores;
     const { starts } = trainer;
     return this.inTurn(async () => {
@@ -77,8 +81,8 @@ export class Restart {
     });
   }
 
-  /** Why there is no trainer on the device, in a sentence, or null: then it has what the one before had. */
-  private async start(device: DeviceChoice, open: OpenModel | null): Promise<string | null> {
+  /** Why there is no trainer on the device, or null: then it has what the one before had. */
+  private async start(device: DeviceChoice, open: OpenModel | null): Promise<Problem | null> {
     const { trainer, recipe, model, data, probe, rewardModel } = this.stores;
     try {
       await trainer.start(device);

@@ -1,11 +1,12 @@
 /** The reward model that GRPO's answers are rewarded by: a file of the user's, or one that was trained here. */
-import type { AdapterFile } from '../../engine/types.js';
-import { Store, sentence } from './store.js';
+import type { AdapterFile } from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 
 export class RewardModelStore extends Store {
   open: { name: string; files: AdapterFile[] } | null = null;
-  error: string | null = null;
+  error: Problem | null = null;
 
   constructor(private readonly trainer: TrainerStore) {
     super();
@@ -52,7 +53,7 @@ export class RewardModelStore extends Store {
       this.open = { name, files };
     } catch (error) {
       // The trainer keeps what it had; so does the page.
-      this.error = sentence(error);
+      this.error = problem(error);
     }
     this.changed();
   }

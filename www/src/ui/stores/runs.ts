@@ -1,12 +1,21 @@
 /** Every run that this browser keeps: recorded while it goes on, compared, repeated. */
-import { StorageError } from '../../engine/storage/files.js';
-import type { CurvePoint, RunData, RunRecord, RunState } from '../../engine/storage/runs.js';
-import type { WorkspaceStorage } from '../../engine/storage/storage.js';
-import type { Evaluation, Plan, StepReport } from '../../engine/types.js';
+import {
+  isStorageError,
+  LoraletError,
+  type CurvePoint,
+  type Evaluation,
+  type Plan,
+  type RunData,
+  type RunRecord,
+  type RunState,
+  type StepReport,
+  type WorkspaceStorage,
+} from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
 import type { DataStore } from './data.js';
 import type { ModelStore } from './model.js';
 import type { RecipeStore } from './recipe.js';
-import { Store, sentence } from './store.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 
 /** Steps between two writings of a run that goes on. */
@@ -19,7 +28,7 @@ export class RunsStore extends Store {
   records: RunRecord[] = [];
   /** Files that cannot be read; they stay where they are until someone deletes them. */
   unreadable: string[] = [];
-  error: string | null = null;
+  error: Problem | null = null;
   /** Why the table will be gone with the tab, if so. */
   refused: string | null = null;
   /** What was done at the person's wish. */
@@ -49,8 +58,8 @@ export class RunsStore extends Store {
       this.records = [...records.map(closed), ...here];
       this.unreadable = unreadable;
     } catch (error) {
-      if (error instanceof StorageError) this.refused = error.message;
-      else this.error = sentence(error);
+      if (isStorageError(error)) this.refused = error.message;
+      else this.error = problem(error);
     }
     this.changed();
   }
@@ -74,7 +83,7 @@ export class RunsStore extends Store {
 
   /** A new run of the open model and data; answers its id. */
   begin(plan: Plan, file: RunData, sweep: string | null = null): string {
-    if (!this.model.open) throw new Error('choose a model first');
+    if (!this.model.open) throw new LoraletError('not_ready', 'choose a model first', { key: 'model' });
     const startedAt = new Date().toISOString();
     const id = `${startedAt.replaceAll(/[:.]/g, '-')}-${Math.random().toString(36).slice(2, 6)}`;
     const record: RunRecord = {
@@ -105,10 +114,9 @@ export class RunsStore extends Store {
   resume(id: string | undefined, plan: Plan, file: RunData, reports: StepReport[]): string {
     const known = this.records.find((run) => run.id === id);
     const mine = known?.id ?? this.begin(plan, file);
-    const last = reports.at(-1)?.step ?? 0;
-    const curve = known ? known.curve.filter(({ step }) => step <= last) : reports.map(point);
     const seconds = reports.reduce((sum, report) => sum + report.seconds, 0);
-    this.update(mine, { curve, seconds, state: 'running', error: null });
+    // Another workspace may have taken steps since the record was read.
+    this.update(mine, { curve: reports.map(point), seconds, state: 'running', error: null });
     return mine;
   }
 
@@ -197,7 +205,7 @@ export class RunsStore extends Store {
     try {
       await work();
     } catch (error) {
-      this.error = sentence(error);
+      this.error = problem(error);
     }
     this.changed();
   }

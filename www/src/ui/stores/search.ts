@@ -1,6 +1,7 @@
 /** One query, and the texts of the open data that the base model and the tuned one find nearest to it. */
-import type { Neighbour } from '../../engine/types.js';
-import { Store, sentence } from './store.js';
+import type { Neighbour } from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 import type { TrainingStore } from './training.js';
 
@@ -10,7 +11,7 @@ export class SearchStore extends Store {
   /** The step that the adapter was at. */
   step: number | null = null;
   busy = false;
-  error: string | null = null;
+  error: Problem | null = null;
 
   constructor(
     private readonly trainer: TrainerStore,
@@ -35,7 +36,7 @@ export class SearchStore extends Store {
         this.tuned = await client.search(query, true);
       }
     } catch (error) {
-      this.error = sentence(error);
+      this.error = problem(error);
     } finally {
       this.busy = false;
       this.changed();

@@ -34,12 +34,3 @@ export class Watch implements ReactiveController {
     for (const unsubscribe of this.unsubscribe) unsubscribe();
   }
 }
-
-/** The sentence of any error, with a capital letter and a full stop. */
-export function sentence(error: unknown): string {
-  const text = (error instanceof Error ? error.message : String(error)).trim();
-  // The name of a file or a repository at the start keeps its letters.
-  const nameFirst = /^\S*(\.[a-z0-9]+\b|\/\S)/i.test(text);
-  const start = nameFirst ? text : text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(start) ? start : `${start}.`;
-}

@@ -1,12 +1,23 @@
 /** A sweep over settings: planned, timed, carried out; its runs go into the run table. */
-import type { StepReport, Strategy, Sweep, SweepPlan, SweptSetting } from '../../engine/types.js';
-import type { TrainerClient } from '../../engine/client.js';
-import type { RunRecord } from '../../engine/storage/runs.js';
-import { measure, runSweep, type SweepListener } from '../../engine/sweep.js';
+import {
+  LoraletError,
+  measure,
+  runSweep,
+  type RunRecord,
+  type StepReport,
+  type Strategy,
+  type Sweep,
+  type SweepListener,
+  type SweepPlan,
+  type SweptSetting,
+  type Trainer,
+} from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
+import { sentence } from '../words/sentence.js';
 import type { DataStore } from './data.js';
 import type { RecipeStore } from './recipe.js';
 import { fileOf, type RunsStore } from './runs.js';
-import { Store, sentence } from './store.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 import type { TrainingStore } from './training.js';
 
@@ -27,7 +38,7 @@ export class SweepStore extends Store {
   progress: SweepProgress | null = null;
   /** How the last sweep ended. */
   said: string | null = null;
-  error: string | null = null;
+  error: Problem | null = null;
   private abort: AbortController | null = null;
 
   constructor(
@@ -71,7 +82,8 @@ export class SweepStore extends Store {
   start(): Promise<void> {
     return this.work('running', async (client) => {
       const { plan } = this;
-      if (!plan || !this.data.open) throw new Error('estimate the time first');
+      if (!plan || !this.data.open)
+        throw new LoraletError('not_ready', 'estimate the time first', { key: 'estimate' });
       const ids: (string | undefined)[] = plan.runs.map(() => undefined);
       const listener = this.listener(ids, await fileOf(this.data.open), new Date().toISOString());
       this.abort = new AbortController();
@@ -134,7 +146,7 @@ export class SweepStore extends Store {
   /** The trainer is the sweep's until the work is done. */
   private async work(
     state: 'estimating' | 'running',
-    work: (client: TrainerClient) => Promise<void>,
+    work: (client: Trainer) => Promise<void>,
   ): Promise<void> {
     if (this.state !== 'idle') return;
     this.state = state;
@@ -145,7 +157,7 @@ export class SweepStore extends Store {
       try {
         await work(await this.trainer.client());
       } catch (error) {
-        this.error = sentence(error);
+        this.error = problem(error);
       }
     });
     this.state = 'idle';

@@ -1,19 +1,18 @@
 /** The one trainer of a workspace: started at once, replaced when the device changes or it broke. */
-import type { DeviceChoice, DeviceReport } from '../../engine/types.js';
-import type { TrainerClient, TrainerError } from '../../engine/client.js';
-import type { Engine } from '../../engine/engine.js';
-import { Store, sentence } from './store.js';
+import type { DeviceChoice, DeviceReport, Engine, LoraletError, Trainer } from '../../engine/index.js';
+import { problem, type Problem } from '../problem.js';
+import { Store } from './store.js';
 
 export class TrainerStore extends Store {
   device: DeviceReport | null = null;
   /** The device that was asked for. */
   choice: DeviceChoice = 'auto';
-  error: string | null = null;
+  error: Problem | null = null;
   /** How many trainers there have been. */
   starts = 0;
   /** Called when the trainer can do nothing more; whoever asked it for something has been told. */
-  onBroken: (error: TrainerError) => void = () => undefined;
-  private starting: Promise<TrainerClient> | null = null;
+  onBroken: (error: LoraletError) => void = () => undefined;
+  private starting: Promise<Trainer> | null = null;
   private leaving: AbortController | null = null;
 
   constructor(private readonly engine: Engine) {
@@ -21,12 +20,12 @@ export class TrainerStore extends Store {
   }
 
   /** The running trainer; starts it if need be. */
-  client(): Promise<TrainerClient> {
+  client(): Promise<Trainer> {
     return this.starting ?? this.start('auto');
   }
 
   /** The trainer before, also one that is still being started, ends with its workers. */
-  async start(device: DeviceChoice): Promise<TrainerClient> {
+  async start(device: DeviceChoice): Promise<Trainer> {
     this.starts += 1;
     this.leaving?.abort();
     const mine = (this.leaving = new AbortController());
@@ -46,7 +45,7 @@ export class TrainerStore extends Store {
     } catch (error) {
       if (this.starting === starting) {
         this.starting = null;
-        this.error = sentence(error);
+        this.error = problem(error);
       }
       throw error;
     } finally {
@@ -62,8 +61,8 @@ export class TrainerStore extends Store {
     this.changed();
   }
 
-  say(error: string): void {
-    this.error = sentence(error);
+  say(error: Problem): void {
+    this.error = error;
     this.changed();
   }
 }

@@ -1,27 +1,35 @@
 /** The run: its plan, its steps so far, its checkpoints. */
 import {
+  LoraletError,
   openElsewhere,
+  type Checkpoint,
   type Checkpoints,
   type KeptRun,
+  type MemoryReport,
+  type ModelSource,
+  type Plan,
+  type Run,
   type SavedRun,
-} from '../../engine/storage/checkpoints.js';
-import type { ModelSource } from '../../engine/storage/models.js';
-import type { MemoryReport, Plan, StepReport } from '../../engine/types.js';
-import type { TrainHandlers, TrainState, TrainerClient } from '../../engine/client.js';
-import type { DataStore } from './data.js';
+  type StepReport,
+  type Trainer,
+  type TrainState,
+} from '../../engine/index.js';
+import { messageOf, problem, thrown, type Problem } from '../problem.js';
+import { sentence } from '../words/sentence.js';
+import type { DataStore, OpenData } from './data.js';
 import { Keeper } from './keeper.js';
-import type { ModelStore } from './model.js';
+import type { ModelStore, OpenModel } from './model.js';
 import type { RatingStore } from './ratings.js';
 import type { RecipeStore } from './recipe.js';
 import { fileOf, type RunsStore } from './runs.js';
-import { Store, sentence } from './store.js';
+import { Store } from './store.js';
 import type { TrainerStore } from './trainer.js';
 
 const CHECKPOINT_EVERY = 20;
 
 /** What belongs to one run: a checkpoint may still be on its way to storage when the next run has begun. */
-interface Run {
-  plan: Plan | null;
+interface KnownRun {
+  run: Run;
   reports: StepReport[];
   /** Where its checkpoints go; null until it has begun. */
   keeper: Keeper | null;
@@ -35,12 +43,12 @@ interface Run {
 export class TrainingStore extends Store {
   state: TrainState = 'idle';
   memory: MemoryReport | null = null;
-  error: string | null = null;
+  error: Problem | null = null;
   /** A run of an earlier visit that can go on. */
   saved: KeptRun | null = null;
   /** The keys of kept runs that cannot be read. */
   unreadable: string[] = [];
-  private run: Run | null = null;
+  private known: KnownRun | null = null;
   /** The keys of this tab's runs before, whose place in storage the next one takes. */
   private former: Promise<string>[] = [];
   /** Somebody else trains with the trainer. */
@@ -68,21 +76,21 @@ export class TrainingStore extends Store {
   }
 
   get plan(): Plan | null {
-    return this.run?.plan ?? null;
+    return this.known?.run.plan ?? null;
   }
 
   get reports(): StepReport[] {
-    return this.run?.reports ?? [];
+    return this.known?.reports ?? [];
   }
 
   /** The step of the latest checkpoint. */
   get savedStep(): number {
-    return this.run?.keeper?.savedStep ?? 0;
+    return this.known?.keeper?.savedStep ?? 0;
   }
 
   /** Checkpoints on their way to storage. */
   get savesUnderWay(): number {
-    return this.run?.keeper?.underWay ?? 0;
+    return this.known?.keeper?.underWay ?? 0;
   }
 
   /** Whether the run is in storage as it stands. */
@@ -92,7 +100,7 @@ export class TrainingStore extends Store {
 
   /** Why the run is not in storage; a sentence. */
   get unkept(): string | null {
-    const error = this.run?.keeper?.error ?? null;
+    const error = this.known?.keeper?.error ?? null;
     return error && `The run could not be kept: ${error}; download the adapter when it is done.`;
   }
 
@@ -134,46 +142,44 @@ export class TrainingStore extends Store {
 
   start(paused = false): Promise<void> {
     return this.act(async (client) => {
-      if (!this.data.open) throw new Error('choose a data file first');
-      const { bytes } = this.data.open;
-      const file = await fileOf(this.data.open);
-      const run = this.newRun();
+      const { model, data } = this.opened();
+      const file = await fileOf(data);
       const options = { paused, checkpointEvery: CHECKPOINT_EVERY, rated: true };
-      run.plan = await client.begin(this.recipe.value, this.handlersOf(run), options);
-      this.replaceRun(run);
-      const id = (run.id = this.runs.begin(run.plan, file));
+      const run = await client.begin(this.recipe.value, options);
+      const known = this.follow(run, model, data, null);
+      const id = (known.id = this.runs.begin(run.plan, file));
       const replaces = this.former.splice(0);
       if (this.saved && !this.saved.elsewhere) replaces.push(Promise.resolve(this.saved.key));
       this.saved = null;
       const changed = () => this.changed();
-      run.keeper = new Keeper(
+      known.keeper = new Keeper(
         this.checkpoints,
         id,
-        bytes,
+        data.bytes,
         this.checkpoints.hold(id),
         Promise.all(replaces),
         changed,
       );
-      void this.watchEnd(run, client.finished());
+      void this.watchEnd(known);
     });
   }
 
   pause(): Promise<void> {
-    return this.act((client) => client.pause());
+    return this.act(() => this.known?.run.pause());
   }
 
   resume(): Promise<void> {
-    return this.act((client) => client.resumeLoop());
+    return this.act(() => this.known?.run.resume());
   }
 
   /** One step; starts a paused run if there is none. */
   async step(): Promise<void> {
     if (this.state !== 'paused') await this.start(true);
-    if (!this.error) await this.act((client) => client.stepOnce());
+    if (!this.error) await this.act(() => this.known?.run.stepOnce());
   }
 
   stop(): Promise<void> {
-    return this.act((client) => client.stop());
+    return this.act(() => this.known?.run.stop());
   }
 
   /** Model or data changed: the adapter in memory belongs to neither any more. */
@@ -202,7 +208,7 @@ export class TrainingStore extends Store {
     const { runs: kept, unreadable } = await this.checkpoints
       .list()
       .catch(() => ({ runs: [], unreadable: [] }));
-    const others = kept.filter(({ key }) => key !== this.run?.keeper?.key);
+    const others = kept.filter(({ key }) => key !== this.known?.keeper?.key);
     this.saved = others.find(({ elsewhere }) => !elsewhere) ?? others[0] ?? null;
     this.unreadable = unreadable;
     this.changed();
@@ -216,7 +222,7 @@ export class TrainingStore extends Store {
     try {
       await this.checkpoints.delete(key);
     } catch (error) {
-      this.error = sentence(error);
+      this.error = problem(error);
     }
     await this.findSaved();
   }
@@ -227,7 +233,7 @@ export class TrainingStore extends Store {
     if (!saved) return;
     await this.act(async (client) => {
       const release = await this.checkpoints.hold(saved.key);
-      if (!release) throw openElsewhere();
+      if (!release) throw openElsewhere(saved.key);
       try {
         const files = await this.checkpoints.read(saved);
         await this.recipe.replace(JSON.stringify({ ...saved.recipe, device: this.recipe.value.device }));
@@ -235,10 +241,11 @@ export class TrainingStore extends Store {
           !(await this.model.openSource(saved.model)) &&
           !(saved.model.kind === 'local' && this.model.open)
         ) {
-          throw new Error(`open the model "${saved.modelLabel}" first, then resume`);
+          const message = `open the model "${saved.modelLabel}" first, then resume`;
+          throw new LoraletError('not_ready', message, { key: 'model', args: { name: saved.modelLabel } });
         }
         if (!(await this.data.read(saved.dataName, files.data, null)))
-          throw new Error(this.data.error ?? 'the data could not be read');
+          throw this.data.error ? thrown(this.data.error) : new Error('the data could not be read');
         const changed = () => this.changed();
         const none = Promise.resolve([]);
         const keeper = new Keeper(
@@ -259,10 +266,10 @@ export class TrainingStore extends Store {
   }
 
   /** After the trainer broke: `replace` makes another, in which the run waits at its latest checkpoint. */
-  async recover(error: Error, replace: () => Promise<TrainerClient | null>): Promise<void> {
+  async recover(error: LoraletError, replace: () => Promise<Trainer | null>): Promise<void> {
     await this.whileReplaced(async () => {
-      const done = await this.goOnIn(this.run, replace).catch((failure: unknown) => sentence(failure));
-      this.error = sentence(`${error.message}; ${done}`);
+      const done = await this.goOnIn(this.known, replace).catch(messageOf);
+      this.error = { ...problem(error), text: sentence(`${error.message}; ${done}`) };
     });
   }
 
@@ -285,8 +292,8 @@ export class TrainingStore extends Store {
   }
 
   /** What has become of the run, to go on after a semicolon. */
-  private async goOnIn(run: Run | null, replace: () => Promise<TrainerClient | null>): Promise<string> {
-    const latest = await run?.keeper?.read();
+  private async goOnIn(known: KnownRun | null, replace: () => Promise<Trainer | null>): Promise<string> {
+    const latest = await known?.keeper?.read();
     const hadModel = this.model.open !== null;
     const client = await replace();
     if (!client)
@@ -296,99 +303,109 @@ export class TrainingStore extends Store {
       const after = latest ? ', and reload the page to resume the run' : '';
       return `the model could not be read again, so open it once more${after}`;
     }
-    if (!run || this.run !== run) return `another trainer, ${where}, has taken its place`;
-    if (!run.keeper || !latest) return `nothing of the run was kept yet, so start it again, ${where} now`;
-    await this.goOn(client, latest.run, latest.checkpoint, run.keeper);
+    if (!known || this.known !== known) return `another trainer, ${where}, has taken its place`;
+    if (!known.keeper || !latest) return `nothing of the run was kept yet, so start it again, ${where} now`;
+    await this.goOn(client, latest.run, latest.checkpoint, known.keeper);
     if (this.state === 'finished') return `the run, which was finished, is open again, ${where}`;
     return `the run is back at its last checkpoint, step ${latest.run.step}, ${where}: continue, or download its adapter`;
   }
 
   private async goOn(
-    client: TrainerClient,
+    client: Trainer,
     saved: SavedRun,
     checkpoint: Uint8Array<ArrayBuffer>,
     keeper: Keeper,
   ): Promise<void> {
-    const run = { ...this.newRun(), keeper };
+    const { model, data } = this.opened();
     const options = { paused: true, checkpointEvery: CHECKPOINT_EVERY, rated: true };
-    run.plan = await client.resumeFrom(checkpoint, this.handlersOf(run), options);
-    run.reports = saved.reports.filter((report) => report.step <= saved.step);
+    const run = await client.resumeFrom(checkpoint, options);
+    const known = this.follow(run, model, data, keeper);
+    known.reports = saved.reports.filter((report) => report.step <= saved.step);
     keeper.savedStep = saved.step;
-    this.replaceRun(run);
-    if (this.data.open)
-      run.id = this.runs.resume(saved.runId, run.plan, await fileOf(this.data.open), run.reports);
+    known.id = this.runs.resume(saved.runId, run.plan, await fileOf(data), known.reports);
     if (saved.step >= saved.totalSteps || this.last?.finished) {
       this.state = 'finished';
       this.endRecord();
     }
-    void this.watchEnd(run, client.finished());
+    void this.watchEnd(known);
   }
 
-  private handlersOf(run: Run): TrainHandlers {
-    return {
-      onStep: (report) => {
-        run.reports = [...run.reports, report];
-        if (run.id) this.runs.step(run.id, report);
-        this.changed();
-        if (report.step === 1 || report.step % 5 === 0) void this.readMemory();
-      },
-      onRate: (prompt, answers) => this.ratings.ask(prompt, answers),
-      onState: (state) => {
-        this.state = state;
-        if (!this.active) this.ratings.clear();
-        if (state === 'finished' || state === 'stopped') this.endRecord();
-        this.changed();
-      },
-      onCheckpoint: (bytes, step) => this.save(run, bytes, step),
+  /** Takes the place of the run before. */
+  private follow(run: Run, model: OpenModel, data: OpenData, keeper: Keeper | null): KnownRun {
+    const known: KnownRun = {
+      run,
+      reports: [],
+      keeper,
+      model: { source: model.source, label: model.label },
+      dataName: data.name,
+      id: null,
+      recorded: false,
     };
+    run.addEventListener('step', ({ detail: report }) => {
+      known.reports = [...known.reports, report];
+      if (known.id) this.runs.step(known.id, report);
+      this.changed();
+      if (report.step === 1 || report.step % 5 === 0) void this.readMemory();
+    });
+    run.addEventListener('rate', ({ detail }) => this.ratings.ask(run, detail));
+    run.addEventListener('state', ({ detail: state }) => {
+      this.state = state;
+      if (!this.active) this.ratings.clear();
+      if (state === 'finished' || state === 'stopped') this.endRecord();
+      this.changed();
+    });
+    run.addEventListener('checkpoint', ({ detail }) => this.save(known, detail));
+    this.replaceRun(known);
+    this.state = run.state;
+    return known;
   }
 
-  private save(run: Run, checkpoint: Uint8Array<ArrayBuffer>, step: number): void {
-    if (!run.plan) return;
+  private save(known: KnownRun, { step, bytes }: Checkpoint): void {
+    const { plan } = known.run;
     const saved = {
-      model: run.model.source,
-      modelLabel: run.model.label,
-      dataName: run.dataName,
-      recipe: run.plan.recipe,
-      reports: run.reports.filter((report) => report.step <= step),
+      model: known.model.source,
+      modelLabel: known.model.label,
+      dataName: known.dataName,
+      recipe: plan.recipe,
+      reports: known.reports.filter((report) => report.step <= step),
       step,
-      totalSteps: run.plan.total_steps,
+      totalSteps: plan.total_steps,
       savedAt: new Date().toISOString(),
-      ...(run.id ? { runId: run.id } : {}),
+      ...(known.id ? { runId: known.id } : {}),
     };
-    run.keeper?.save(saved, checkpoint);
+    known.keeper?.save(saved, bytes);
     this.changed();
   }
 
-  private async watchEnd(run: Run, end: Promise<unknown>): Promise<void> {
+  private async watchEnd(known: KnownRun): Promise<void> {
     try {
-      await end;
+      await known.run.ended;
     } catch (error) {
       // What has taken its place says how things stand.
-      if (this.run !== run) return;
+      if (this.known !== known) return;
       this.ratings.clear();
       this.state = 'failed';
-      this.error = sentence(error);
-      this.endRecord(this.error);
+      this.error = problem(error);
+      this.endRecord(this.error.text);
       this.changed();
     }
     await this.readMemory();
   }
 
-  private replaceRun(run: Run | null): void {
+  private replaceRun(next: KnownRun | null): void {
     this.endRecord();
-    const keeper = this.run?.keeper;
-    if (keeper && keeper !== run?.keeper) this.former.push(keeper.close());
-    this.run = run;
+    const keeper = this.known?.keeper;
+    if (keeper && keeper !== next?.keeper) this.former.push(keeper.close());
+    this.known = next;
   }
 
   /** Says how the run ended, once; one that something else takes the place of has stopped. */
   private endRecord(error: string | null = null): void {
-    const { run } = this;
-    if (!run?.id || run.recorded) return;
+    const { known } = this;
+    if (!known?.id || known.recorded) return;
     const state = this.state === 'finished' || this.state === 'failed' ? this.state : 'stopped';
-    this.runs.end(run.id, state, error);
-    run.recorded = true;
+    this.runs.end(known.id, state, error);
+    known.recorded = true;
   }
 
   private async readMemory(): Promise<void> {
@@ -399,32 +416,26 @@ export class TrainingStore extends Store {
     this.changed();
   }
 
-  private async act(action: (client: TrainerClient) => Promise<unknown>): Promise<void> {
+  private async act(action: (client: Trainer) => Promise<unknown> | undefined): Promise<void> {
     this.error = null;
     this.acting = true;
     this.changed();
     try {
       await action(await this.trainer.client());
     } catch (error) {
-      this.error = sentence(error);
+      this.error = problem(error);
     } finally {
       this.acting = false;
       this.changed();
     }
   }
 
-  /** A run of what is open now. */
-  private newRun(): Run {
+  private opened(): { model: OpenModel; data: OpenData } {
     const [model, data] = [this.model.open, this.data.open];
-    if (!model || !data) throw new Error('choose a model and a data file first');
-    return {
-      plan: null,
-      reports: [],
-      keeper: null,
-      model: { source: model.source, label: model.label },
-      dataName: data.name,
-      id: null,
-      recorded: false,
-    };
+    if (!model || !data) {
+      const key = model ? 'data' : 'model';
+      throw new LoraletError('not_ready', 'choose a model and a data file first', { key });
+    }
+    return { model, data };
   }
 }

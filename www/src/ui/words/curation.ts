@@ -1,5 +1,5 @@
 /** What mends a data file: `data.fix` of the recipe, one click each. */
-import type { Fix } from '../../engine/types.js';
+import type { Fix } from '../../engine/index.js';
 
 export const FIXES: Record<Fix, string> = {
   drop_duplicates: 'Leave out copies',

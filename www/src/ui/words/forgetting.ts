@@ -1,5 +1,5 @@
 /** What the run's probe says of forgetting: the loss on general text, now against before training. */
-import type { StepReport } from '../../engine/types.js';
+import type { StepReport } from '../../engine/index.js';
 
 /** A rise in nats that is worth a sentence: general text has become about a fifth less likely, token by token. */
 export const RISE_BOUND = 0.2;

@@ -1,5 +1,5 @@
 /** Tells learning by heart from learning: the held-out loss rises while the training loss falls. */
-import type { StepReport } from '../../engine/types.js';
+import type { StepReport } from '../../engine/index.js';
 
 /** So many validations in a row above the best one are more than noise. */
 const RISES = 3;

@@ -1,6 +1,5 @@
 /** What sets runs apart: the settings in which their recipes differ. */
-import type { RunRecord } from '../../engine/storage/runs.js';
-import type { Evaluation } from '../../engine/types.js';
+import type { Evaluation, RunRecord } from '../../engine/index.js';
 import { loss, percent } from './format.js';
 
 /** Dotted keys with more than one value among the runs. A setting that an older recipe does not have yet is no difference. */

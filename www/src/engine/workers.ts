@@ -7,6 +7,7 @@
  */
 import wasmUrl from 'loralet-wasm/loralet_bg.wasm?url';
 import workerUrl from './worker/worker.ts?worker&url';
+import { LoraletError } from './errors.js';
 
 const WORKER_POLICY =
   "default-src 'none'; script-src blob: 'wasm-unsafe-eval'; worker-src blob:; connect-src 'none'";
@@ -49,7 +50,7 @@ export class BrowserWorkers implements Workers {
     const frameWindow = frame.contentWindow as (Window & { Worker: typeof Worker }) | null;
     if (!frameWindow) {
       frame.remove();
-      throw new Error('the browser did not open the frame that the trainer runs in');
+      throw new LoraletError('worker', 'the browser did not open the frame that the trainer runs in');
     }
     const worker = new frameWindow.Worker(blobUrl, { type: 'module' });
     return {
@@ -76,8 +77,7 @@ function lockedFrame(): Promise<HTMLIFrameElement> {
 
 async function compile(): Promise<WebAssembly.Module> {
   const response = await fetch(wasmUrl);
-  if (!response.ok)
-    throw new Error(`the trainer (${wasmUrl}) could not be loaded: the server answered ${response.status}`);
+  if (!response.ok) throw notLoaded(wasmUrl, response.status);
   const type = response.headers.get('content-type') ?? '';
   if (type.startsWith('application/wasm')) return WebAssembly.compileStreaming(response);
   return WebAssembly.compile(await response.arrayBuffer());
@@ -85,7 +85,11 @@ async function compile(): Promise<WebAssembly.Module> {
 
 async function fetchText(url: string): Promise<string> {
   const response = await fetch(url);
-  if (!response.ok)
-    throw new Error(`the trainer (${url}) could not be loaded: the server answered ${response.status}`);
+  if (!response.ok) throw notLoaded(url, response.status);
   return response.text();
+}
+
+function notLoaded(url: string, status: number): LoraletError {
+  const message = `the trainer (${url}) could not be loaded: the server answered ${status}`;
+  return new LoraletError('refused', message, { key: url, args: { status: String(status) } });
 }
