@@ -1,23 +1,22 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vite';
+import { defineConfig, type UserConfig } from 'vite';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// headless.html is the page without an interface that `cargo xtask train` drives; bench.html times steps.
-const pages = ['index.html', 'headless.html', 'bench.html'].map(here).filter((path) => existsSync(path));
-
-export default defineConfig({
+/** What the page has in common with the pages of `tools/`. */
+export const common: UserConfig = {
   // Relative addresses: the built page works in any folder of any static host.
   base: './',
   resolve: { alias: { 'loralet-wasm': process.env.LORALET_PKG ?? here('../pkg') } },
   build: {
     target: 'es2022',
-    rolldownOptions: { input: pages },
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
   },
   worker: { format: 'es' },
   server: { fs: { allow: [here('..')] } },
-});
+};
+
+/** The page as it ships. */
+export default defineConfig(common);

@@ -1,7 +1,7 @@
 //! Running a job in headless Chromium, through the page's own worker.
 //!
 //! Three parties: a server of this process, a Node script that drives Chromium, and the page
-//! `headless.html`, which reports back in events. The types of jobs and events are in `www/src/headless.ts`.
+//! `headless.html`, which reports back in events. The types of jobs and events are in `www/tools/headless.ts`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -32,6 +32,11 @@ pub fn www() -> PathBuf {
     root().join("www")
 }
 
+/// The built pages that do not ship.
+pub fn tool_pages() -> PathBuf {
+    www().join("dist-tools")
+}
+
 pub fn pkg() -> PathBuf {
     root().join("pkg")
 }

@@ -51,7 +51,7 @@ pub fn build_shipped() -> Result<()> {
 }
 
 fn build_both(wasm: fn() -> Result<()>) -> Result<()> {
-    if is_set(NO_BUILD) && paths::www().join("dist/headless.html").is_file() {
+    if is_set(NO_BUILD) && paths::tool_pages().join("headless.html").is_file() {
         return Ok(());
     }
     process::side_by_side(vec![Box::new(wasm), Box::new(|| provision::node_modules().map(drop))])?;
@@ -125,19 +125,23 @@ fn bind(stamp: &str) -> Result<()> {
     fs::write(stamp_file(), stamp).context(stamp_file().display())
 }
 
-/// `www/dist/`: the page.
+/// `www/dist/`: the page, and `www/dist-tools/`: the pages that commands and tests drive.
 pub fn build_page() -> Result<()> {
     let _turn = turn();
     provision::node_modules()?;
     let www = paths::www();
-    let newest_source = newest(&www, &["node_modules", "dist", "e2e", "test-results", "generated"])
-        .max(newest(&paths::pkg(), &[]));
+    let newest_source =
+        newest(&www, &["node_modules", "dist", "dist-tools", "e2e", "test", "test-results", "generated"])
+            .max(newest(&paths::pkg(), &[]));
     let built = fs::metadata(www.join("dist/index.html")).and_then(|meta| meta.modified()).ok();
-    if built >= newest_source && www.join("dist/headless.html").is_file() {
+    if built >= newest_source && paths::tool_pages().join("headless.html").is_file() {
         say("page", "up to date");
         return Ok(());
     }
-    run("npm run build", Command::new("npm").args(["run", "build"]).current_dir(&www))?;
+    // The page is built last: by its age it is known whether both are up to date.
+    for script in ["build:tools", "build"] {
+        run(&format!("npm run {script}"), Command::new("npm").args(["run", script]).current_dir(&www))?;
+    }
     say("page", "built");
     Ok(())
 }

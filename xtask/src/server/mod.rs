@@ -2,7 +2,7 @@
 //!
 //! | path | what |
 //! | --- | --- |
-//! | `/…` | the built page (`www/dist`) |
+//! | `/…` | the built page (`www/dist`), and beside it the pages that do not ship (`www/dist-tools`) |
 //! | `/models/index.json`, `/models/<name>/<file>` | the models that are there |
 //! | `/hub/<repo>/resolve/<revision>/<file>`, `/hub/api/models/<repo>…` | the same, laid out like the Hugging Face Hub |
 //! | `/job/in/<n>`, `PUT /job/out/<file>` | inputs and outputs of a headless command |
@@ -44,8 +44,12 @@ impl Server {
             Failure::Input(format!("port {port} cannot be used ({error}); choose another with --port"))
         })?;
         let port = listener.local_addr().context("the server has no address")?.port();
-        let site =
-            Site { dist: paths::www().join("dist"), models: Models::find(), job, uploads: AtomicU64::new(0) };
+        let site = Site {
+            pages: [paths::www().join("dist"), paths::tool_pages()],
+            models: Models::find(),
+            job,
+            uploads: AtomicU64::new(0),
+        };
         let accepting = thread::spawn(move || http::listen(listener, move |request| site.answer(request)));
         Ok(Self { port, accepting })
     }
@@ -61,7 +65,8 @@ impl Server {
 }
 
 struct Site {
-    dist: PathBuf,
+    /// Where the pages and their files are.
+    pages: [PathBuf; 2],
     models: Models,
     job: JobFiles,
     /// How many uploads have begun.
@@ -98,7 +103,7 @@ impl Site {
             return self.job.inputs.get(name).map_or_else(|| Response::not_found(path), |file| open(file));
         }
         let file = if path.ends_with('/') { format!("{path}index.html") } else { path.into() };
-        let file = below(&self.dist, &file[1..]).filter(|file| file.is_file());
+        let file = self.pages.iter().filter_map(|dir| below(dir, &file[1..])).find(|file| file.is_file());
         file.map_or_else(|| Response::not_found(path), |file| open(&file))
     }
 

@@ -1,7 +1,6 @@
 /** Times training steps and single operations in the page itself, so that a harness can wrap WebGPU's calls and count them. */
 import init, { Bench, OpBench, start } from 'loralet-wasm/loralet.js';
-import type { OpTime, Workload } from './engine/types.js';
-import { BrowserWorkers } from './engine/spawn.js';
+import { BrowserWorkers, type OpTime, type Workload } from '../src/engine/index.js';
 
 export interface BenchOptions {
   workload: Workload;

@@ -1,12 +1,18 @@
 /**
  * The page without an interface. `cargo xtask train` and its siblings open it in headless Chromium and
- * pass a job; everything runs through the same worker client as on the page.
+ * pass a job; everything runs through the same engine as on the page.
  */
-import type { DeviceChoice, GenerateRequest, Recipe, Sweep } from './engine/types.js';
-import { Engine } from './engine/engine.js';
-import { TrainerError, type TrainerClient, type TrainHandlers } from './engine/client.js';
-import { unreachable } from './engine/protocol.js';
-import { measure, runSweep } from './engine/sweep.js';
+import {
+  Engine,
+  LoraletError,
+  measure,
+  runSweep,
+  type DeviceChoice,
+  type GenerateRequest,
+  type Recipe,
+  type Sweep,
+  type Trainer,
+} from '../src/engine/index.js';
 
 /** A file that the command serves to this page. */
 interface RemoteFile {
@@ -58,136 +64,129 @@ type Emit = (event: { event: string } & Record<string, unknown>) => void;
 const OUTPUTS = '/job/out/';
 
 async function run(job: Job, emit: Emit): Promise<void> {
-  const client = await new Engine().start({ device: job.device });
+  const trainer = await new Engine().start({ device: job.device });
   try {
-    emit({ event: 'device', device: client.device });
-    const recipe = await client.validateRecipe({ ...(job.recipe as object), device: job.device });
+    emit({ event: 'device', device: trainer.device });
+    const recipe = await trainer.validateRecipe({ ...(job.recipe as object), device: job.device });
     // A setting that makes no sense is told before the model is loaded.
-    for (const task of job.tasks) if (task.task === 'sweep') await client.planSweep(recipe, task.sweep);
-    await openInputs(client, job, recipe, emit);
-    for (const task of job.tasks) await perform(client, task, recipe, emit);
-    emit({ event: 'memory', memory: await client.memory() });
+    for (const task of job.tasks) if (task.task === 'sweep') await trainer.planSweep(recipe, task.sweep);
+    await openInputs(trainer, job, recipe, emit);
+    for (const task of job.tasks) await perform(trainer, task, recipe, emit);
+    emit({ event: 'memory', memory: await trainer.memory() });
   } finally {
-    client.terminate();
+    trainer.terminate();
   }
 }
 
-async function openInputs(client: TrainerClient, job: Job, recipe: Recipe, emit: Emit): Promise<void> {
+async function openInputs(trainer: Trainer, job: Job, recipe: Recipe, emit: Emit): Promise<void> {
   const files = await Promise.all(
     job.model.files.map(async ({ name, url }) => ({ name, blob: await (await get(url)).blob() })),
   );
-  const model = await client.openModel(files, job.model.name, recipe.base_dtype, (done, total) => {
-    emit({ event: 'model_progress', done, total });
+  const model = await trainer.openModel(files, job.model.name, {
+    baseDtype: recipe.base_dtype,
+    onProgress: (done, total) => emit({ event: 'model_progress', done, total }),
   });
   emit({ event: 'model', model });
   if (job.data) {
-    const { report } = await client.openData(job.data.name, await bytesOf(job.data), recipe);
+    const { report } = await trainer.openData(job.data.name, await bytesOf(job.data), recipe);
     emit({ event: 'data', data: report });
   }
-  if (job.probe) await client.openProbe(job.probe.name, await bytesOf(job.probe));
+  if (job.probe) await trainer.openProbe(job.probe.name, await bytesOf(job.probe));
   const adapter = (files: RemoteFile[]) =>
     Promise.all(files.map(async (file) => ({ name: file.name, bytes: await bytesOf(file) })));
-  if (job.reward_model.length > 0) await client.openRewardModel(await adapter(job.reward_model));
-  if (job.adapter.length > 0) await client.loadAdapter(await adapter(job.adapter));
+  if (job.reward_model.length > 0) await trainer.openRewardModel(await adapter(job.reward_model));
+  if (job.adapter.length > 0) await trainer.loadAdapter(await adapter(job.adapter));
 }
 
-async function perform(client: TrainerClient, task: Task, recipe: Recipe, emit: Emit): Promise<void> {
+async function perform(trainer: Trainer, task: Task, recipe: Recipe, emit: Emit): Promise<void> {
   switch (task.task) {
     case 'generate': {
-      const report = await client.generate(task.request, (delta) => {
-        emit({ event: 'text', label: task.label, delta });
-      });
+      const onText = (delta: string) => emit({ event: 'text', label: task.label, delta });
+      const report = await trainer.generate(task.request, { onText });
       emit({ event: 'generated', label: task.label, report });
       break;
     }
     case 'train':
-      await train(client, task, recipe, emit);
+      await train(trainer, task, recipe, emit);
       break;
     case 'score': {
-      const evaluation = await client.score(recipe, task.adapter, task.held_out);
+      const evaluation = await trainer.score(recipe, task.adapter, task.held_out);
       emit({ event: 'scored', adapter: task.adapter, evaluation });
       break;
     }
     case 'logits':
-      await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(client, task))));
+      await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(trainer, task))));
       break;
     case 'save_adapter':
-      for (const { name, bytes } of await client.adapterFiles()) await put(`adapter/${name}`, bytes);
+      for (const { name, bytes } of await trainer.adapterFiles()) await put(`adapter/${name}`, bytes);
       break;
     case 'sweep':
-      await sweep(client, task, recipe, emit);
+      await sweep(trainer, task, recipe, emit);
       break;
-    default:
-      unreachable(task);
   }
 }
 
 async function train(
-  client: TrainerClient,
+  trainer: Trainer,
   task: Extract<Task, { task: 'train' }>,
   recipe: Recipe,
   emit: Emit,
 ): Promise<void> {
-  // One after the other: the server must be left with the last of them.
-  let uploads = Promise.resolve();
-  let stepDone: () => void = () => undefined;
-  const handlers: TrainHandlers = {
-    onStep(report) {
-      emit({ event: 'step', report });
-      stepDone();
-    },
-    onCheckpoint(bytes, step) {
-      uploads = uploads
-        .then(() => put('checkpoint.bin', bytes))
-        .then(() => emit({ event: 'checkpoint', step }));
-      // Reported below, once the run has ended.
-      uploads.catch(() => undefined);
-    },
-  };
   const paused = task.stop_after !== null || task.evaluate_base;
   const options = { paused, checkpointEvery: task.checkpoint_every };
-  const plan = task.resume
-    ? await client.resumeFrom(await bytesOf(task.resume), handlers, options)
-    : await client.begin(recipe, handlers, options);
-  emit({ event: 'plan', plan });
+  const run = task.resume
+    ? await trainer.resumeFrom(await bytesOf(task.resume), options)
+    : await trainer.begin(recipe, options);
+  emit({ event: 'plan', plan: run.plan });
+  run.addEventListener('step', ({ detail: report }) => emit({ event: 'step', report }));
+  // One after the other: the server must be left with the last of them.
+  let uploads = Promise.resolve();
+  run.addEventListener('checkpoint', ({ detail: { bytes, step } }) => {
+    uploads = uploads
+      .then(() => put('checkpoint.bin', bytes))
+      .then(() => emit({ event: 'checkpoint', step }));
+    // Reported below, once the run has ended.
+    uploads.catch(() => undefined);
+  });
 
-  const ended = client.finished();
   if (task.evaluate_base) {
     // Untrained, an adapter changes nothing.
-    emit({ event: 'base_evaluation', evaluation: await client.evaluate() });
-    await client.resumeLoop();
+    emit({ event: 'base_evaluation', evaluation: await trainer.evaluate() });
+    await run.resume();
   }
   for (let step = 1; step <= (task.stop_after ?? 0); step++) {
-    const stepped = new Promise<void>((resolve) => (stepDone = resolve));
-    await client.stepOnce();
+    const stepped = new Promise<void>((resolve) =>
+      run.addEventListener('step', () => resolve(), { once: true }),
+    );
+    await run.stepOnce();
     // A run that ends or fails before its next step would otherwise be waited for in vain.
-    if ((await Promise.race([stepped, ended])) !== undefined) break;
+    if ((await Promise.race([stepped, run.ended])) !== undefined) break;
     if (task.memory_after.includes(step)) {
       // No step runs meanwhile, so both count the same moment.
       const { bytes, peakBytes } = await window.loraletBufferBytes();
       const memory = {
-        ...(await client.memory()),
+        ...(await trainer.memory()),
         gpu_buffer_bytes: bytes,
         gpu_peak_buffer_bytes: peakBytes,
       };
       emit({ event: 'memory_after', step, memory });
     }
   }
-  if (task.stop_after !== null) await client.stop();
-  const outcome = await ended;
-  emit({ event: 'trained', outcome, memory: await client.memory() });
+  if (task.stop_after !== null) await run.stop();
+  const outcome = await run.ended;
+  emit({ event: 'trained', outcome, memory: await trainer.memory() });
   await uploads;
 }
 
 async function sweep(
-  client: TrainerClient,
+  trainer: Trainer,
   task: Extract<Task, { task: 'sweep' }>,
   recipe: Recipe,
   emit: Emit,
 ): Promise<void> {
-  const plan = await client.planSweep(recipe, task.sweep);
-  const measured = await measure(client, plan);
-  emit({ event: 'sweep', plan, measured, seconds: await client.sweepSeconds(plan, measured) });
+  const plan = await trainer.planSweep(recipe, task.sweep);
+  const measured = await measure(trainer, plan);
+  emit({ event: 'sweep', plan, measured, seconds: await trainer.sweepSeconds(plan, measured) });
   if (task.estimate_only) return;
   const listener = {
     onRun: (run: number, rung: number, plan: unknown) => emit({ event: 'sweep_run', run, rung, plan }),
@@ -196,17 +195,17 @@ async function sweep(
       emit({ event: 'sweep_evaluation', run, step, evaluation }),
     onEnd: (run: number, how: string, error: string | null) => emit({ event: 'sweep_end', run, how, error }),
   };
-  await runSweep(client, plan, listener, new AbortController().signal);
+  await runSweep(trainer, plan, listener, new AbortController().signal);
 }
 
 /** With and without the adapter, or a classifier's scores of the text, in the form that the scripts of tests/interop read. */
-async function logits(client: TrainerClient, task: Extract<Task, { task: 'logits' }>): Promise<unknown> {
+async function logits(trainer: Trainer, task: Extract<Task, { task: 'logits' }>): Promise<unknown> {
   const { input_ids, vocab_ids } = task;
   if (vocab_ids.length === 0) {
-    return { input_ids, scores: [...(await client.logits(Uint32Array.from(input_ids), true))] };
+    return { input_ids, scores: [...(await trainer.logits(Uint32Array.from(input_ids), true))] };
   }
   const pick = async (adapter: boolean) => {
-    const all = await client.logits(Uint32Array.from(input_ids), adapter);
+    const all = await trainer.logits(Uint32Array.from(input_ids), adapter);
     const vocabulary = all.length / input_ids.length;
     return input_ids.map((_, position) => vocab_ids.map((id) => all[position * vocabulary + id]));
   };
@@ -228,6 +227,10 @@ async function put(name: string, bytes: Uint8Array): Promise<void> {
   if (!response.ok) throw new Error(`the server answered ${response.status} to PUT ${OUTPUTS}${name}`);
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 declare global {
   interface Window {
     /** Runs a job; each event, the last of them `done` or `failed`, goes to `loraletEvent`. */
@@ -247,7 +250,8 @@ window.loraletRun = async (job) => {
     await run(job, emit);
     emit({ event: 'done' });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    emit({ event: 'failed', kind: error instanceof TrainerError ? error.kind : 'unexpected', message });
+    const failed = error instanceof LoraletError ? error : new LoraletError('unexpected', messageOf(error));
+    const { kind, key, args, message } = failed;
+    emit({ event: 'failed', kind, key, args, message });
   }
 };
