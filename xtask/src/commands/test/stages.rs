@@ -47,7 +47,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "memory", what: "memory over many steps, and at its peak beside the estimate", lane: Lane::Native, run: memory },
     Stage { name: "setup", what: "tools, browser and models", lane: Lane::Browser, run: setup },
     Stage { name: "wasm", what: "the wasm package and its size", lane: Lane::Browser, run: wasm },
-    Stage { name: "www", what: "the page: types, lint, build", lane: Lane::Browser, run: www },
+    Stage { name: "www", what: "the page: types, lint, tests of its stores, build", lane: Lane::Browser, run: www },
     Stage { name: "browser", what: "wasm tests in headless Chromium", lane: Lane::Browser, run: browser },
     Stage { name: "commands", what: "train, generate and eval from the command line", lane: Lane::Browser, run: super::commands::run },
     Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", lane: Lane::Browser, run: e2e },
@@ -171,8 +171,9 @@ fn www(_: Length) -> Result<Counts> {
         )
     };
     let checked = [npm("typecheck")?, npm("lint")?];
+    let stores = node_tests("npm test", Command::new("npm").args(["test"]).current_dir(paths::www()))?;
     let built = site::build_page().inspect_err(|failure| eprintln!("error: {failure}")).is_ok();
-    Ok(checked.into_iter().chain([Counts::check(built)]).sum())
+    Ok(checked.into_iter().chain([stores, Counts::check(built)]).sum())
 }
 
 fn e2e(length: Length) -> Result<Counts> {
@@ -193,11 +194,7 @@ fn page_tests(script: &str) -> Result<Counts> {
     let mut test = Command::new("npm");
     test.args(["run", script]).current_dir(paths::www());
     test.env("LORALET_URL", server.url()).env("CHROMIUM", provision::chromium()?);
-    let label = format!("npm run {script}");
-    let finished = run_any(&label, &mut test)?;
-    let counts = Counts::of_node(&finished.output).with_success(finished.success);
-    show_failure(&label, &finished, counts);
-    Ok(counts)
+    node_tests(&format!("npm run {script}"), &mut test)
 }
 
 /// On WebGPU in software a thousand steps would take too long: `cargo xtask bench --flat 1000` does them.
@@ -264,6 +261,13 @@ fn check(label: &str, command: &mut Command) -> Result<Counts> {
 fn cargo_tests(label: &str, command: &mut Command) -> Result<Counts> {
     let finished = run_any(label, command)?;
     let counts = Counts::of_cargo(&finished.output).with_success(finished.success);
+    show_failure(label, &finished, counts);
+    Ok(counts)
+}
+
+fn node_tests(label: &str, command: &mut Command) -> Result<Counts> {
+    let finished = run_any(label, command)?;
+    let counts = Counts::of_node(&finished.output).with_success(finished.success);
     show_failure(label, &finished, counts);
     Ok(counts)
 }
