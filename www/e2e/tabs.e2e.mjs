@@ -149,9 +149,7 @@ test('a model that another tab is downloading is left to it', async () => {
   assert.ok(await listed.getByRole('button', { name: 'Delete' }).isDisabled());
   await fillHub(second, server.url, 'loralet/tiny');
   await at(second, 'hub-download').click();
-  await at(second, 'model-error')
-    .filter({ hasText: /^Another tab is downloading loralet\/tiny; wait/ })
-    .waitFor();
+  await second.locator('[data-test="model-error"][data-kind="in_use"]').waitFor();
   await network.send('Network.emulateNetworkConditions', { ...slow, downloadThroughput: -1 });
   await at(first, 'model-facts').waitFor();
   await listed.getByRole('button', { name: 'Open' }).click();
