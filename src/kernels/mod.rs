@@ -3,12 +3,14 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod bias;
 pub mod blocks;
 pub mod concat;
 mod exp;
 pub mod gemm;
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
 mod gpu;
+pub mod head_norm;
 pub mod lora;
 pub mod matmul;
 pub mod norm;

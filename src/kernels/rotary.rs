@@ -10,11 +10,12 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_e
 use burn::tensor::Slice;
 use burn::tensor::Tensor;
 
-/// Turns channel `i` of queries and keys with channel `i + head_dim / 2` and scales the queries; values stay.
+/// Turns channel `i` of queries and keys with channel `i + rotary_dim / 2`, for the first `rotary_dim` channels of each head, and
+/// scales all channels of the queries; values stay.
 ///
 /// # Shapes
 /// - qkv, output: `[tokens, heads + 2 * kv_heads, head_dim]`
-/// - cos, sin: `[tokens, head_dim / 2]`, constants
+/// - cos, sin: `[tokens, rotary_dim / 2]`, constants
 pub fn rotate(
     qkv: Tensor<3>,
     cos: Tensor<2>,
@@ -42,7 +43,7 @@ pub struct Turn {
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait Rotary: Backend {
-    /// cos and sin are `[tokens, 1, head_dim / 2]`.
+    /// cos and sin are `[tokens, 1, rotary_dim / 2]`.
     fn rotate(
         qkv: FloatTensor<Self>,
         cos: FloatTensor<Self>,
@@ -71,21 +72,25 @@ fn stock<B: Backend>(
     sin: FloatTensor<B>,
     turn: Turn,
 ) -> FloatTensor<B> {
-    let half = qkv.shape()[2] / 2;
+    let (half, head_dim) = (cos.shape()[2], qkv.shape()[2]);
     let part = |heads: std::ops::Range<usize>, from: usize, to: usize| {
         B::float_slice(qkv.clone(), &[Slice::from(..), Slice::from(heads), Slice::from(from..to)])
     };
     let turned = |heads: std::ops::Range<usize>, scale: f32| {
-        let (first, second) = (part(heads.clone(), 0, half), part(heads, half, 2 * half));
+        let (first, second) = (part(heads.clone(), 0, half), part(heads.clone(), half, 2 * half));
         let cos = B::float_mul_scalar(cos.clone(), scale.into());
         let sin = B::float_mul_scalar(sin.clone(), (scale * turn.direction).into());
         let turned_first =
             B::float_sub(B::float_mul(first.clone(), cos.clone()), B::float_mul(second.clone(), sin.clone()));
         let turned_second = B::float_add(B::float_mul(second, cos), B::float_mul(first, sin));
-        B::float_cat(vec![turned_first, turned_second], 2)
+        let mut parts = vec![turned_first, turned_second];
+        if 2 * half < head_dim {
+            parts.push(B::float_mul_scalar(part(heads, 2 * half, head_dim), scale.into()));
+        }
+        B::float_cat(parts, 2)
     };
     let keys = turn.heads..turn.heads + turn.kv_heads;
-    let values = part(keys.end..qkv.shape()[1], 0, 2 * half);
+    let values = part(keys.end..qkv.shape()[1], 0, head_dim);
     B::float_cat(vec![turned(0..turn.heads, turn.scale), turned(keys, 1.0), values], 1)
 }
 
@@ -97,15 +102,17 @@ impl Rotary for Flex {
         turn: Turn,
     ) -> FloatTensor<Self> {
         let [mut qkv, cos, sin] = [qkv, cos, sin].map(in_order);
-        let (all_heads, half) = (qkv.shape()[1], qkv.shape()[2] / 2);
+        let (all_heads, head_dim, half) = (qkv.shape()[1], qkv.shape()[2], cos.shape()[2]);
         let (cos, sin) = (cos.storage::<f32>().chunks_exact(half), sin.storage::<f32>().chunks_exact(half));
         // In place where nobody else holds the tensor.
-        let tokens = qkv.storage_mut::<f32>().chunks_exact_mut(all_heads * half * 2);
+        let tokens = qkv.storage_mut::<f32>().chunks_exact_mut(all_heads * head_dim);
         for ((token, cos), sin) in tokens.zip(cos).zip(sin) {
-            let turned = token.chunks_exact_mut(2 * half).take(turn.heads + turn.kv_heads);
+            let turned = token.chunks_exact_mut(head_dim).take(turn.heads + turn.kv_heads);
             for (i, head) in turned.enumerate() {
                 let scale = if i < turn.heads { turn.scale } else { 1.0 };
                 let sine = scale * turn.direction;
+                let (head, rest) = head.split_at_mut(2 * half);
+                rest.iter_mut().for_each(|value| *value *= scale);
                 let (first, second) = head.split_at_mut(half);
                 for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
                     (*a, *b) = (*a * cos * scale - *b * sin * sine, *b * cos * scale + *a * sin * sine);
@@ -162,32 +169,42 @@ mod tests {
         let device = Device::flex();
         let (heads, kv_heads) = (3, 2);
         let qkv = random([12, heads + 2 * kv_heads, 6], 1, &device);
-        let (cos, sin) = (random([10, 3], 2, &device), random([10, 3], 3, &device));
         let target = random([10, heads + 2 * kv_heads, 6], 4, &device);
-        let stock = |qkv: Tensor<3>| {
+        let angles = |half: usize| [random([10, half], 2, &device), random([10, half], 3, &device)];
+        let stock = |qkv: Tensor<3>, half: usize| {
             let turned = |first_head: usize, count: usize| {
                 let x = qkv.clone().narrow(1, first_head, count);
-                let (first, second) = (x.clone().narrow(2, 0, 3), x.narrow(2, 3, 3));
-                let (cos, sin) = (cos.clone().unsqueeze_dim::<3>(1), sin.clone().unsqueeze_dim::<3>(1));
+                let (first, second) = (x.clone().narrow(2, 0, half), x.clone().narrow(2, half, half));
+                let [cos, sin] = angles(half).map(|angle| angle.unsqueeze_dim::<3>(1));
                 let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
-                Tensor::cat(vec![turned_first, second * cos + first * sin], 2)
+                let mut parts = vec![turned_first, second * cos + first * sin];
+                if half < 3 {
+                    parts.push(x.narrow(2, 2 * half, 6 - 2 * half));
+                }
+                Tensor::cat(parts, 2)
             };
             let values = qkv.clone().narrow(1, heads + kv_heads, kv_heads);
             Tensor::cat(vec![turned(0, heads) * 0.7, turned(heads, kv_heads), values], 1)
         };
-        let run = |ours: bool| {
+        let run = |ours: bool, half: usize| {
             let leaf = qkv.clone().autodiff().require_grad();
             // A part, whose values others hold.
             let part = leaf.clone().narrow(0, 1, 10);
             let y = match ours {
-                true => rotate(part, cos.clone(), sin.clone(), heads, kv_heads, 0.7),
-                false => stock(part),
+                true => {
+                    let [cos, sin] = angles(half);
+                    rotate(part, cos, sin, heads, kv_heads, 0.7)
+                }
+                false => stock(part, half),
             };
             let gradients = (y.clone() * target.clone()).sum().backward();
             [y.inner(), leaf.clone().inner(), leaf.grad(&gradients).unwrap()]
         };
-        for (ours, stock) in run(true).into_iter().zip(run(false)) {
-            close(ours, stock, 1e-6);
+        // Whole heads, and parts of them.
+        for half in [3, 2, 1] {
+            for (ours, stock) in run(true, half).into_iter().zip(run(false, half)) {
+                close(ours, stock, 1e-6);
+            }
         }
     }
 }

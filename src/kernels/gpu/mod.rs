@@ -3,8 +3,10 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod bias;
 pub mod blocks;
 pub mod concat;
+pub mod head_norm;
 pub mod lora;
 pub mod matmul;
 pub mod norm;

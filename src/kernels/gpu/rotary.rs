@@ -6,14 +6,14 @@ use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
 
-/// Turns queries and keys, or `None` where half a head is no whole fours or the values do not lie in order.
+/// Turns queries and keys, or `None` where half a head or half of what turns is no whole fours, or the values do not lie in order.
 ///
 /// # Shapes
 /// - qkv, output: `[tokens, heads + 2 * kv_heads, head_dim]`
-/// - cos, sin: `[tokens, 1, head_dim / 2]`
+/// - cos, sin: `[tokens, 1, rotary_dim / 2]`
 pub fn rotate(qkv: &GpuTensor, cos: &GpuTensor, sin: &GpuTensor, turn: Turn) -> Option<GpuTensor> {
     let shape = qkv.shape();
-    let (all_heads, half) = (shape[1], shape[2] / 2);
+    let (all_heads, half, rotary) = (shape[1], shape[2] / 2, cos.shape()[2]);
     if half % 4 != 0 || ![qkv, cos, sin].into_iter().all(in_fours) {
         return None;
     }
@@ -35,6 +35,7 @@ pub fn rotate(qkv: &GpuTensor, cos: &GpuTensor, sin: &GpuTensor, turn: Turn) -> 
             turn.heads as u32,
             (turn.heads + turn.kv_heads) as u32,
             (half / 4) as u32,
+            (rotary / 4) as u32,
             turn.scale,
             turn.direction,
         );
@@ -54,6 +55,7 @@ fn rotate_kernel(
     scaled: u32,
     turned: u32,
     half: u32,
+    rotary: u32,
     scale: f32,
     direction: f32,
 ) {
@@ -62,15 +64,19 @@ fn rotate_kernel(
         let i = unit % half;
         let line = unit / half;
         let head = line % all_heads;
-        let from = line * half * 2 + i;
-        let angle = line / all_heads * half + i;
+        // Behind the channels that turn, those of a unit lie half of the rest apart.
+        let is_turned = i < rotary;
+        let start = line * half * 2;
+        let from = start + select(is_turned, i, rotary + i);
+        let to = start + select(is_turned, rotary + i, half + i);
+        let angle = line / all_heads * rotary + select(is_turned, i, 0u32);
         let first = x[from as usize];
-        let second = x[(from + half) as usize];
+        let second = x[to as usize];
         let factor = select(head < scaled, scale, 1.0f32);
-        let turns = head < turned;
-        let cosine = select(turns, cos[angle as usize] * Four::new(factor), Four::new(1.0f32));
+        let turns = head < turned && is_turned;
+        let cosine = select(turns, cos[angle as usize] * Four::new(factor), Four::new(factor));
         let sine = select(turns, sin[angle as usize] * Four::new(factor * direction), Four::new(0.0f32));
         output[from as usize] = first * cosine - second * sine;
-        output[(from + half) as usize] = second * cosine + first * sine;
+        output[to as usize] = second * cosine + first * sine;
     }
 }
