@@ -3,7 +3,7 @@
 use super::target::{Target, layers};
 use super::trainable::{Leaf, Parameter};
 use crate::models::Model;
-use crate::models::layers::linear::{Dropout, LoraPath};
+use crate::models::layers::linear::{Dropout, Linear, LoraPath};
 use crate::recipe::LoraRecipe;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,29 +26,18 @@ pub fn parameters(base: &Model, targets: &[Target]) -> Vec<Parameter> {
     parameters
 }
 
-/// Which of these parameters belong to layers that read the same input, and so are one leaf: ranges of them, in order.
-pub fn groups(parameters: &[Parameter]) -> Vec<Range<usize>> {
-    let mut groups: Vec<Range<usize>> = Vec::new();
-    for i in (0..parameters.len()).step_by(2) {
-        match groups.last_mut() {
-            Some(last) if input_of(&parameters[last.start].name) == input_of(&parameters[i].name) => {
-                last.end = i + 2;
-            }
-            _ => groups.push(i..i + 2),
+/// Which of the parameters belong to layers that are computed together, and so are one leaf: ranges of them, in order.
+pub fn groups(base: &Model, targets: &[Target]) -> Vec<Range<usize>> {
+    let (mut base, mut targets, mut end) = (base.clone(), targets.iter().peekable(), 0);
+    let mut of_group = |linears: Vec<&mut Linear>| {
+        let start = end;
+        for linear in linears {
+            end += if targets.next_if(|target| *target.path == *linear.path).is_some() { 2 } else { 0 };
         }
-    }
-    groups
-}
-
-/// The same for the parameters of all layers that read one input.
-fn input_of(name: &str) -> (&str, &str) {
-    let path = name.strip_suffix(".lora_A.weight").unwrap_or(name);
-    let (module, layer) = path.rsplit_once('.').unwrap_or(("", path));
-    match layer {
-        "q_proj" | "k_proj" | "v_proj" => (module, "qkv"),
-        "gate_proj" | "up_proj" => (module, "gate_up"),
-        _ => (module, layer),
-    }
+        start..end
+    };
+    let groups = base.linear_groups_mut().into_iter().map(&mut of_group);
+    groups.filter(|group| !group.is_empty()).collect()
 }
 
 /// Whether a parameter of this name is half of a low-rank pair.
@@ -87,11 +76,12 @@ pub fn attach(
     recipe: &LoraRecipe,
     targets: &[Target],
     parameters: &[Parameter],
+    groups: &[Range<usize>],
     leaves: &[Leaf],
     dropout_seed: Option<u64>,
 ) {
     let mut layers = layers(model, targets).into_iter().enumerate();
-    for (group, leaf) in groups(parameters).into_iter().zip(leaves) {
+    for (group, leaf) in groups.iter().zip(leaves) {
         let Leaf::Vector(values) = leaf else { unreachable!("the values of a group are a vector") };
         for pair in parameters[group.clone()].chunks_exact(2) {
             let (i, (target, linear)) = layers.next().expect("a layer for each pair");

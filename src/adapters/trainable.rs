@@ -5,8 +5,9 @@ use super::target::{Target, targets};
 use super::{dora, lora, whole};
 use crate::kernels::concat::concat;
 use crate::models::{Model, float_tensor};
-use crate::recipe::{LoraRecipe, Method, Recipe};
+use crate::recipe::{LoraRecipe, Method, Recipe, TargetModules};
 use burn::tensor::{Gradients, Tensor, s};
+use std::ops::Range;
 
 /// One named parameter's place in the flat buffer.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Trainable {
     pub targets: Vec<Target>,
     /// The low-rank pairs of an adapter, then DoRA's magnitudes, then the weights that are trained whole.
     pub parameters: Vec<Parameter>,
+    /// Which of the parameters are low-rank pairs of layers that are computed together: ranges of them, in order.
+    groups: Vec<Range<usize>>,
     /// Names of the rows of the `score` head, where one is trained.
     pub labels: Option<Vec<String>>,
     /// Whether the model is an encoder, which has no output projection.
@@ -67,7 +70,14 @@ impl Trainable {
             low_rank_values.into_iter().chain(magnitude_values).chain(whole_values).collect();
         Trainable {
             method: recipe.method,
-            lora: recipe.lora.clone(),
+            lora: LoraRecipe {
+                target_modules: match &recipe.lora.target_modules {
+                    TargetModules::AllLinear => TargetModules::Named(base.linear_modules()),
+                    named => named.clone(),
+                },
+                ..recipe.lora.clone()
+            },
+            groups: lora::groups(base, &targets),
             targets,
             parameters: [low_rank, magnitudes, whole].concat(),
             labels: base.labels().cloned(),
@@ -106,7 +116,7 @@ impl Trainable {
             false => Leaf::Vector(tensor),
         };
         let (low_rank, rest) = self.parameters.split_at(self.low_rank());
-        let groups = lora::groups(low_rank).into_iter().map(|group| {
+        let groups = self.groups.iter().map(|group| {
             let length = low_rank[group.clone()].iter().map(Parameter::len).sum();
             vector(cut(low_rank[group.start].offset, length))
         });
@@ -125,10 +135,11 @@ impl Trainable {
     pub fn attach(&self, base: &Model, leaves: &[Leaf], dropout_seed: Option<u64>) -> Model {
         let (low_rank, rest) = self.parameters.split_at(self.low_rank());
         let magnitudes = rest.iter().filter(|parameter| dora::is_part(&parameter.name)).count();
-        let (of_low_rank, leaves) = leaves.split_at(lora::groups(low_rank).len());
+        let (of_low_rank, leaves) = leaves.split_at(self.groups.len());
         let (of_magnitudes, of_whole) = leaves.split_at(magnitudes);
         let mut model = whole::replace(base, self.method, &rest[magnitudes..], of_whole, &self.labels);
-        lora::attach(&mut model, &self.lora, &self.targets, low_rank, of_low_rank, dropout_seed);
+        let (targets, groups) = (&self.targets, &self.groups);
+        lora::attach(&mut model, &self.lora, targets, low_rank, groups, of_low_rank, dropout_seed);
         dora::attach(&mut model, &self.targets, of_magnitudes);
         model
     }

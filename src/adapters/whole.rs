@@ -2,14 +2,10 @@
 
 use super::trainable::{Leaf, Parameter};
 use crate::kernels::blocks::Matrix;
-use crate::models::Model;
-use crate::models::llama::Weight;
-use crate::models::score::{self, Score};
+use crate::models::score::Score;
+use crate::models::{Model, NamedWeight, Place, Weight, score};
 use crate::recipe::Method;
 use burn::tensor::Tensor;
-
-const EMBEDDING: &str = "model.embed_tokens.weight";
-const HEAD: &str = "lm_head.weight";
 
 /// The base's weights that a method trains whole, from place `offset` of the flat buffer on, and their
 /// values in the same order, each flat.
@@ -19,36 +15,32 @@ pub(super) fn parameters(
     modules_to_save: &[String],
     mut offset: usize,
 ) -> (Vec<Parameter>, Vec<Tensor<1>>) {
-    let saved = |name: &str| modules_to_save.iter().any(|module| name.ends_with(&format!("{module}.weight")));
+    let saves = |module: &str| modules_to_save.iter().any(|saved| saved == module);
     let judges = base.score().is_some();
-    let last_block = match base {
-        Model::Llama(llama) => format!("model.layers.{}.", llama.layers.len().saturating_sub(1)),
-        Model::Bert(bert) => format!("encoder.layer.{}.", bert.layers.len().saturating_sub(1)),
-    };
-    let is_trained = |name: &str| match method {
+    let last_block = Place::Block(base.spec().num_hidden_layers.saturating_sub(1));
+    let is_trained = |place: Place| match method {
         Method::Full => true,
-        Method::LastLayer if judges => name == score::WEIGHT,
-        Method::LastLayer => name.starts_with(&last_block) || name == "model.norm.weight",
-        Method::Lora => name == score::WEIGHT || saved(name),
+        Method::LastLayer if judges => place == Place::Score,
+        Method::LastLayer => place == last_block || place == Place::FinalNorm,
+        Method::Lora => match place {
+            Place::Embedding => saves("embed_tokens") && !base.is_encoder(),
+            Place::Head => saves("lm_head"),
+            Place::Score => true,
+            Place::Block(_) | Place::FinalNorm => false,
+        },
     };
-    let mut base = untied(base, method == Method::Lora && saved(HEAD));
+    let mut base = untied(base, method == Method::Lora && saves("lm_head"));
     let (mut parameters, mut values) = (Vec::new(), Vec::new());
-    for (name, weight) in base.weights_mut() {
-        if !is_trained(&name) {
+    for NamedWeight { name, place, weight } in base.weights_mut() {
+        if !is_trained(place) {
             continue;
         }
-        let (shape, flat) = match weight {
-            Weight::Matrix(weight) => {
-                let [rows, columns] = weight.dims();
-                (vec![rows, columns], weight.clone().reshape([rows * columns]))
-            }
-            Weight::Linear(weight) => {
-                let [rows, columns] = weight.dims();
-                (vec![rows, columns], weight.dense().reshape([rows * columns]))
-            }
-            Weight::Vector(weight) => (weight.dims().to_vec(), weight.clone()),
+        let parameter = Parameter { name, shape: weight.shape(), offset };
+        let flat = match weight {
+            Weight::Matrix(weight) => weight.clone().reshape([parameter.len()]),
+            Weight::Linear(weight) => weight.dense().reshape([parameter.len()]),
+            Weight::Vector(weight) => weight.clone(),
         };
-        let parameter = Parameter { name, shape, offset };
         offset += parameter.len();
         parameters.push(parameter);
         values.push(flat);
@@ -64,6 +56,9 @@ pub(super) fn replace(
     leaves: &[Leaf],
     labels: &Option<Vec<String>>,
 ) -> Model {
+    if parameters.is_empty() {
+        return base.clone();
+    }
     let leaf = |name: &str| {
         let place = parameters.iter().position(|parameter| parameter.name == name)?;
         leaves.get(place)
@@ -73,9 +68,15 @@ pub(super) fn replace(
         model = base.with_score(Score { weight: weight.clone(), labels: labels.clone() });
     }
     // As in PEFT, the trained copy of a tied matrix goes its own way and the other use keeps the base's.
-    let copied = leaf(HEAD).is_some() || leaf(EMBEDDING).is_some();
-    model = untied(&model, method == Method::Lora && copied);
-    for (name, weight) in model.weights_mut() {
+    let is_copied = |named: &NamedWeight| {
+        matches!(named.place, Place::Embedding | Place::Head) && leaf(&named.name).is_some()
+    };
+    if method == Method::Lora {
+        let mut apart = untied(&model, true);
+        let is_copied = apart.weights_mut().iter().any(is_copied);
+        model = if is_copied { apart } else { model };
+    }
+    for NamedWeight { name, weight, .. } in model.weights_mut() {
         match (weight, leaf(&name)) {
             (Weight::Matrix(weight), Some(Leaf::Matrix(leaf))) => *weight = leaf.clone(),
             (Weight::Linear(weight), Some(Leaf::Matrix(leaf))) => *weight = Matrix::Dense(leaf.clone()),
@@ -88,13 +89,8 @@ pub(super) fn replace(
 
 /// A copy whose output projection is a tensor of its own, if `asked` and it is tied.
 fn untied(model: &Model, asked: bool) -> Model {
-    let mut model = model.clone();
-    if let Model::Llama(llama) = &mut model
-        && asked
-        && llama.lm_head.is_none()
-        && llama.score.is_none()
-    {
-        llama.lm_head = Some(llama.embed_tokens.clone());
+    match model {
+        Model::Decoder(decoder) if asked => decoder.untied().into(),
+        _ => model.clone(),
     }
-    model
 }

@@ -5,13 +5,13 @@ use crate::adapters::Trainable;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::kernels::readback::read;
-use crate::models::layers::rotary::RopeScaling;
-use crate::models::{Llama, LlamaConfig, Model, float_tensor};
+use crate::models::{Model, float_tensor};
 use crate::objectives::sft;
 use crate::recipe::{LoraRecipe, Recipe};
 use crate::train::optimizer::AdamW;
 use burn::tensor::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
+use serde_json::{Value, json};
 
 pub struct Steps {
     base: Model,
@@ -36,7 +36,7 @@ impl Steps {
             let bytes = tensor(&file, name, Dtype::F32, shape)?;
             Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
         };
-        let base = Model::from(Llama::load(config(workload), &floats, device)?);
+        let base = Model::load(&config(workload), &floats, device)?;
         let lora = LoraRecipe { rank: workload.lora.r, alpha: workload.lora.alpha, ..LoraRecipe::default() };
         let mut trainable = Trainable::new(&base, &Recipe { lora, ..Recipe::default() });
         let mut values = Vec::with_capacity(trainable.len());
@@ -65,7 +65,7 @@ impl Steps {
     pub async fn step(&mut self) -> Result<f64> {
         let leaves = self.trainable.leaves(true);
         let model = self.trainable.attach(&self.base, &leaves, None);
-        let loss = sft::loss(model.decoder(), &self.batch) / self.batch.supervised_tokens as f64;
+        let loss = sft::loss(model.decoder()?, &self.batch) / self.batch.supervised_tokens as f64;
         let mut gradients = loss.backward();
         let gradient = self.trainable.flat_gradient(&leaves, &mut gradients);
         // Parts of the values, which the update changes in place.
@@ -77,23 +77,22 @@ impl Steps {
     }
 }
 
-fn config(workload: &Workload) -> LlamaConfig {
-    LlamaConfig {
-        hidden_size: workload.hidden,
-        intermediate_size: workload.ffn,
-        num_hidden_layers: workload.layers,
-        num_attention_heads: workload.heads,
-        num_key_value_heads: workload.kv_heads,
-        head_dim: workload.head_dim,
-        vocab_size: workload.vocab,
-        max_position_embeddings: workload.seq,
-        rms_norm_eps: workload.eps,
-        rope_theta: workload.rope_theta,
-        rope_scaling: RopeScaling::None,
-        tie_word_embeddings: true,
-        initializer_range: 0.02,
-        labels: None,
-    }
+/// As a `config.json` of the Llama family has it.
+fn config(workload: &Workload) -> Value {
+    json!({
+        "model_type": "llama",
+        "hidden_size": workload.hidden,
+        "intermediate_size": workload.ffn,
+        "num_hidden_layers": workload.layers,
+        "num_attention_heads": workload.heads,
+        "num_key_value_heads": workload.kv_heads,
+        "head_dim": workload.head_dim,
+        "vocab_size": workload.vocab,
+        "max_position_embeddings": workload.seq,
+        "rms_norm_eps": workload.eps,
+        "rope_theta": workload.rope_theta,
+        "tie_word_embeddings": true,
+    })
 }
 
 /// Every position of a row predicts the next one.

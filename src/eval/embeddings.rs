@@ -194,7 +194,6 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use super::*;
     use crate::kernels::testing::close;
-    use crate::models::{Bert, BertConfig};
     use burn::tensor::Device;
 
     #[test]
@@ -208,14 +207,14 @@ mod tests {
     /// As wide as MiniLM, with one layer and few words.
     fn minilm() -> Model {
         let config = serde_json::json!({
-            "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 1, "num_attention_heads": 12,
+            "model_type": "bert", "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 1, "num_attention_heads": 12,
             "vocab_size": 16, "max_position_embeddings": 512, "type_vocab_size": 2,
         });
         let weights = |name: &str, shape: &[usize]| {
             let value = |i: usize| ((i * 7 + name.len()) as f32 * 0.61).sin() * 0.1;
             Ok((0..shape.iter().product()).map(value).collect())
         };
-        Bert::load(BertConfig::from_json(&config).unwrap(), &weights, &Device::flex()).unwrap().into()
+        Model::load(&config, &weights, &Device::flex()).unwrap()
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub async fn loss(
     let whole: Counts = batches.iter().map(|batch| loss.counts(batch)).sum();
     let (mut mean, mut sums, mut tokens) = (0.0, Vec::new(), 0);
     for batch in batches.iter().filter(|batch| !loss.counts(batch).is_empty()) {
-        let share = loss.share(model, batch, &whole);
+        let share = loss.share(model, batch, &whole)?;
         let figures = match share.figures {
             Some(figures) => Tensor::cat(vec![share.loss, figures], 0),
             None => share.loss,

@@ -5,7 +5,7 @@ use super::path_pattern::{self, PathPattern};
 use crate::adapters::{Target, target};
 use crate::error::{Error, Result};
 use crate::models::Model;
-use crate::recipe::LoraRecipe;
+use crate::recipe::{LoraRecipe, TargetModules};
 use crate::weights::safetensors::NamedTensor;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -106,7 +106,7 @@ pub(super) fn read(config: &Value, base: &Model, stored: &[NamedTensor]) -> Resu
     let targets = sized(config, paths, lora.alpha, stored)?;
     let default_rank = rank("r", config.get("r"))?;
     lora.rank = usize::try_from(default_rank).unwrap_or(targets[0].rank);
-    lora.target_modules = named(base, &lora, &targets);
+    lora.target_modules = TargetModules::Named(named(base, &lora, &targets));
     Ok(AdapterConfig { lora, targets })
 }
 
@@ -164,15 +164,13 @@ fn check_saved(saved: &[String], stored: &[NamedTensor]) -> Result<()> {
 
 /// The paths of the layers that the adapter is of, as PEFT finds them.
 fn target_paths(config: &Value, base: &Model) -> Result<Vec<String>> {
-    let mut all = base.clone();
-    let all = all.linears_mut().into_iter().map(|(path, _)| path);
     let is_target = Modules::read(config, "target_modules")?.ok_or_else(|| {
         invalid("it has no target_modules; name the layers that the adapter is of, or save it again".into())
     })?;
     let is_excluded = Modules::read(config, "exclude_modules")?;
     let in_layers = Layers::read(config, &is_target)?;
-    let prefix = if base.is_encoder() { "bert." } else { "" };
-    let paths: Vec<String> = all.collect();
+    let prefix = &super::peft::trunk(base);
+    let paths = base.linear_paths();
     if let Modules::Named(names) = &is_target {
         let is_unknown = |name: &&String| !paths.iter().any(|path| is_end(name, path, prefix));
         if let Some(unknown) = names.iter().find(is_unknown) {
@@ -341,10 +339,12 @@ fn sized(
 
 /// The names of the targets as a recipe has them: by their kind where that says it all, else by their paths.
 fn named(base: &Model, lora: &LoraRecipe, targets: &[Target]) -> Vec<String> {
-    let is_kind = |kind: &&&str| targets.iter().any(|target| is_end(kind, &target.path, ""));
-    let kinds: Vec<String> =
-        base.linear_modules().iter().filter(is_kind).map(|kind| kind.to_string()).collect();
-    let by_kind = target::targets(base, &LoraRecipe { target_modules: kinds.clone(), ..lora.clone() });
+    let is_kind = |kind: &String| targets.iter().any(|target| is_end(kind, &target.path, ""));
+    let kinds: Vec<String> = base.linear_modules().into_iter().filter(is_kind).collect();
+    let by_kind = target::targets(
+        base,
+        &LoraRecipe { target_modules: TargetModules::Named(kinds.clone()), ..lora.clone() },
+    );
     let paths = |targets: &[Target]| targets.iter().map(|target| target.path.clone()).collect::<Vec<_>>();
     if paths(&by_kind) == paths(targets) { kinds } else { paths(targets) }
 }

@@ -3,8 +3,7 @@
 use super::OutputFile;
 use crate::error::Result;
 use crate::kernels::readback::read;
-use crate::models::Model;
-use crate::models::llama::Weight;
+use crate::models::{Model, NamedWeight, Weight};
 use crate::weights::safetensors;
 
 /// Every weight of the tuned model, f32.
@@ -14,11 +13,12 @@ use crate::weights::safetensors;
 pub async fn save(tuned: &Model) -> Result<Vec<OutputFile>> {
     let mut tuned = tuned.clone();
     let mut tensors = Vec::new();
-    for (name, weight) in tuned.weights_mut() {
-        let (shape, values) = match weight {
-            Weight::Matrix(weight) => (weight.dims().to_vec(), read(weight.clone()).await?),
-            Weight::Linear(weight) => (weight.dims().to_vec(), read(weight.dense()).await?),
-            Weight::Vector(weight) => (weight.dims().to_vec(), read(weight.clone()).await?),
+    for NamedWeight { name, weight, .. } in tuned.weights_mut() {
+        let shape = weight.shape();
+        let values = match weight {
+            Weight::Matrix(weight) => read(weight.clone()).await?,
+            Weight::Linear(weight) => read(weight.dense()).await?,
+            Weight::Vector(weight) => read(weight.clone()).await?,
         };
         tensors.push((name, shape, values));
     }

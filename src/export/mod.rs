@@ -24,7 +24,7 @@ pub struct OutputFile {
 /// configuration has no place for.
 pub fn model_config(trainable: &Trainable, base_config: &Value, pad_token_id: u32) -> Option<OutputFile> {
     let mut config = match &trainable.labels {
-        Some(labels) => with_labels(base_config, labels, pad_token_id),
+        Some(labels) => with_labels(base_config, labels, pad_token_id, trainable.is_encoder),
         None if trainable.method == Method::Lora => return None,
         None => base_config.clone(),
     };

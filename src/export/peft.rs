@@ -6,6 +6,7 @@ use super::adapter_config::{self, AdapterConfig, CONFIG};
 use crate::adapters::{Target, Trainable};
 use crate::error::{Error, Result};
 use crate::kernels::readback::read;
+use crate::models::decoder::Head;
 use crate::models::score::{self, Score};
 use crate::models::{Model, float_tensor};
 use crate::recipe::{LoraRecipe, Method, Recipe};
@@ -121,7 +122,8 @@ pub fn load(files: &[OutputFile], base: &Model) -> Result<Trainable> {
 /// An adapter that was trained after tokens were added carries embeddings of that size.
 fn check_vocabulary(stored: &[NamedTensor], base: &Model) -> Result<()> {
     let [vocab, hidden] = [base.vocab_size(), base.hidden_size()];
-    let ends = ["embed_tokens.weight", "lm_head.weight", "word_embeddings.weight"];
+    let ends = base.vocabulary_paths().map(|path| format!("{path}.weight"));
+    let ends: Vec<String> = ends.collect();
     let is_other = |(name, shape, _): &&NamedTensor| {
         ends.iter().any(|end| name.ends_with(end)) && shape[..] != [vocab, hidden]
     };
@@ -144,14 +146,15 @@ fn check_vocabulary(stored: &[NamedTensor], base: &Model) -> Result<()> {
 /// Embeddings that PEFT saved beside the paths, although `modules_to_save` does not name them, are the base's of the time: they
 /// take the place of this one's. Where they are tied, PEFT saves both uses.
 fn add_embeddings(lora: &mut LoraRecipe, stored: &[NamedTensor], base: &Model) -> Result<()> {
-    let Model::Llama(llama) = base else { return Ok(()) };
+    let Model::Decoder(decoder) = base else { return Ok(()) };
     let has = |name: &str| stored.iter().any(|(stored, ..)| stored == name);
-    let modules = [("embed_tokens", "model.embed_tokens.weight"), ("lm_head", "lm_head.weight")];
-    let beside: Vec<&(&str, &str)> = modules
+    let names = base.vocabulary_paths().map(|path| format!("{path}.weight"));
+    let modules: Vec<(&str, String)> = ["embed_tokens", "lm_head"].into_iter().zip(names).collect();
+    let beside: Vec<&(&str, String)> = modules
         .iter()
         .filter(|(module, name)| has(name) && !lora.modules_to_save.iter().any(|saved| saved == module))
         .collect();
-    let tied = llama.lm_head.is_none() && llama.score.is_none();
+    let tied = matches!(decoder.head, Head::Tied(_));
     if let ([(module, name)], true) = (&beside[..], tied && lora.modules_to_save.is_empty()) {
         return Err(invalid(
             WEIGHTS,
@@ -247,8 +250,13 @@ fn task_type(trainable: &Trainable) -> &'static str {
 fn parameter_name(name: &str, base: &Model) -> String {
     let name = unwrapped(name);
     let name = name.strip_prefix(PREFIX).unwrap_or(&name);
-    let trunk = if base.is_encoder() { "bert." } else { "" };
-    name.strip_prefix(trunk).unwrap_or(name).to_string()
+    let trunk = trunk(base);
+    name.strip_prefix(trunk.as_str()).unwrap_or(name).to_string()
+}
+
+/// What transformers' classes with a head put before the names of an encoder, and an encoder alone does not.
+pub(super) fn trunk(base: &Model) -> String {
+    if base.is_encoder() { format!("{}.", base.spec().architecture) } else { String::new() }
 }
 
 fn invalid(file: &str, reason: String) -> Error {

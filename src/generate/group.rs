@@ -3,7 +3,7 @@
 use super::prompt::{Prompt, read_prompt};
 use super::sampler::{Sampler, next_tokens};
 use crate::error::Result;
-use crate::models::{Llama, head};
+use crate::models::{Decoder, head};
 
 /// One sampled answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Completion {
 /// # Errors
 /// A device that stops answering; whatever `go_on` reports.
 pub async fn sample_group(
-    model: &Llama,
+    model: &Decoder,
     prompt: &[u32],
     stop_ids: &[u32],
     max_new_tokens: usize,

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::kernels::readback::read;
-use crate::models::Llama;
-use crate::models::layers::attention::KeyValueCache;
+use crate::models::Decoder;
+use crate::models::layers::cache::LayerCache;
 use burn::tensor::Tensor;
 
 /// Tokens that go through the model together. What a layer computes of them fits into a binding of WebGPU's default limits up to
@@ -12,8 +12,8 @@ pub const PIECE: usize = 256;
 
 /// A prompt that has been read.
 pub struct Prompt {
-    /// One a layer.
-    pub caches: Vec<KeyValueCache>,
+    /// One a block.
+    pub caches: Vec<LayerCache>,
     /// The final hidden state of its last token, `[1, hidden]`.
     pub hidden: Tensor<2>,
 }
@@ -23,11 +23,11 @@ pub struct Prompt {
 /// # Errors
 /// A device that stops answering; whatever `go_on` reports.
 pub async fn read_prompt(
-    model: &Llama,
+    model: &Decoder,
     prompt: &[u32],
     go_on: &mut impl AsyncFnMut() -> Result<bool>,
 ) -> Result<Option<Prompt>> {
-    let mut caches = vec![KeyValueCache::expecting(prompt.len()); model.layers.len()];
+    let mut caches = model.new_caches(prompt.len());
     let mut pieces = prompt.chunks(PIECE).peekable();
     loop {
         let piece = pieces.next().expect("the prompt has tokens");

@@ -2,7 +2,7 @@ use super::prompt::{Prompt, read_prompt};
 use super::sampler::{Sampler, Sampling, next_tokens};
 use crate::data::Tokenizer;
 use crate::error::{Error, Result};
-use crate::models::{Llama, head};
+use crate::models::{Decoder, head};
 use crate::rewards::judge::LabelProbability;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub struct Answer {
 /// # Errors
 /// An empty prompt, or one longer than the model's positions; a device that stops answering.
 pub async fn generate(
-    model: &Llama,
+    model: &Decoder,
     tokenizer: &Tokenizer,
     prompt: &[u32],
     stop_ids: &[u32],
@@ -51,7 +51,7 @@ pub async fn generate(
     mut on_text: impl AsyncFnMut(&str) -> Result<bool>,
 ) -> Result<Answer> {
     let started = web_time::Instant::now();
-    let room = model.config.max_position_embeddings;
+    let room = model.spec.max_position_embeddings;
     if prompt.is_empty() || prompt.len() >= room {
         return Err(Error::Tokenizer {
             reason: match prompt.len() {

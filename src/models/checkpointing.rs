@@ -1,9 +1,9 @@
 //! Block checkpointing (<https://arxiv.org/abs/1604.06174>): the forward pass keeps the input of each block and nothing that
 //! is computed within it; the backward pass computes one block after the other again, from the last to the first.
 
+use super::block::{Block, Context};
 use super::layers::linear::Linear;
-use super::layers::rotary::Rotation;
-use super::llama::{DecoderLayer, Llama};
+use super::visitor::{self, Visitor, Weight};
 use crate::kernels::lasting;
 use crate::kernels::seed::seed;
 use burn::tensor::{Gradients, Tensor};
@@ -26,16 +26,14 @@ struct Kept {
 
 #[derive(Debug)]
 struct Pass {
-    layers: Vec<DecoderLayer>,
+    blocks: Vec<Box<dyn Block>>,
     /// Of all blocks together, with gradients where the embedding is trained: `[tokens, hidden]`
     input: Tensor<2>,
     /// Of each block, without gradients: its first rows, `[at least tokens, hidden]`
     places: Vec<Tensor<2>>,
     /// Where the rest of the loss begins, a leaf: `[tokens, hidden]`
     output: Tensor<2>,
-    seq: usize,
-    rotation: Rotation,
-    first_keys: Tensor<1>,
+    context: Context,
 }
 
 impl Tape {
@@ -48,32 +46,18 @@ impl Tape {
     ///
     /// # Shapes
     /// - x, output: `[batch * seq, hidden]`
-    pub(super) fn forward(
-        &self,
-        model: &Llama,
-        input: Tensor<2>,
-        seq: usize,
-        rotation: &Rotation,
-        first_keys: &Tensor<1>,
-    ) -> Tensor<2> {
+    pub(super) fn forward(&self, blocks: &[Box<dyn Block>], input: Tensor<2>, at: &Context) -> Tensor<2> {
         let mut x = input.clone().inner();
         let (earlier, rows) = self.kept(|kept| (kept.places.pop().unwrap_or_default(), kept.rows));
         let mut earlier = earlier.into_iter();
-        let mut places = Vec::with_capacity(model.layers.len());
-        for layer in &model.layers {
+        let mut places = Vec::with_capacity(blocks.len());
+        for block in blocks {
             places.push(put(earlier.next(), x.clone(), rows));
-            x = detached(layer).forward(x, seq, rotation, first_keys);
+            x = detached(block.as_ref()).forward(x, at);
         }
         let output = x.autodiff().require_grad();
-        let pass = Pass {
-            layers: model.layers.clone(),
-            input,
-            places,
-            output: output.clone(),
-            seq,
-            rotation: rotation.clone(),
-            first_keys: first_keys.clone(),
-        };
+        let pass =
+            Pass { blocks: blocks.to_vec(), input, places, output: output.clone(), context: at.clone() };
         self.kept(|kept| kept.passes.push(pass));
         output
     }
@@ -111,15 +95,15 @@ fn put(place: Option<Tensor<2>>, x: Tensor<2>, rows: usize) -> Tensor<2> {
 impl Pass {
     fn backward<T>(&mut self, mut upstream: Tensor<2>, mut sum: T, add: &impl Fn(T, Gradients) -> T) -> T {
         let trains_embedding = is_trained(&self.input);
-        let lowest = self.layers.iter().position(is_trained_layer).unwrap_or(self.layers.len());
-        for (i, (layer, place)) in self.layers.iter().zip(&self.places).enumerate().rev() {
+        let lowest = self.blocks.iter().position(is_trained_block).unwrap_or(self.blocks.len());
+        for (i, (block, place)) in self.blocks.iter().zip(&self.places).enumerate().rev() {
             let goes_on = trains_embedding || i > lowest;
             if !goes_on && i < lowest {
                 return sum;
             }
             let input = place.clone().narrow(0, 0, self.input.dims()[0]);
             let x = if goes_on { input.autodiff().require_grad() } else { input.autodiff() };
-            let y = layer.forward(x.clone(), self.seq, &self.rotation, &self.first_keys);
+            let y = block.forward(x.clone(), &self.context);
             let mut of_block = seed(y, upstream).backward();
             let for_x = goes_on.then(|| x.grad_remove(&mut of_block)).flatten();
             sum = add(sum, of_block);
@@ -134,40 +118,50 @@ impl Pass {
 }
 
 /// The same block outside of autodiff.
-fn detached(layer: &DecoderLayer) -> DecoderLayer {
-    let mut layer = layer.clone();
-    for norm in [&mut layer.input_layernorm, &mut layer.post_attention_layernorm] {
-        norm.weight = norm.weight.clone().inner();
-    }
-    for linear in linears(&mut layer) {
-        linear.weight = linear.weight.clone().inner();
-        if let Some(path) = &mut linear.lora {
-            path.values = path.values.clone().inner();
-            path.magnitude = path.magnitude.take().map(Tensor::inner);
+fn detached(block: &dyn Block) -> Box<dyn Block> {
+    struct Detach;
+
+    impl<'a> Visitor<'a> for Detach {
+        fn linears(&mut self, linears: Vec<&'a mut Linear>) {
+            for Linear { weight, bias, lora, .. } in linears {
+                *weight = weight.clone().inner();
+                *bias = bias.take().map(Tensor::inner);
+                if let Some(path) = lora {
+                    path.values = path.values.clone().inner();
+                    path.magnitude = path.magnitude.take().map(Tensor::inner);
+                }
+            }
+        }
+
+        fn weight(&mut self, _name: String, weight: Weight<'a>) {
+            match weight {
+                Weight::Matrix(weight) => *weight = weight.clone().inner(),
+                Weight::Linear(weight) => *weight = weight.clone().inner(),
+                Weight::Vector(weight) => *weight = weight.clone().inner(),
+            }
         }
     }
-    layer
+
+    let mut block = block.boxed_clone();
+    block.visit(&mut Detach);
+    block
 }
 
-fn is_trained_layer(layer: &DecoderLayer) -> bool {
-    let norms = [&layer.input_layernorm.weight, &layer.post_attention_layernorm.weight];
-    let of_linear = |linear: &mut Linear| {
-        linear.weight.is_trained() || linear.lora.as_ref().is_some_and(|path| is_trained(&path.values))
-    };
-    norms.into_iter().any(is_trained) || linears(&mut layer.clone()).into_iter().any(of_linear)
-}
-
-fn linears(layer: &mut DecoderLayer) -> [&mut Linear; 7] {
-    let (attention, mlp) = (&mut layer.self_attn, &mut layer.mlp);
-    [
-        &mut attention.q_proj,
-        &mut attention.k_proj,
-        &mut attention.v_proj,
-        &mut attention.o_proj,
-        &mut mlp.gate_proj,
-        &mut mlp.up_proj,
-        &mut mlp.down_proj,
-    ]
+#[allow(clippy::borrowed_box, reason = "what an iterator over blocks gives")]
+fn is_trained_block(block: &Box<dyn Block>) -> bool {
+    let mut block = block.clone();
+    let is_adapted = |linear: &&mut Linear| linear.lora.as_ref().is_some_and(|path| is_trained(&path.values));
+    let groups = visitor::linear_groups(|visitor| block.visit(visitor));
+    if groups.iter().flatten().any(is_adapted) {
+        return true;
+    }
+    drop(groups);
+    let weights = visitor::weights(|visitor| block.visit(visitor));
+    weights.into_iter().any(|named| match named.weight {
+        Weight::Matrix(weight) => is_trained(weight),
+        Weight::Linear(weight) => weight.is_trained(),
+        Weight::Vector(weight) => is_trained(weight),
+    })
 }
 
 fn is_trained<const D: usize>(tensor: &Tensor<D>) -> bool {

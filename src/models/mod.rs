@@ -1,47 +1,53 @@
 //! Model architectures. No file, network or JavaScript access here: weights arrive
-//! through a function, token ids arrive as [`Input`], hidden states go out.
+//! through [`ReadWeights`], token ids arrive as [`Input`], hidden states go out.
+//!
+//! An architecture is a file: how its `config.json` is read, which weights it asks a [`Loader`] for, and what it computes with
+//! them. [`load`] dispatches on `model_type`; nothing else knows one by its name.
 
 pub mod bert;
+pub mod block;
 pub mod checkpointing;
+pub mod config;
+pub mod decoder;
+pub mod encoder;
 pub mod head;
 pub mod layers;
 pub mod llama;
+pub mod loader;
 pub mod pooling;
 pub mod score;
+pub mod visitor;
 
 use crate::error::{Error, Result};
-use crate::kernels::blocks::HostBlocks;
-use crate::recipe::{BERT_LINEAR_MODULES, LINEAR_MODULES};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use layers::linear::Linear;
-use llama::Weight;
 use serde_json::Value;
 
-pub use bert::{Bert, BertConfig};
 pub use checkpointing::Tape;
-pub use llama::{Llama, LlamaConfig};
+pub use config::Spec;
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+pub use loader::{Loader, Outline, ReadWeights};
 pub use score::Score;
+pub use visitor::{NamedWeight, Place, Weight};
 
-/// Where a model's weights come from, by their checkpoint names. A function that gives values will do.
-pub trait ReadWeights {
-    /// Row-major f32 values of the given shape.
-    ///
-    /// # Errors
-    /// A missing tensor, a wrong shape, a file that cannot be read.
-    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+/// The architectures there are, for who asks for another.
+const SUPPORTED: &str =
+    "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama) and \"bert\" (all-MiniLM)";
 
-    /// The weight of a linear layer in blocks, where it is to stay in them.
-    ///
-    /// # Errors
-    /// As for values.
-    fn blocks(&self, _name: &str, _shape: [usize; 2]) -> Result<Option<HostBlocks>> {
-        Ok(None)
-    }
-}
-
-impl<F: Fn(&str, &[usize]) -> Result<Vec<f32>>> ReadWeights for F {
-    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        self(name, shape)
+/// Dispatches on `model_type`: a new architecture is a line here.
+///
+/// # Errors
+/// An architecture that Loralet does not know, or settings it cannot run; whatever the loader reports.
+fn load(config: &Value, weights: &Loader) -> Result<Model> {
+    match config["model_type"].as_str() {
+        Some("llama") => llama::load(config, weights).map(Model::Decoder),
+        Some("bert") => bert::load(config, weights).map(Model::Encoder),
+        other => Err(Error::Unsupported {
+            file: "config.json".into(),
+            what: format!("model_type \"{}\"", other.unwrap_or("(none)")),
+            supported: SUPPORTED.into(),
+        }),
     }
 }
 
@@ -57,100 +63,76 @@ pub struct Input<'a> {
     pub seq: usize,
 }
 
-/// Which architecture a `config.json` names, with its settings.
-#[derive(Debug, Clone)]
-pub enum ModelConfig {
-    Llama(LlamaConfig),
-    Bert(BertConfig),
-}
-
-impl ModelConfig {
-    /// Dispatches on `model_type`. A new architecture is a new arm here and in [`Model`].
-    ///
-    /// # Errors
-    /// An architecture that Loralet does not know, or settings it cannot run.
-    pub fn from_json(config: &Value) -> Result<ModelConfig> {
-        match config["model_type"].as_str() {
-            Some("llama") => Ok(ModelConfig::Llama(LlamaConfig::from_json(config)?)),
-            Some("bert") => Ok(ModelConfig::Bert(BertConfig::from_json(config)?)),
-            other => Err(Error::Unsupported {
-                file: "config.json".into(),
-                what: format!("model_type \"{}\"", other.unwrap_or("(none)")),
-                supported:
-                    "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama) and \"bert\" (all-MiniLM)"
-                        .into(),
-            }),
-        }
-    }
-
-    /// How many numbers the model has.
-    pub fn parameters(&self) -> u64 {
-        match self {
-            ModelConfig::Llama(config) => config.parameters(),
-            ModelConfig::Bert(config) => config.parameters(),
-        }
-    }
-
-    pub fn vocab_size(&self) -> usize {
-        match self {
-            ModelConfig::Llama(config) => config.vocab_size,
-            ModelConfig::Bert(config) => config.vocab_size,
-        }
-    }
-}
-
-/// A model of any architecture. Cloning is cheap: tensors are shared.
+/// A model of any architecture: what predicts the next token, or what embeds a text. Cloning is cheap: tensors are shared.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "there are two or three of them")]
 pub enum Model {
-    Llama(Llama),
-    Bert(Bert),
+    Decoder(Decoder),
+    Encoder(Encoder),
 }
 
-impl From<Llama> for Model {
-    fn from(llama: Llama) -> Model {
-        Model::Llama(llama)
+impl From<Decoder> for Model {
+    fn from(decoder: Decoder) -> Model {
+        Model::Decoder(decoder)
     }
 }
 
-impl From<Bert> for Model {
-    fn from(bert: Bert) -> Model {
-        Model::Bert(bert)
+impl From<Encoder> for Model {
+    fn from(encoder: Encoder) -> Model {
+        Model::Encoder(encoder)
     }
 }
 
 impl Model {
+    /// The model that a `config.json` describes.
+    ///
+    /// # Errors
+    /// An architecture that Loralet does not know, or settings it cannot run; whatever `read` reports: a missing tensor, a
+    /// wrong shape.
+    pub fn load(config: &Value, read: &dyn ReadWeights, device: &Device) -> Result<Model> {
+        load(config, &Loader::new(read, device))
+    }
+
+    /// What [`Model::load`] would ask for, without reading any values.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn outline(config: &Value, read: &dyn ReadWeights) -> Result<Outline> {
+        Outline::of(read, |loader| Ok(load(config, loader)?.spec().clone()))
+    }
+
     /// A copy that keeps only the input of each block for its backward pass, and keeps it on the tape; an encoder keeps all.
     pub fn checkpointed(&self, tape: &Tape) -> Model {
         let mut model = self.clone();
-        if let Model::Llama(llama) = &mut model {
-            llama.tape = Some(tape.clone());
+        if let Model::Decoder(decoder) = &mut model {
+            decoder.tape = Some(tape.clone());
         }
         model
     }
 
-    /// # Errors
-    /// Whatever `read` reports: a missing tensor, a wrong shape.
-    pub fn load(config: ModelConfig, read: &dyn ReadWeights, device: &Device) -> Result<Model> {
-        match config {
-            ModelConfig::Llama(config) => Llama::load(config, read, device).map(Model::Llama),
-            ModelConfig::Bert(config) => Bert::load(config, read, device).map(Model::Bert),
-        }
-    }
-
     /// The model that writes text.
     ///
-    /// # Panics
-    /// Of an encoder, which a run's objective is checked against before it begins.
-    pub fn decoder(&self) -> &Llama {
+    /// # Errors
+    /// It is an encoder, which has no next token.
+    pub fn decoder(&self) -> Result<&Decoder> {
         match self {
-            Model::Llama(llama) => llama,
-            Model::Bert(_) => panic!("an encoder has no next token"),
+            Model::Decoder(decoder) => Ok(decoder),
+            Model::Encoder(_) => Err(Error::Training {
+                reason: "the model is an encoder, which has no next token; choose a language model".into(),
+            }),
         }
     }
 
     pub fn is_encoder(&self) -> bool {
-        matches!(self, Model::Bert(_))
+        matches!(self, Model::Encoder(_))
+    }
+
+    /// What is known of the model without looking into it.
+    pub fn spec(&self) -> &Spec {
+        match self {
+            Model::Decoder(decoder) => &decoder.spec,
+            Model::Encoder(encoder) => &encoder.spec,
+        }
     }
 
     /// The final hidden states of a micro-batch.
@@ -159,99 +141,75 @@ impl Model {
     /// - output: `[batch * seq, hidden]`
     pub fn forward(&self, input: &Input) -> Tensor<2> {
         match self {
-            Model::Llama(llama) => llama.forward(input),
-            Model::Bert(bert) => bert.forward(input),
+            Model::Decoder(decoder) => decoder.forward(input),
+            Model::Encoder(encoder) => encoder.forward(input),
         }
     }
 
     pub fn device(&self) -> Device {
         match self {
-            Model::Llama(llama) => llama.device(),
-            Model::Bert(bert) => bert.device(),
+            Model::Decoder(decoder) => decoder.device(),
+            Model::Encoder(encoder) => encoder.device(),
         }
     }
 
-    /// Every linear layer of the blocks, with its module path.
-    pub fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+    /// Hands out every part, in the order of the model.
+    pub fn visit<'a>(&'a mut self, visitor: &mut dyn visitor::Visitor<'a>) {
         match self {
-            Model::Llama(llama) => llama.linears_mut(),
-            Model::Bert(bert) => bert.linears_mut(),
+            Model::Decoder(decoder) => decoder.visit(visitor),
+            Model::Encoder(encoder) => encoder.visit(visitor),
+        }
+    }
+
+    /// Its blocks, as estimates of memory see them.
+    pub fn parts(&self) -> Vec<&dyn block::Parts> {
+        match self {
+            Model::Decoder(decoder) => decoder.blocks.iter().map(|block| block.as_ref() as _).collect(),
+            Model::Encoder(encoder) => encoder.blocks.iter().map(|block| block.as_ref() as _).collect(),
         }
     }
 
     /// With `on`, products with frozen weights are computed in 16 bits where the device can.
     pub fn fp16(mut self, on: bool) -> Model {
-        self.linears_mut().into_iter().for_each(|(_, linear)| linear.fp16 = on);
+        self.linears_mut().into_iter().for_each(|linear: &mut Linear| linear.fp16 = on);
         self
     }
 
-    /// The names that `lora.target_modules` can have.
-    pub fn linear_modules(&self) -> &'static [&'static str] {
-        match self {
-            Model::Llama(_) => &LINEAR_MODULES,
-            Model::Bert(_) => &BERT_LINEAR_MODULES,
-        }
-    }
-
-    /// Every weight, with its checkpoint name.
-    pub fn weights_mut(&mut self) -> Vec<(String, Weight<'_>)> {
-        match self {
-            Model::Llama(llama) => llama.weights_mut(),
-            Model::Bert(bert) => bert.weights_mut(),
-        }
-    }
-
-    /// How many numbers the model has.
-    pub fn parameters(&self) -> u64 {
-        match self {
-            Model::Llama(llama) => llama.config.parameters(),
-            Model::Bert(bert) => bert.config.parameters(),
-        }
-    }
-
     pub fn max_position_embeddings(&self) -> usize {
-        match self {
-            Model::Llama(llama) => llama.config.max_position_embeddings,
-            Model::Bert(bert) => bert.config.max_position_embeddings,
-        }
+        self.spec().max_position_embeddings
     }
 
     pub fn vocab_size(&self) -> usize {
-        match self {
-            Model::Llama(llama) => llama.config.vocab_size,
-            Model::Bert(bert) => bert.config.vocab_size,
-        }
+        self.spec().vocab_size
     }
 
     /// Channels of a hidden state.
     pub fn hidden_size(&self) -> usize {
-        match self {
-            Model::Llama(llama) => llama.config.hidden_size,
-            Model::Bert(bert) => bert.config.hidden_size,
-        }
+        self.spec().hidden_size
     }
 
-    /// Standard deviation of weights that are drawn anew.
-    pub fn initializer_range(&self) -> f64 {
-        match self {
-            Model::Llama(llama) => llama.config.initializer_range,
-            Model::Bert(bert) => bert.config.initializer_range,
-        }
+    /// The paths of the matrices with a row a token: the embedding, and a decoder's output projection.
+    pub fn vocabulary_paths(&self) -> impl Iterator<Item = &str> {
+        let (embedding, head) = match self {
+            Model::Decoder(decoder) => (&decoder.embedding, decoder.head.path()),
+            Model::Encoder(encoder) => (&encoder.embeddings.words, None),
+        };
+        [Some(&*embedding.path), head].into_iter().flatten()
     }
 
     /// The head of a model that judges whole texts.
     pub fn score(&self) -> Option<&Score> {
         match self {
-            Model::Llama(llama) => llama.score.as_ref(),
-            Model::Bert(bert) => bert.score.as_ref(),
+            Model::Decoder(decoder) => decoder.score.as_ref(),
+            Model::Encoder(encoder) => encoder.score.as_ref(),
         }
     }
 
     /// A copy with this head; of a decoder in place of its output projection.
     pub fn with_score(&self, score: Score) -> Model {
         match self {
-            Model::Llama(llama) => llama.with_score(score).into(),
-            Model::Bert(bert) => bert.with_score(score).into(),
+            Model::Decoder(decoder) => decoder.with_score(score).into(),
+            Model::Encoder(encoder) => encoder.with_score(score).into(),
         }
     }
 

@@ -1,11 +1,11 @@
 //! The `score` head of a model that judges whole texts: a row a class, or one row for a reward.
 //!
-//! Of a decoder it is named and computed as in transformers' `LlamaForSequenceClassification`: on the last token, which has
+//! Of a decoder it is named and computed as in transformers' `…ForSequenceClassification`: on the last token, which has
 //! seen the others. In an encoder every token has, and the head is on their mean, as sentence embeddings are; transformers
 //! calls that `classifier_pooling: "mean"` where an architecture has it, and BERT has not.
 
 use super::pooling::mean;
-use super::{Input, Llama, Model, float_tensor, int_tensor};
+use super::{Decoder, Input, Model, float_tensor, int_tensor};
 use crate::kernels::matmul::matmul;
 use burn::tensor::Tensor;
 use rand::{Rng, SeedableRng};
@@ -14,6 +14,9 @@ use serde_json::Value;
 
 /// What an encoder's `config.json` says of where its head is.
 const POOLING: &str = "classifier_pooling";
+
+/// How transformers' classes of decoders with such a head end.
+const CLASSIFIER: &str = "ForSequenceClassification";
 
 /// The head's checkpoint name.
 pub const WEIGHT: &str = "score.weight";
@@ -38,7 +41,7 @@ impl Score {
             // Box and Muller's transform of two uniform numbers.
             let (radius, angle) = (1.0 - random.random::<f64>(), random.random::<f64>());
             let value = (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
-            (value * base.initializer_range()) as f32
+            (value * base.spec().initializer_range) as f32
         };
         let values = (0..shape[0] * shape[1]).map(|_| normal()).collect();
         Score { weight: float_tensor(values, shape, &base.device()), labels }
@@ -55,16 +58,17 @@ impl Model {
     /// Without a `score` head.
     pub fn scores(&self, input: &Input) -> Tensor<2> {
         match self {
-            Model::Llama(llama) => llama.scores(input),
-            Model::Bert(bert) => {
-                let score = bert.score.as_ref().expect("only a model with a score head is asked for scores");
-                matmul(mean(bert.forward(input), input), score.weight.clone().transpose())
+            Model::Decoder(decoder) => decoder.scores(input),
+            Model::Encoder(encoder) => {
+                let score =
+                    encoder.score.as_ref().expect("only a model with a score head is asked for scores");
+                matmul(mean(encoder.forward(input), input), score.weight.clone().transpose())
             }
         }
     }
 }
 
-impl Llama {
+impl Decoder {
     /// What the `score` head makes of the last token of each row.
     ///
     /// # Shapes
@@ -94,18 +98,25 @@ fn last_positions(input: &Input) -> Vec<u32> {
     .collect()
 }
 
-/// The names of the head's rows in a `config.json`, if it is a sequence classifier's. transformers
+/// The names of the head's rows in a decoder's `config.json`, if it is a sequence classifier's. transformers
 /// leaves them out where they are `LABEL_0` and `LABEL_1`.
-pub fn labels(config: &Value) -> Option<Vec<String>> {
-    let is_decoder = |name: &Value| name == "LlamaForSequenceClassification";
-    let is_encoder = config["model_type"] == "bert" && config[POOLING] == "mean";
-    (is_encoder || config["architectures"].as_array()?.iter().any(is_decoder)).then_some(())?;
+pub fn decoder_labels(config: &Value) -> Option<Vec<String>> {
+    let judges = |name: &Value| name.as_str().is_some_and(|name| name.ends_with(CLASSIFIER));
+    config["architectures"].as_array()?.iter().any(judges).then(|| labels(config))
+}
+
+/// The same of an encoder's.
+pub fn encoder_labels(config: &Value) -> Option<Vec<String>> {
+    (config[POOLING] == "mean").then(|| labels(config))
+}
+
+fn labels(config: &Value) -> Vec<String> {
     let names = config["id2label"].as_object();
     /// More than any head without names has; what a file claims beyond it, its tensor does not confirm.
     const MOST: u64 = 1 << 14;
     let claimed = config["num_labels"].as_u64().map(|count| count.min(MOST) as usize);
     let count = names.map(|names| names.len()).or(claimed);
-    Some(label_names(config, count.unwrap_or(2)))
+    label_names(config, count.unwrap_or(2))
 }
 
 /// `id2label` for `count` rows, with transformers' own name where one is missing.
@@ -116,11 +127,11 @@ pub fn label_names(config: &Value, count: usize) -> Vec<String> {
 
 /// A model's `config.json` as that of the classifier made of it. Of a decoder transformers needs to know the padding token;
 /// an encoder stays what it is, with the classes and where the head is beside.
-pub fn with_labels(config: &Value, labels: &[String], pad_token_id: u32) -> Value {
+pub fn with_labels(config: &Value, labels: &[String], pad_token_id: u32, is_encoder: bool) -> Value {
     let mut config = config.clone();
-    match config["model_type"] == "bert" {
+    match is_encoder {
         true => config[POOLING] = "mean".into(),
-        false => config["architectures"] = vec!["LlamaForSequenceClassification"].into(),
+        false => config["architectures"] = vec![format!("{}{CLASSIFIER}", class(&config))].into(),
     }
     config["id2label"] = Value::Object(Default::default());
     config["label2id"] = Value::Object(Default::default());
@@ -133,6 +144,16 @@ pub fn with_labels(config: &Value, labels: &[String], pad_token_id: u32) -> Valu
     }
     config["pad_token_id"] = pad_token_id.into();
     config
+}
+
+/// What transformers' classes of an architecture begin with: `Llama` of `LlamaForCausalLM`.
+fn class(config: &Value) -> String {
+    let named = config["architectures"][0].as_str().and_then(|name| name.split_once("For"));
+    if let Some((class, _)) = named {
+        return class.into();
+    }
+    let mut letters = config["model_type"].as_str().unwrap_or_default().chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]
@@ -156,20 +177,23 @@ mod tests {
     fn labels_go_to_the_config_and_back() {
         let names: Vec<String> = (0..11).map(|i| format!("class {i}")).collect();
         let base = json!({ "architectures": ["LlamaForCausalLM"], "vocab_size": 9 });
-        assert_eq!(labels(&base), None);
-        let config = with_labels(&base, &names, 3);
-        assert_eq!(labels(&config), Some(names));
+        assert_eq!(decoder_labels(&base), None);
+        let config = with_labels(&base, &names, 3, false);
+        assert_eq!(config["architectures"], json!(["LlamaForSequenceClassification"]));
+        assert_eq!(decoder_labels(&config), Some(names.clone()));
+        let unnamed = with_labels(&json!({ "model_type": "llama" }), &names, 3, false);
+        assert_eq!(unnamed["architectures"], config["architectures"]);
         assert_eq!(
             (&config["label2id"]["class 10"], &config["pad_token_id"], &config["vocab_size"]),
             (&json!(10), &json!(3), &json!(9))
         );
         let plain = json!({ "architectures": ["LlamaForSequenceClassification"] });
-        assert_eq!(labels(&plain).unwrap(), ["LABEL_0", "LABEL_1"]);
+        assert_eq!(decoder_labels(&plain).unwrap(), ["LABEL_0", "LABEL_1"]);
         let encoder = json!({ "architectures": ["BertModel"], "model_type": "bert", "pad_token_id": 0 });
-        assert_eq!(labels(&encoder), None);
+        assert_eq!(encoder_labels(&encoder), None);
         let names = ["cold", "warm"].map(String::from).to_vec();
-        let config = with_labels(&encoder, &names, 0);
+        let config = with_labels(&encoder, &names, 0, true);
         assert_eq!(config["architectures"], encoder["architectures"]);
-        assert_eq!(labels(&config), Some(names));
+        assert_eq!(encoder_labels(&config), Some(names));
     }
 }

@@ -4,6 +4,7 @@
 use super::Share;
 use super::criterion::Criterion;
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::kernels::matmul::matmul;
 use crate::metrics::{ClassificationMetrics, Counts, Metrics};
 use crate::models::{Model, float_tensor, int_tensor};
@@ -22,8 +23,8 @@ impl Criterion for Classify {
         Counts { texts: batch.batch, ..Counts::default() }
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model, batch, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model, batch, whole))
     }
 
     fn metrics(&self, sums: &[f64], _: &Counts) -> Metrics {

@@ -4,6 +4,7 @@
 use super::Share;
 use super::criterion::Criterion;
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::kernels::matmul::matmul;
 use crate::metrics::{Counts, Metrics};
 use crate::models::{Model, float_tensor, int_tensor};
@@ -22,8 +23,8 @@ impl Criterion for Contrastive {
         Counts { texts: batch.anchors, ..Counts::default() }
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model, batch, self.scale, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model, batch, self.scale, whole))
     }
 
     fn metrics(&self, _: &[f64], _: &Counts) -> Metrics {

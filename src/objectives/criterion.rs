@@ -2,6 +2,7 @@
 
 use super::Share;
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics};
 use crate::models::Model;
 use std::fmt::Debug;
@@ -12,7 +13,10 @@ pub trait Criterion: Debug {
     fn counts(&self, batch: &Batch) -> Counts;
 
     /// The batch's share of the mean loss over several batches, whose counts together are `whole`.
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share;
+    ///
+    /// # Errors
+    /// The model is an encoder, and the objective is for what writes text.
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share>;
 
     /// What else is measured, from the sums of [`Share::figures`] over all batches.
     fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics;

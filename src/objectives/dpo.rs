@@ -5,8 +5,9 @@ use super::Share;
 use super::criterion::{Criterion, count_pairs};
 use super::log_probs::{reference_log_probs, row_lengths, row_log_probs};
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics, PreferenceMetrics};
-use crate::models::{Llama, Model, float_tensor};
+use crate::models::{Decoder, Model, float_tensor};
 use crate::recipe::{DpoLossType, PreferenceRecipe};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
@@ -24,8 +25,8 @@ impl Criterion for Dpo {
         count_pairs(batch)
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model.decoder(), self.reference.decoder(), batch, &self.recipe, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model.decoder()?, self.reference.decoder()?, batch, &self.recipe, whole))
     }
 
     fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
@@ -42,8 +43,8 @@ impl Criterion for Dpo {
 ///
 /// A reward is β·(π − ref).
 pub fn share(
-    model: &Llama,
-    reference: &Llama,
+    model: &Decoder,
+    reference: &Decoder,
     batch: &Batch,
     recipe: &PreferenceRecipe,
     whole: &Counts,

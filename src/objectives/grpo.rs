@@ -5,8 +5,9 @@ use super::Share;
 use super::criterion::{Criterion, count_tokens};
 use super::log_probs::{fixed_token_log_probs, row_lengths, token_log_probs};
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics, RolloutMetrics};
-use crate::models::{Llama, Model, float_tensor};
+use crate::models::{Decoder, Model, float_tensor};
 use crate::recipe::{GrpoLossType, GrpoRecipe};
 use burn::tensor::Tensor;
 
@@ -23,8 +24,8 @@ impl Criterion for Grpo {
         Counts { texts: batch.batch, ..count_tokens(batch) }
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model.decoder(), self.reference.decoder(), batch, &self.recipe, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model.decoder()?, self.reference.decoder()?, batch, &self.recipe, whole))
     }
 
     fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
@@ -56,7 +57,13 @@ pub fn advantages(rewards: &[f64]) -> Vec<f64> {
 /// are of the model as it is, and ρ is 1. Probabilities are those at the temperature of the sampling.
 ///
 /// Its figures are the sums over tokens of that estimate, and of how many are clipped: `[2]`.
-pub fn share(model: &Llama, reference: &Llama, batch: &Batch, recipe: &GrpoRecipe, whole: &Counts) -> Share {
+pub fn share(
+    model: &Decoder,
+    reference: &Decoder,
+    batch: &Batch,
+    recipe: &GrpoRecipe,
+    whole: &Counts,
+) -> Share {
     let device = model.device();
     let lengths = row_lengths(batch);
     let tokens = batch.supervised_tokens;

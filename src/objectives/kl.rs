@@ -4,9 +4,10 @@
 use super::Share;
 use super::criterion::{Criterion, count_tokens};
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics, TokenMetrics};
 use crate::models::head::{token_divergences, token_losses};
-use crate::models::{Llama, Model, int_tensor};
+use crate::models::{Decoder, Model, int_tensor};
 use burn::tensor::Tensor;
 
 /// The objectives `text` and `sft` with `train.kl_to_base`.
@@ -21,8 +22,8 @@ impl Criterion for NearBase {
         count_tokens(batch)
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model.decoder(), self.base.decoder(), batch, self.coefficient, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model.decoder()?, self.base.decoder()?, batch, self.coefficient, whole))
     }
 
     fn metrics(&self, sums: &[f64], _: &Counts) -> Metrics {
@@ -32,7 +33,7 @@ impl Criterion for NearBase {
 
 /// The batch's share of the mean cross-entropy plus `coefficient` times the mean divergence, both over the
 /// `whole.tokens` supervised tokens. Its one figure `[1]` is the divergence's part, without the coefficient.
-pub fn share(model: &Llama, base: &Llama, batch: &Batch, coefficient: f64, whole: &Counts) -> Share {
+pub fn share(model: &Decoder, base: &Decoder, batch: &Batch, coefficient: f64, whole: &Counts) -> Share {
     let supervised: Vec<usize> = (0..batch.targets.len()).filter(|&i| batch.targets_mask[i]).collect();
     let targets: Vec<u32> = supervised.iter().map(|&i| batch.targets[i]).collect();
     let positions: Vec<u32> = supervised.iter().map(|&i| i as u32).collect();

@@ -5,8 +5,9 @@ use super::Share;
 use super::criterion::Criterion;
 use super::log_probs::{reference_log_probs, row_log_probs};
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics, PreferenceMetrics};
-use crate::models::{Llama, Model, float_tensor};
+use crate::models::{Decoder, Model, float_tensor};
 use crate::recipe::PreferenceRecipe;
 use burn::tensor::activation::sigmoid;
 
@@ -24,8 +25,8 @@ impl Criterion for Kto {
         Counts { chosen: liked, rejected: batch.labels.len() - liked, ..Counts::default() }
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model.decoder(), self.reference.decoder(), batch, &self.recipe, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model.decoder()?, self.reference.decoder()?, batch, &self.recipe, whole))
     }
 
     fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
@@ -42,8 +43,8 @@ impl Criterion for Kto {
 /// λ_D·(1 − σ(β·(r − z))), a disliked one λ_U·(1 − σ(β·(z − r))). z belongs to the micro-batch. A
 /// reward is β·r.
 pub fn share(
-    model: &Llama,
-    reference: &Llama,
+    model: &Decoder,
+    reference: &Decoder,
     batch: &Batch,
     recipe: &PreferenceRecipe,
     whole: &Counts,

@@ -2,14 +2,14 @@
 
 use crate::data::batch::Batch;
 use crate::models::head::token_losses;
-use crate::models::{Llama, float_tensor, int_tensor};
+use crate::models::{Decoder, float_tensor, int_tensor};
 use burn::tensor::Tensor;
 
 /// The log-probability of each row's target tokens, summed over the row.
 ///
 /// # Shapes
 /// - output: `[batch]`
-pub fn row_log_probs(model: &Llama, batch: &Batch) -> Tensor<1> {
+pub fn row_log_probs(model: &Decoder, batch: &Batch) -> Tensor<1> {
     let positions: Vec<usize> = (0..batch.targets.len()).filter(|&i| batch.targets_mask[i]).collect();
     let targets: Vec<u32> = positions.iter().map(|&i| batch.targets[i]).collect();
     let mut weights = vec![0.0; batch.batch * positions.len()];
@@ -21,12 +21,12 @@ pub fn row_log_probs(model: &Llama, batch: &Batch) -> Tensor<1> {
 
 /// The reference's [`row_log_probs`], without gradients, by the operations that gave the model's:
 /// a model that has not moved yet has rewards of exactly 0.
-pub fn reference_log_probs(reference: &Llama, batch: &Batch, of_model: &Tensor<1>) -> Tensor<1> {
+pub fn reference_log_probs(reference: &Decoder, batch: &Batch, of_model: &Tensor<1>) -> Tensor<1> {
     let mut reference = reference.clone();
     if of_model.is_autodiff() {
         // Autodiff takes some operations apart, softmax for one, and so rounds otherwise. Nothing here
         // requires a gradient, so nothing is recorded.
-        reference.embed_tokens = reference.embed_tokens.autodiff();
+        reference.embedding.weight = reference.embedding.weight.autodiff();
     }
     row_log_probs(&reference, batch).inner()
 }
@@ -35,7 +35,7 @@ pub fn reference_log_probs(reference: &Llama, batch: &Batch, of_model: &Tensor<1
 ///
 /// # Shapes
 /// - output: `[supervised_tokens]`
-pub fn token_log_probs(model: &Llama, batch: &Batch, temperature: f64) -> Tensor<1> {
+pub fn token_log_probs(model: &Decoder, batch: &Batch, temperature: f64) -> Tensor<1> {
     let positions: Vec<usize> = (0..batch.targets.len()).filter(|&i| batch.targets_mask[i]).collect();
     let targets: Vec<u32> = positions.iter().map(|&i| batch.targets[i]).collect();
     let positions: Vec<u32> = positions.iter().map(|&i| i as u32).collect();
@@ -46,9 +46,9 @@ pub fn token_log_probs(model: &Llama, batch: &Batch, temperature: f64) -> Tensor
 
 /// [`token_log_probs`] without gradients, by the operations that training uses: those of a model that has not moved are
 /// exactly its own.
-pub fn fixed_token_log_probs(model: &Llama, batch: &Batch, temperature: f64) -> Tensor<1> {
+pub fn fixed_token_log_probs(model: &Decoder, batch: &Batch, temperature: f64) -> Tensor<1> {
     let mut model = model.clone();
-    model.embed_tokens = model.embed_tokens.autodiff();
+    model.embedding.weight = model.embedding.weight.autodiff();
     token_log_probs(&model, batch, temperature).inner()
 }
 
@@ -65,7 +65,7 @@ pub fn row_lengths(batch: &Batch) -> Vec<usize> {
 /// - weights: `[sums * tokens]`, row-major
 /// - output: `[sums]`
 pub fn weighted_losses(
-    model: &Llama,
+    model: &Decoder,
     batch: &Batch,
     positions: &[usize],
     targets: &[u32],

@@ -18,6 +18,7 @@ pub use criterion::Criterion;
 pub use share::Share;
 
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics};
 use crate::models::Model;
 use crate::recipe::{Objective, Recipe};
@@ -80,7 +81,10 @@ impl Loss {
     }
 
     /// See [`Criterion::share`].
-    pub fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
+    ///
+    /// # Errors
+    /// As there.
+    pub fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
         self.criterion.share(model, batch, whole)
     }
 

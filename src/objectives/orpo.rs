@@ -5,8 +5,9 @@ use super::Share;
 use super::criterion::{Criterion, count_pairs};
 use super::log_probs::{row_lengths, weighted_losses};
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics, PreferenceMetrics};
-use crate::models::{Llama, Model};
+use crate::models::{Decoder, Model};
 use crate::recipe::PreferenceRecipe;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
@@ -22,8 +23,8 @@ impl Criterion for Orpo {
         Counts { tokens: chosen_tokens(batch), ..count_pairs(batch) }
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model.decoder(), batch, &self.recipe, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model.decoder()?, batch, &self.recipe, whole))
     }
 
     fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
@@ -35,7 +36,7 @@ impl Criterion for Orpo {
 /// −β·log σ(log odds ratio) over `whole.chosen` pairs (<https://arxiv.org/abs/2403.07691>, equation 6).
 ///
 /// Log-probabilities p are averaged over answer tokens, odds are p − log(1 − eᵖ), a reward is β·p.
-pub fn share(model: &Llama, batch: &Batch, recipe: &PreferenceRecipe, whole: &Counts) -> Share {
+pub fn share(model: &Decoder, batch: &Batch, recipe: &PreferenceRecipe, whole: &Counts) -> Share {
     let pairs = batch.batch / 2;
     let positions: Vec<usize> = (0..batch.input_ids.len())
         .filter(|&i| batch.targets_mask[i] || (i < pairs * batch.seq && has_next(batch, i)))

@@ -4,8 +4,9 @@
 use super::Share;
 use super::criterion::{Criterion, count_pairs};
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics, RewardMetrics};
-use crate::models::{Llama, Model};
+use crate::models::{Decoder, Model};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
 
@@ -18,8 +19,8 @@ impl Criterion for Reward {
         count_pairs(batch)
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        share(model.decoder(), batch, whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(share(model.decoder()?, batch, whole))
     }
 
     fn metrics(&self, sums: &[f64], whole: &Counts) -> Metrics {
@@ -32,7 +33,7 @@ impl Criterion for Reward {
 /// the rejected ones, each after its prompt.
 ///
 /// Its figures are the sums of both rewards, and how many chosen answers have the higher one: `[3]`.
-pub fn share(model: &Llama, batch: &Batch, whole: &Counts) -> Share {
+pub fn share(model: &Decoder, batch: &Batch, whole: &Counts) -> Share {
     let rewards = model.scores(&batch.input()).squeeze_dim::<1>(1); // [2 * pairs]
     let pairs = batch.batch / 2;
     let (chosen, rejected) = (rewards.clone().narrow(0, 0, pairs), rewards.narrow(0, pairs, pairs));

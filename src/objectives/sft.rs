@@ -4,9 +4,10 @@
 use super::Share;
 use super::criterion::{Criterion, count_tokens};
 use crate::data::batch::Batch;
+use crate::error::Result;
 use crate::metrics::{Counts, Metrics, TokenMetrics};
 use crate::models::head::token_losses;
-use crate::models::{Llama, Model, int_tensor};
+use crate::models::{Decoder, Model, int_tensor};
 use burn::tensor::Tensor;
 
 /// The objective `sft`.
@@ -18,8 +19,8 @@ impl Criterion for Sft {
         count_tokens(batch)
     }
 
-    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Share {
-        Share::of_tokens(loss(model.decoder(), batch), whole)
+    fn share(&self, model: &Model, batch: &Batch, whole: &Counts) -> Result<Share> {
+        Ok(Share::of_tokens(loss(model.decoder()?, batch), whole))
     }
 
     fn metrics(&self, _: &[f64], _: &Counts) -> Metrics {
@@ -28,7 +29,7 @@ impl Criterion for Sft {
 }
 
 /// Summed cross-entropy, `[1]`. Only supervised positions reach the output projection.
-pub fn loss(model: &Llama, batch: &Batch) -> Tensor<1> {
+pub fn loss(model: &Decoder, batch: &Batch) -> Tensor<1> {
     let hidden = model.forward(&batch.input()); // [batch * seq, hidden]
     let supervised = || batch.targets_mask.iter().enumerate().filter(|(_, mask)| **mask).map(|(i, _)| i);
     let positions: Vec<u32> = supervised().map(|i| i as u32).collect();

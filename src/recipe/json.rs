@@ -157,7 +157,10 @@ mod tests {
         assert!(message(json!({ "lora": { "rank": 0 } })).contains("lora.rank is 0"));
         assert!(message(json!({ "train": { "batch_size": -1 } })).contains("train.batch_size"));
         assert!(message(json!({ "train": { "learning_rate": "fast" } })).contains("train.learning_rate"));
-        assert!(message(json!({ "lora": { "target_modules": ["q"] } })).contains("q_proj"));
+        let nothing = message(json!({ "lora": { "target_modules": [] } }));
+        assert!(nothing.contains("lora.target_modules is empty"), "{nothing}");
+        let number = message(json!({ "lora": { "target_modules": 3 } }));
+        assert!(number.contains("lora.target_modules") && number.contains("all-linear"), "{number}");
         assert!(message(json!({ "objective": "dance" })).contains("objective is \"dance\""));
         assert!(message(json!({ "preference": { "beta": 0 } })).contains("preference.beta is 0"));
         assert!(message(json!({ "preference": { "loss_type": "hinge" } })).contains("preference.loss_type"));
@@ -203,7 +206,7 @@ mod tests {
         let recipe = Recipe::from_json(&value).unwrap();
         assert_eq!(recipe.train.max_steps, Some(20));
         assert_eq!(recipe.method, Method::Full);
-        assert_eq!(recipe.lora.target_modules, ["q_proj", "v_proj"]);
+        assert_eq!(recipe.lora.target_modules.names(), ["q_proj", "v_proj"]);
         let error = Recipe::set(&mut value, "train.max_step", "20").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownKey, "{error}");
     }

@@ -1,3 +1,4 @@
+use super::TargetModules;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,10 +11,9 @@ pub struct LoraRecipe {
     pub alpha: f64,
     /// Share of the path's inputs zeroed while training. Default 0.
     pub dropout: f64,
-    /// Linear layers that get an adapter, by the ends of their names. Default: all seven of a Llama block, which for a
-    /// BERT encoder mean all six of its own (`query`, `key`, `value`, `attention.output.dense`,
-    /// `intermediate.dense`, `output.dense`).
-    pub target_modules: Vec<String>,
+    /// Linear layers that get an adapter: `"all-linear"`, or a list of names, each of which stands for every layer whose path
+    /// ends in it. Default: `"all-linear"`, all of every block.
+    pub target_modules: TargetModules,
     /// Modules trained whole and saved beside the adapter: `embed_tokens`, `lm_head`. A `score` head
     /// always is. Default: none.
     pub modules_to_save: Vec<String>,
@@ -26,15 +26,6 @@ pub struct LoraRecipe {
     pub loraplus_lr_ratio: f64,
 }
 
-/// The linear layers of a Llama block, in checkpoint order.
-pub const LINEAR_MODULES: [&str; 7] =
-    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-
-/// The linear layers of a BERT block, by the ends of their paths, in checkpoint order. As PEFT reads them,
-/// `output.dense` is `attention.output.dense` too.
-pub const BERT_LINEAR_MODULES: [&str; 6] =
-    ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"];
-
 /// Modules that can be trained whole beside an adapter.
 pub const SAVED_MODULES: [&str; 3] = ["embed_tokens", "lm_head", "score"];
 
@@ -44,7 +35,7 @@ impl Default for LoraRecipe {
             rank: 16,
             alpha: 32.0,
             dropout: 0.0,
-            target_modules: LINEAR_MODULES.map(String::from).to_vec(),
+            target_modules: TargetModules::AllLinear,
             modules_to_save: Vec::new(),
             use_rslora: false,
             use_dora: false,

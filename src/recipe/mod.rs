@@ -11,6 +11,7 @@ mod grpo;
 mod json;
 mod lora;
 mod preference;
+mod target_modules;
 mod train;
 mod unused;
 mod validate;
@@ -19,8 +20,9 @@ pub use contrastive::ContrastiveRecipe;
 pub use data::{ColumnMapping, DataRecipe, Fix};
 pub use eval::EvalRecipe;
 pub use grpo::{GrpoLossType, GrpoRecipe, RewardKind};
-pub use lora::{BERT_LINEAR_MODULES, LINEAR_MODULES, LoraRecipe, SAVED_MODULES};
+pub use lora::{LoraRecipe, SAVED_MODULES};
 pub use preference::{DpoLossType, PreferenceRecipe};
+pub use target_modules::TargetModules;
 pub use train::{GradientCheckpointing, SchedulerType, TrainRecipe};
 
 use serde::{Deserialize, Serialize};

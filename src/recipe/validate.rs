@@ -1,6 +1,6 @@
 //! Which values a setting may have.
 
-use super::{BERT_LINEAR_MODULES, LINEAR_MODULES, Objective, Recipe, RewardKind, SAVED_MODULES};
+use super::{Objective, Recipe, RewardKind, SAVED_MODULES, TargetModules};
 use crate::error::{Error, Result};
 
 impl Recipe {
@@ -17,19 +17,16 @@ impl Recipe {
             lora.loraplus_lr_ratio,
             "from 1, which is off, to 1024",
         )?;
-        check(!lora.target_modules.is_empty(), "lora.target_modules", "empty", "at least one module name")?;
-        for module in &lora.target_modules {
-            if !LINEAR_MODULES.iter().chain(&BERT_LINEAR_MODULES).any(|known| known == module) {
-                return Err(Error::InvalidSetting {
-                    key: "lora.target_modules".into(),
-                    value: format!("\"{module}\""),
-                    expected: format!(
-                        "it must name one of {}, or for a BERT encoder one of {}",
-                        LINEAR_MODULES.join(", "),
-                        BERT_LINEAR_MODULES.join(", ")
-                    ),
-                });
-            }
+        let key = "lora.target_modules";
+        let expected = "\"all-linear\", or names of linear layers, at least one";
+        let names_nothing = matches!(&lora.target_modules, TargetModules::Named(names) if names.is_empty());
+        check(!names_nothing, key, "empty", expected)?;
+        // Which layers there are, the model knows.
+        let is_name = |name: &String| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        };
+        if let Some(name) = lora.target_modules.names().iter().find(|name| !is_name(name)) {
+            check(false, key, format!("{name:?}"), expected)?;
         }
         let rate = train.learning_rate;
         check(

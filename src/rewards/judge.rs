@@ -3,7 +3,7 @@
 use crate::data::{Message, Tokenizer};
 use crate::error::{Error, Result};
 use crate::kernels::readback::read;
-use crate::models::{Input, Llama, Model};
+use crate::models::{Decoder, Input, Model};
 use serde::{Deserialize, Serialize};
 
 /// A class, and how likely a model finds it.
@@ -43,7 +43,7 @@ pub async fn probabilities(
 /// A conversation that the chat template refuses, or that is longer than the model's positions; a
 /// device that stops answering.
 pub async fn rewards(
-    model: &Llama,
+    model: &Decoder,
     tokenizer: &Tokenizer,
     prompt: &[Message],
     answers: &[String],

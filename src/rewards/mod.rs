@@ -10,7 +10,7 @@ pub mod reward_model;
 
 use crate::data::{Task, Tokenizer};
 use crate::error::{Error, Result};
-use crate::models::Llama;
+use crate::models::Decoder;
 use crate::recipe::{GrpoRecipe, RewardKind};
 use person::Person;
 
@@ -22,14 +22,14 @@ pub enum Reward {
     /// Words of a good answer.
     Length(usize),
     /// A model with a `score` head of one row.
-    RewardModel(Box<Llama>),
+    RewardModel(Box<Decoder>),
     Person(Person),
 }
 
 impl Reward {
     /// # Errors
     /// A regular expression that is missing or cannot be read; no reward model, or no person, where one is to be asked.
-    pub fn new(recipe: &GrpoRecipe, reward_model: Option<Llama>, person: Option<Person>) -> Result<Reward> {
+    pub fn new(recipe: &GrpoRecipe, reward_model: Option<Decoder>, person: Option<Person>) -> Result<Reward> {
         Ok(match recipe.reward {
             RewardKind::ExactMatch => Reward::ExactMatch,
             RewardKind::Regex => Reward::Regex(recipe.regex()?),

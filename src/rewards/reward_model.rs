@@ -3,14 +3,14 @@
 use super::judge;
 use crate::data::{Task, Tokenizer};
 use crate::error::Result;
-use crate::models::Llama;
+use crate::models::Decoder;
 
 /// The number that the model gives each answer after its prompt; any number.
 ///
 /// # Errors
 /// A prompt and answer longer than the model's positions; a device that stops answering.
 pub async fn rewards(
-    model: &Llama,
+    model: &Decoder,
     task: &Task,
     answers: &[String],
     tokenizer: &Tokenizer,

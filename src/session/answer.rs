@@ -57,7 +57,7 @@ impl Session {
         if answering.score().is_some() {
             return self.judge(&answering, request.messages.as_deref().unwrap_or(&said)).await;
         }
-        let Model::Llama(answering) = answering else {
+        let Model::Decoder(answering) = answering else {
             return Err(Error::Prompt {
                 reason: "the model is an encoder, which writes no text; ask a language model, or compare texts by their \
                          embeddings"
@@ -111,8 +111,8 @@ impl Session {
             return read(answering.scores(&input)).await;
         }
         let answering = match &answering {
-            Model::Llama(llama) => llama,
-            Model::Bert(_) => return read(answering.embeddings(&input)).await,
+            Model::Decoder(decoder) => decoder,
+            Model::Encoder(_) => return read(answering.embeddings(&input)).await,
         };
         read(head::logits(answering.forward(&input), answering.head())).await
     }

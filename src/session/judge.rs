@@ -88,7 +88,7 @@ impl Session {
             labels: Vec::new(),
             reward: None,
         };
-        if let (Model::Llama(model), Some(1)) = (model, model.labels().map(Vec::len)) {
+        if let (Model::Decoder(model), Some(1)) = (model, model.labels().map(Vec::len)) {
             let Some((reply, prompt)) = messages.split_last().filter(|(last, _)| last.is_assistant()) else {
                 return Err(Error::Prompt {
                     reason: "a reward model judges an answer, and there is none; give one beside the prompt (--answer)"

@@ -14,12 +14,14 @@ mod model;
 mod reward;
 mod score;
 mod search;
+mod weights;
 
 pub use answer::GenerateRequest;
 pub use data::DataSummary;
 pub use device::{DeviceKind, DeviceReport, MemoryReport};
 pub use model::ModelReport;
 pub use search::Neighbour;
+pub use weights::outline;
 
 use crate::adapters::{Trainable, resolve_modules};
 use crate::data::GeneralText;

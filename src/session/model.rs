@@ -2,25 +2,23 @@
 
 use super::Session;
 use super::general::GeneralFiles;
+use super::weights::{Weights, bytes_on_device, outline};
 use crate::data::Tokenizer;
 use crate::error::{Error, Result};
-use crate::kernels::blocks::{BLOCK, HostBlocks};
 use crate::memory::MemoryEstimate;
-use crate::models::{Bert, Llama, Model, ModelConfig, ReadWeights};
+use crate::models::{Model, Outline};
 use crate::recipe::BaseDtype;
-use crate::weights::checkpoint::{Checkpoint, SourceFormat, TensorInfo, TokenizerFiles};
-use crate::weights::rows::block_form;
+use crate::weights::checkpoint::{Checkpoint, SourceFormat, TokenizerFiles};
 use crate::weights::source::ByteSource;
 use serde::Serialize;
 use serde_json::Value;
-use std::cell::Cell;
 
 /// What the page says of an open model.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct ModelReport {
     pub name: String,
-    /// `llama`, or `bert` for an encoder.
+    /// `model_type`: `llama`, or `bert` for an encoder.
     pub architecture: String,
     /// `gguf` or `safetensors`.
     pub source_format: String,
@@ -76,26 +74,21 @@ impl Session {
     ) -> Result<ModelReport> {
         let general = GeneralFiles::beside_model(&files, name)?;
         let checkpoint = Checkpoint::open(files)?;
-        let config = ModelConfig::from_json(&checkpoint.config)?;
-        let in_blocks = self.keeps_blocks(base_dtype, config.parameters());
-        self.check_fits(&checkpoint, bytes_on_device(&checkpoint, &config, in_blocks), in_blocks)?;
-        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?.for_rows(config.vocab_size())?;
-        let read = Weights {
-            checkpoint: &checkpoint,
-            model: name,
-            in_blocks,
-            done: Cell::new(0),
-            total: config.parameters().saturating_mul(4),
-            on_progress,
-        };
-        let base = Model::load(config, &read, &self.device)?;
+        let (outline, unread) = outline(&checkpoint)?;
+        let in_blocks = self.keeps_blocks(base_dtype, outline.parameters());
+        self.check_fits(&checkpoint, &outline, in_blocks)?;
+        let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer)?.for_rows(outline.spec.vocab_size)?;
+        let read = Weights::new(&checkpoint, in_blocks, outline.parameters(), on_progress);
+        let base = Model::load(&checkpoint.config, &read, &self.device)?;
         let mut end_ids = tokenizer.end_of_turn_ids();
         for id in checkpoint.eos_token_ids() {
             if !end_ids.contains(&id) {
                 end_ids.push(id);
             }
         }
-        let report = report(&base, &checkpoint, name, &tokenizer, &end_ids);
+        // A pooler and other heads are usual beside an encoder.
+        let notes = if base.is_encoder() { Vec::new() } else { unused(&unread).into_iter().collect() };
+        let report = report(&base, &checkpoint, name, &tokenizer, &end_ids, notes);
         let digest = checkpoint.digest()?;
         self.reset_training();
         self.reward_model = None;
@@ -123,23 +116,26 @@ impl Session {
         }
     }
 
-    fn check_fits(&self, checkpoint: &Checkpoint, bytes: u64, in_blocks: bool) -> Result<()> {
-        self.check_total(bytes, "this model")?;
-        let Some(limit) = self.limits.tensor else { return Ok(()) };
-        for tensor in &checkpoint.tensors {
-            let size = tensor_bytes(tensor, in_blocks);
-            if size > limit {
-                return Err(Error::ModelTooLarge {
-                    reason: format!(
-                        "tensor \"{}\" needs {} in one piece and the device takes {}; choose the CPU or a smaller model",
-                        tensor.name,
-                        megabytes(size),
-                        megabytes(limit)
-                    ),
-                });
-            }
+    fn check_fits(&self, checkpoint: &Checkpoint, outline: &Outline, in_blocks: bool) -> Result<()> {
+        let mut total = 0;
+        let mut largest = (0, "");
+        for asked in &outline.tensors {
+            let size = bytes_on_device(checkpoint.tensor(&asked.name)?, in_blocks && asked.may_stay_stored);
+            total += size;
+            largest = largest.max((size, asked.name.as_str()));
         }
-        Ok(())
+        self.check_total(total, "this model")?;
+        match self.limits.tensor.filter(|&limit| largest.0 > limit) {
+            Some(limit) => Err(Error::ModelTooLarge {
+                reason: format!(
+                    "tensor \"{}\" needs {} in one piece and the device takes {}; choose the CPU or a smaller model",
+                    largest.1,
+                    megabytes(largest.0),
+                    megabytes(limit)
+                ),
+            }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn check_total(&self, bytes: u64, what: &str) -> Result<()> {
@@ -182,145 +178,42 @@ impl Session {
     }
 }
 
-/// A checkpoint's weights as a model asks for them.
-struct Weights<'a> {
-    checkpoint: &'a Checkpoint,
-    model: &'a str,
-    in_blocks: bool,
-    /// Bytes, counted as f32.
-    done: Cell<u64>,
-    total: u64,
-    on_progress: &'a dyn Fn(u64, u64),
-}
-
-impl ReadWeights for Weights<'_> {
-    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        self.check_shape(name, shape)?;
-        let values = self.checkpoint.read_f32(name)?;
-        self.report(values.len());
-        Ok(values)
-    }
-
-    fn blocks(&self, name: &str, shape: [usize; 2]) -> Result<Option<HostBlocks>> {
-        if !self.in_blocks {
-            return Ok(None);
-        }
-        self.check_shape(name, &shape)?;
-        let blocks = self.checkpoint.read_blocks(name)?;
-        if blocks.is_some() {
-            self.report(shape[0] * shape[1]);
-        }
-        Ok(blocks)
-    }
-}
-
-impl Weights<'_> {
-    fn check_shape(&self, name: &str, shape: &[usize]) -> Result<()> {
-        let info = self.checkpoint.tensor(name)?;
-        if info.shape == shape {
-            return Ok(());
-        }
-        Err(Error::InvalidTensor {
-            file: self.model.into(),
-            tensor: name.into(),
-            reason: format!("has shape {:?} where config.json asks for {shape:?}", info.shape),
-        })
-    }
-
-    fn report(&self, numbers: usize) {
-        self.done.set(self.done.get() + numbers as u64 * 4);
-        (self.on_progress)(self.done.get().min(self.total), self.total);
-    }
-}
-
-/// Whether the model asks for this tensor in blocks.
-fn stays_in_blocks(name: &str) -> bool {
-    ["_proj.weight", "embed_tokens.weight", "lm_head.weight"].iter().any(|end| name.ends_with(end))
-}
-
-/// Bytes of a tensor on the device.
-fn tensor_bytes(tensor: &TensorInfo, in_blocks: bool) -> u64 {
-    let numbers: u64 = tensor.shape.iter().map(|&size| size as u64).product();
-    let as_stored = in_blocks && stays_in_blocks(&tensor.name);
-    match block_form(tensor.dtype).filter(|_| as_stored) {
-        Some(form) if tensor.shape.last().is_some_and(|width| width.is_multiple_of(BLOCK)) => {
-            numbers / BLOCK as u64 * form.words() as u64 * 4
-        }
-        _ => numbers * 4,
-    }
-}
-
-/// Bytes of all weights on the device.
-fn bytes_on_device(checkpoint: &Checkpoint, config: &ModelConfig, in_blocks: bool) -> u64 {
-    // A file may hold a head that the model does not read.
-    let has_head = match config {
-        ModelConfig::Llama(config) => !config.tie_word_embeddings && config.labels.is_none(),
-        ModelConfig::Bert(_) => false,
-    };
-    let is_read = |tensor: &&TensorInfo| has_head || tensor.name != "lm_head.weight";
-    let saved = checkpoint
-        .tensors
-        .iter()
-        .filter(is_read)
-        .map(|tensor| tensor_bytes(tensor, false).saturating_sub(tensor_bytes(tensor, in_blocks)));
-    config.parameters().saturating_mul(4).saturating_sub(saved.sum())
-}
-
 fn report(
     base: &Model,
     checkpoint: &Checkpoint,
     name: &str,
     tokenizer: &Tokenizer,
     end_ids: &[u32],
+    notes: Vec<String>,
 ) -> ModelReport {
-    // What differs by architecture: heads, then layers and their widths, then whether the embeddings are tied.
-    let (architecture, heads, kv_heads, layers, hidden, inner, tied) = match base {
-        Model::Llama(Llama { config, .. }) => (
-            "llama",
-            config.num_attention_heads,
-            config.num_key_value_heads,
-            config.num_hidden_layers,
-            config.hidden_size,
-            config.intermediate_size,
-            config.tie_word_embeddings,
-        ),
-        Model::Bert(Bert { config, .. }) => (
-            "bert",
-            config.num_attention_heads,
-            config.num_attention_heads,
-            config.num_hidden_layers,
-            config.hidden_size,
-            config.intermediate_size,
-            false,
-        ),
-    };
+    let spec = base.spec();
     ModelReport {
         name: name.into(),
-        architecture: architecture.into(),
+        architecture: spec.architecture.into(),
         source_format: match checkpoint.format {
             SourceFormat::Gguf => "gguf".into(),
             SourceFormat::Safetensors => "safetensors".into(),
         },
         parameters: base.parameters(),
-        hidden_size: hidden,
-        num_hidden_layers: layers,
-        num_attention_heads: heads,
-        num_key_value_heads: kv_heads,
-        intermediate_size: inner,
-        vocab_size: base.vocab_size(),
-        max_position_embeddings: base.max_position_embeddings(),
-        tied_embeddings: tied,
+        hidden_size: spec.hidden_size,
+        num_hidden_layers: spec.num_hidden_layers,
+        num_attention_heads: spec.num_attention_heads,
+        num_key_value_heads: spec.num_key_value_heads,
+        intermediate_size: spec.intermediate_size,
+        vocab_size: spec.vocab_size,
+        max_position_embeddings: spec.max_position_embeddings,
+        tied_embeddings: spec.tie_word_embeddings,
         stored_as: checkpoint.stored_as(),
         file_bytes: checkpoint.file_bytes(),
         has_chat_template: tokenizer.has_chat_template(),
         end_of_turn: end_ids.iter().filter_map(|&id| tokenizer.id_to_token(id)).collect(),
         labels: base.labels().cloned().unwrap_or_default(),
-        linear_modules: base.linear_modules().iter().map(|module| module.to_string()).collect(),
-        notes: unused(&checkpoint.unused_tensors()).into_iter().collect(),
+        linear_modules: base.linear_modules(),
+        notes,
     }
 }
 
-fn unused(tensors: &[&str]) -> Option<String> {
+fn unused(tensors: &[String]) -> Option<String> {
     let (first, rest) = tensors.split_first()?;
     Some(match rest.len() {
         0 => format!("the tensor \"{first}\" is not part of the model and is not used"),

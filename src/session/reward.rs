@@ -5,7 +5,7 @@ use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::export::{self, OutputFile, peft};
 use crate::generate::Caller;
-use crate::models::Llama;
+use crate::models::Decoder;
 use crate::recipe::{Objective, Recipe, RewardKind};
 use crate::rewards::{Reward, person::Person};
 use crate::train::rollout::Rollouts;
@@ -70,7 +70,7 @@ impl Session {
             });
         }
         let judge = self.reward_model.as_ref().map(|judge| judge.tuned(&model.base));
-        let judge: Option<Llama> = judge.map(|judge| judge.decoder().clone());
+        let judge: Option<Decoder> = judge.map(|judge| judge.decoder().cloned()).transpose()?;
         let reward = Reward::new(&recipe.grpo, judge, self.person.clone())?;
         Ok(Some(Rollouts::new(recipe, &model.tokenizer, &model.end_ids, reward, self.caller.clone())))
     }

@@ -193,7 +193,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(plan.runs.len(), 4);
-        assert_eq!(plan.runs[3].recipe.lora.target_modules, ["q_proj", "v_proj"]);
+        assert_eq!(plan.runs[3].recipe.lora.target_modules.names(), ["q_proj", "v_proj"]);
     }
 
     #[test]

@@ -101,8 +101,8 @@ impl Rollouts {
 
     /// Samples answers to one prompt and has them rewarded.
     async fn group(&self, model: &Model, example: &Example, stream: u64) -> Result<Group> {
-        let (model, prompt) = (model.decoder(), &example.input_ids);
-        let room = self.max_seq_length.min(model.config.max_position_embeddings).saturating_sub(prompt.len());
+        let (model, prompt) = (model.decoder()?, &example.input_ids);
+        let room = self.max_seq_length.min(model.spec.max_position_embeddings).saturating_sub(prompt.len());
         let sampling =
             Sampling { temperature: self.recipe.temperature, seed: self.seed, ..Sampling::default() };
         let streams = stream..stream + self.recipe.num_generations as u64;
@@ -141,7 +141,7 @@ impl Rollouts {
     async fn remember(&self, model: &Model, groups: &mut [Group]) -> Result<()> {
         let mut log_probs = Vec::new();
         for batch in batches(groups, self.batch_size) {
-            let found = fixed_token_log_probs(model.decoder(), &batch, self.recipe.temperature);
+            let found = fixed_token_log_probs(model.decoder()?, &batch, self.recipe.temperature);
             log_probs.extend(read(found).await?);
         }
         for group in groups {

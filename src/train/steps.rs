@@ -158,7 +158,7 @@ impl Trainer {
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
             let model = if checkpoints { model.checkpointed(&self.tape) } else { model };
-            let Share { loss, figures } = self.loss.share(&model, batch, &whole);
+            let Share { loss, figures } = self.loss.share(&model, batch, &whole)?;
             let mut gradients = loss.clone().backward();
             let trainable = &self.trainable;
             gradient_sum = Some(match gradient_sum.take() {

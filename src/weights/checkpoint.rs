@@ -1,6 +1,6 @@
 //! A model's files, opened.
 
-use super::names::{RowOrder, huggingface_name, layer_of};
+use super::names::RowOrder;
 use super::quant::StorageType;
 use super::rows::{StoredRows, read_blocks, read_rows};
 use super::source::ByteSource;
@@ -73,7 +73,8 @@ impl Checkpoint {
     /// Opens one `.gguf` file, or the files of a Hugging Face folder in any order. Files that are not needed are ignored.
     ///
     /// # Errors
-    /// A file is missing, truncated, damaged or of a kind that is not supported, or tensors do not fit the config.
+    /// A file is missing, truncated, damaged or of a kind that is not supported. Whether the tensors are those that the config
+    /// asks for, its model sees.
     pub fn open(files: Vec<Box<dyn ByteSource>>) -> Result<Checkpoint> {
         let has_config = files.iter().any(|file| huggingface::base_name(file.as_ref()) == "config.json");
         let gguf: Vec<usize> =
@@ -93,10 +94,7 @@ impl Checkpoint {
         let Opened { config, tokenizer, tensors, format, mut end_token_ids } = opened;
         let mut seen = HashSet::new();
         end_token_ids.retain(|&id| seen.insert(id));
-        let checkpoint =
-            Checkpoint { config, tokenizer, tensors, format, end_token_ids, by_name, sources: files };
-        checkpoint.check_shapes()?;
-        Ok(checkpoint)
+        Ok(Checkpoint { config, tokenizer, tensors, format, end_token_ids, by_name, sources: files })
     }
 
     /// # Errors
@@ -178,10 +176,9 @@ impl Checkpoint {
         parts.join(", ")
     }
 
-    /// Tensors of a llama model's file that lie beside the model and are not read, such as the value head that a trainer left.
-    pub fn unused_tensors(&self) -> Vec<&str> {
-        let names = self.tensors.iter().map(|tensor| tensor.name.as_str());
-        names.filter(|name| self.config["model_type"] == "llama" && is_beside_llama(name)).collect()
+    /// The name of the file that a tensor lies in.
+    pub fn file_of(&self, tensor: &TensorInfo) -> &str {
+        self.sources[tensor.file].name()
     }
 
     /// Ids that end a text or a turn, as the model's own files name them, without duplicates.
@@ -192,92 +189,6 @@ impl Checkpoint {
     fn main_file(&self) -> &str {
         let file = self.tensors.first().map_or(0, |tensor| tensor.file);
         self.sources.get(file).map_or("model", |source| source.name())
-    }
-
-    /// Checks the tensors that are there against the config. Whether all are there, the model sees when it asks for them.
-    fn check_shapes(&self) -> Result<()> {
-        let config = &self.config;
-        let number = |key: &str| config[key].as_u64().and_then(|value| usize::try_from(value).ok());
-        let (Some(hidden), Some(vocab)) = (number("hidden_size"), number("vocab_size")) else {
-            return Ok(());
-        };
-        // Whether another architecture is supported, and how its tensors are named, is for its model to say.
-        if config["model_type"] != "llama" {
-            return Ok(());
-        }
-        self.check_shape(self.tensor("model.embed_tokens.weight")?, &[vocab, hidden])?;
-        let layers = number("num_hidden_layers").unwrap_or(0);
-        let stored_layers = self
-            .tensors
-            .iter()
-            .filter_map(|tensor| layer_of(&tensor.name))
-            .map(|layer| layer.saturating_add(1))
-            .max()
-            .unwrap_or(0);
-        if layers != stored_layers {
-            return Err(Error::InvalidModelFile {
-                file: self.main_file().into(),
-                reason: format!(
-                    "has {stored_layers} layers, but its config says {layers}; download the model again"
-                ),
-            });
-        }
-        let (Some(heads), Some(kv_heads), Some(head_dim), Some(inner)) = (
-            number("num_attention_heads"),
-            number("num_key_value_heads"),
-            number("head_dim"),
-            number("intermediate_size"),
-        ) else {
-            return Ok(());
-        };
-        for tensor in self.tensors.iter().filter(|tensor| !is_beside_llama(&tensor.name)) {
-            let Some((module, "weight")) = tensor.name.rsplit_once('.') else {
-                // Whether a model may have biases, its architecture says.
-                match config["attention_bias"] == true || config["mlp_bias"] == true {
-                    true => continue,
-                    false => return Err(self.unread(tensor)),
-                }
-            };
-            let shape: &[usize] = match module.rsplit('.').next().unwrap_or_default() {
-                "q_proj" => &[heads.saturating_mul(head_dim), hidden],
-                "k_proj" | "v_proj" => &[kv_heads.saturating_mul(head_dim), hidden],
-                "o_proj" => &[hidden, heads.saturating_mul(head_dim)],
-                "gate_proj" | "up_proj" => &[inner, hidden],
-                "down_proj" => &[hidden, inner],
-                "lm_head" => &[vocab, hidden],
-                "score" if tensor.shape.len() == 2 => &[tensor.shape[0], hidden],
-                "norm" | "input_layernorm" | "post_attention_layernorm" => &[hidden],
-                "embed_tokens" | "score" => continue,
-                _ => return Err(self.unread(tensor)),
-            };
-            self.check_shape(tensor, shape)?;
-        }
-        Ok(())
-    }
-
-    /// A tensor that changes what the model computes, and has no place in a model of the plain llama architecture.
-    fn unread(&self, tensor: &TensorInfo) -> Error {
-        Error::InvalidTensor {
-            file: self.sources[tensor.file].name().into(),
-            tensor: tensor.name.clone(),
-            reason: "has no place in a llama model, so the model would compute something else without it; take a model of the plain \
-                     llama architecture, or save this one again without it"
-                .into(),
-        }
-    }
-
-    fn check_shape(&self, tensor: &TensorInfo, expected: &[usize]) -> Result<()> {
-        if tensor.shape == expected {
-            return Ok(());
-        }
-        Err(Error::InvalidTensor {
-            file: self.sources[tensor.file].name().into(),
-            tensor: tensor.name.clone(),
-            reason: format!(
-                "has shape {:?}, but the config asks for {expected:?}; the files do not belong together, download the model again",
-                tensor.shape
-            ),
-        })
     }
 }
 
@@ -293,35 +204,39 @@ fn is_gguf(source: &dyn ByteSource, has_config: bool) -> bool {
 fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
     let gguf = gguf::Gguf::open(source)?;
     let config = gguf_config::config(&gguf, source)?;
+    let (architecture, names) = gguf_config::architecture(&gguf)?;
     let tokenizer = gguf_tokenizer::tokenizer_files(&gguf)?;
-    let heads = |key: &str| config[key].as_u64().unwrap_or(1) as usize;
+    let size = |key: &str| config[key].as_u64().unwrap_or(1) as usize;
+    let [heads, kv_heads] = ["num_attention_heads", "num_key_value_heads"].map(size);
+    let rows = [heads, kv_heads].map(|heads| heads.saturating_mul(size("head_dim")));
     let mut tensors = Vec::with_capacity(gguf.tensors.len());
     let mut seen = HashSet::new();
-    for tensor in &gguf.tensors {
-        if tensor.name == "rope_freqs.weight" {
-            continue;
-        }
-        let Some(name) = huggingface_name(&tensor.name) else {
-            return Err(Error::Unsupported {
-                file: gguf.file.clone(),
-                what: format!("the tensor \"{}\"", tensor.name),
-                supported: "supported are models of the plain llama architecture".into(),
-            });
+    for tensor in gguf.tensors.iter().filter(|tensor| tensor.name != "rope_freqs.weight") {
+        let parts = match names.fused(&tensor.name, rows) {
+            Some(parts) => split(&gguf, tensor, parts)?,
+            None => vec![tensor.clone()],
         };
-        let order = match name.rsplit('.').nth(1) {
-            Some("q_proj") => RowOrder::Interleaved { heads: heads("num_attention_heads") },
-            Some("k_proj") => RowOrder::Interleaved { heads: heads("num_key_value_heads") },
-            _ => RowOrder::Same,
-        };
-        if let RowOrder::Interleaved { heads } = order {
-            check_heads(&gguf, tensor, heads)?;
+        for tensor in parts {
+            let Some(name) = names.huggingface_name(&tensor.name) else {
+                return Err(Error::Unsupported {
+                    file: gguf.file.clone(),
+                    what: format!("the tensor \"{}\"", tensor.name),
+                    supported: format!("supported are models of the plain {architecture} architecture"),
+                });
+            };
+            let order = names.row_order(&tensor.name, heads, kv_heads);
+            if let RowOrder::Interleaved { heads } = order {
+                check_heads(&gguf, &tensor, heads)?;
+            }
+            // `blk.0` and `blk.00` are one layer.
+            if !seen.insert(name.clone()) {
+                return Err(
+                    gguf.invalid(format!("has the tensor \"{}\" twice; download it again", tensor.name))
+                );
+            }
+            let gguf::GgufTensor { shape, dtype, offset, .. } = tensor;
+            tensors.push(TensorInfo { name, shape, dtype, file, offset, order });
         }
-        // `blk.0` and `blk.00` are one layer.
-        if !seen.insert(name.clone()) {
-            return Err(gguf.invalid(format!("has the tensor \"{}\" twice; download it again", tensor.name)));
-        }
-        let (shape, dtype, offset) = (tensor.shape.clone(), tensor.dtype, tensor.offset);
-        tensors.push(TensorInfo { name, shape, dtype, file, offset, order });
     }
     let mut end_token_ids = Vec::new();
     for name in ["eos", "eot", "eom"] {
@@ -331,10 +246,34 @@ fn open_gguf(source: &dyn ByteSource, file: usize) -> Result<Opened> {
     Ok(Opened { config, tokenizer, tensors, format: SourceFormat::Gguf, end_token_ids })
 }
 
-/// Whether a tensor lies neither in a layer nor before or behind them.
-fn is_beside_llama(name: &str) -> bool {
-    const PARTS: [&str; 4] = ["model.embed_tokens.", "model.norm.", "lm_head.", "score."];
-    layer_of(name).is_none() && !PARTS.iter().any(|part| name.starts_with(part))
+/// The tensors that lie in one, row after row.
+fn split(
+    gguf: &gguf::Gguf,
+    whole: &gguf::GgufTensor,
+    parts: [(String, usize); 3],
+) -> Result<Vec<gguf::GgufTensor>> {
+    let wanted = parts.iter().fold(0, |sum: usize, (_, rows)| sum.saturating_add(*rows));
+    let fits = whole.shape.len() <= 2 && whole.shape.first() == Some(&wanted);
+    let row = whole.shape.get(1).copied().unwrap_or(1) as u64;
+    let bytes_of_row = whole.dtype.bytes_of(row).filter(|_| fits);
+    let Some(bytes_of_row) = bytes_of_row else {
+        return Err(Error::InvalidTensor {
+            file: gguf.file.clone(),
+            tensor: whole.name.clone(),
+            reason: format!(
+                "has shape {:?} where queries, keys and values have {wanted} rows together; download the file again",
+                whole.shape
+            ),
+        });
+    };
+    let mut offset = whole.offset;
+    let part = |(name, rows): (String, usize)| {
+        let shape = [rows].into_iter().chain(whole.shape.get(1).copied()).collect();
+        let part = gguf::GgufTensor { name, shape, offset, ..whole.clone() };
+        offset += rows as u64 * bytes_of_row;
+        part
+    };
+    Ok(parts.into_iter().map(part).collect())
 }
 
 fn check_heads(gguf: &gguf::Gguf, tensor: &gguf::GgufTensor, heads: usize) -> Result<()> {

@@ -1,6 +1,7 @@
 //! GGUF metadata as the keys of a Hugging Face `config.json`.
 
 use super::gguf::{Gguf, MetadataValue, read_f32};
+use super::names::{self, Names};
 use super::source::ByteSource;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -12,9 +13,10 @@ use serde_json::{Map, Value, json};
 /// `rope_freq_factors` gives the factors: frequency `i` is `rope_theta^(-2i/head_dim) / factor[i]`.
 ///
 /// # Errors
-/// Another architecture than llama, an architecture detail that is not supported, or missing keys.
+/// An architecture that is not known, a detail of one that is not supported, or missing keys.
 pub fn config(gguf: &Gguf, source: &dyn ByteSource) -> Result<Value> {
-    check_architecture(gguf)?;
+    let (architecture, names) = architecture(gguf)?;
+    check_kind(gguf, architecture)?;
     let hidden = required(gguf, "embedding_length")?;
     let heads = required(gguf, "attention.head_count")?;
     let kv_heads = uniform(gguf, "attention.head_count_kv")?.unwrap_or(heads);
@@ -36,8 +38,8 @@ pub fn config(gguf: &Gguf, source: &dyn ByteSource) -> Result<Value> {
     };
     let has = |name: &str| gguf.tensors.iter().any(|tensor| tensor.name == name);
     let mut config = json!({
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        "architectures": [names.class],
+        "model_type": names.model_type,
         "hidden_size": hidden,
         "intermediate_size": required(gguf, "feed_forward_length")?,
         "num_hidden_layers": required(gguf, "block_count")?,
@@ -45,8 +47,8 @@ pub fn config(gguf: &Gguf, source: &dyn ByteSource) -> Result<Value> {
         "num_key_value_heads": kv_heads,
         "head_dim": head_dim,
         "hidden_act": "silu",
-        "rms_norm_eps": gguf.number("llama.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5),
-        "rope_theta": gguf.number("llama.rope.freq_base")?.unwrap_or(10_000.0),
+        "rms_norm_eps": number(gguf, "attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5),
+        "rope_theta": number(gguf, "rope.freq_base")?.unwrap_or(10_000.0),
         "rope_scaling": null,
         "vocab_size": embedding.shape.first(),
         "max_position_embeddings": required(gguf, "context_length")?,
@@ -63,33 +65,55 @@ pub fn config(gguf: &Gguf, source: &dyn ByteSource) -> Result<Value> {
     Ok(config)
 }
 
-fn check_architecture(gguf: &Gguf) -> Result<()> {
-    let unsupported = |what: String, supported: &str| {
-        Err(Error::Unsupported { file: gguf.file.clone(), what, supported: supported.into() })
-    };
+/// What the file says that its architecture is, and how its tensors are named.
+///
+/// # Errors
+/// It says nothing, or names one that is not known.
+pub(super) fn architecture(gguf: &Gguf) -> Result<(&str, &'static Names)> {
     if let Some(kind) = gguf.text("general.type")?.filter(|&kind| kind != "model") {
-        return unsupported(format!("a GGUF file of type \"{kind}\""), "open the model's own file");
+        return Err(unsupported(
+            gguf,
+            format!("a GGUF file of type \"{kind}\""),
+            "open the model's own file",
+        ));
     }
     let Some(architecture) = gguf.text("general.architecture")? else {
         return Err(gguf.invalid("does not say its architecture (metadata \"general.architecture\"); use another copy of the model".into()));
     };
+    match names::names_of(architecture) {
+        Some(names) => Ok((architecture, names)),
+        None => Err(unsupported(gguf, format!("the architecture \"{architecture}\""), names::SUPPORTED)),
+    }
+}
+
+fn check_kind(gguf: &Gguf, architecture: &str) -> Result<()> {
     let parts = gguf.unsigned("split.count")?.unwrap_or(1);
     if parts > 1 {
-        return unsupported(
+        return Err(unsupported(
+            gguf,
             format!("a model split over {parts} GGUF files"),
             "merge them into one with llama.cpp's llama-gguf-split --merge",
-        );
+        ));
     }
-    if architecture != "llama" {
-        return unsupported(
-            format!("the architecture \"{architecture}\""),
-            "supported is \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama)",
-        );
-    }
-    if gguf.unsigned("llama.expert_count")?.unwrap_or(0) > 0 {
-        return unsupported("a mixture of experts".into(), "use a dense model of the llama architecture");
+    if gguf.unsigned(&key(gguf, "expert_count"))?.unwrap_or(0) > 0 {
+        let remedy = format!("use a dense model of the {architecture} architecture");
+        return Err(unsupported(gguf, "a mixture of experts".into(), &remedy));
     }
     Ok(())
+}
+
+fn unsupported(gguf: &Gguf, what: String, supported: &str) -> Error {
+    Error::Unsupported { file: gguf.file.clone(), what, supported: supported.into() }
+}
+
+/// `llama.context_length`
+pub(super) fn key(gguf: &Gguf, key: &str) -> String {
+    let architecture = gguf.text("general.architecture").ok().flatten().unwrap_or_default();
+    format!("{architecture}.{key}")
+}
+
+fn number(gguf: &Gguf, name: &str) -> Result<Option<f64>> {
+    gguf.number(&key(gguf, name))
 }
 
 fn check_head_dim(gguf: &Gguf, head_dim: u64) -> Result<()> {
@@ -118,12 +142,15 @@ fn rope_scaling(
     head_dim: u64,
     config: &mut Map<String, Value>,
 ) -> Result<()> {
-    let factor = match gguf.number("llama.rope.scaling.factor")? {
+    let factor = match number(gguf, "rope.scaling.factor")? {
         Some(factor) => Some(factor),
-        None => gguf.number("llama.rope.scale_linear")?,
+        None => number(gguf, "rope.scale_linear")?,
     };
-    let kind =
-        gguf.text("llama.rope.scaling.type")?.unwrap_or(if factor.is_some() { "linear" } else { "none" });
+    let kind = gguf.text(&key(gguf, "rope.scaling.type"))?.unwrap_or(if factor.is_some() {
+        "linear"
+    } else {
+        "none"
+    });
     match kind {
         "none" => {}
         "linear" => {
@@ -133,13 +160,13 @@ fn rope_scaling(
         }
         kind => {
             let mut scaling = json!({ "rope_type": kind, "factor": factor });
-            for (key, name) in [
+            for (setting, name) in [
                 ("original_context_length", "original_max_position_embeddings"),
                 ("yarn_beta_fast", "beta_fast"),
                 ("yarn_beta_slow", "beta_slow"),
                 ("attn_factor", "attention_factor"),
             ] {
-                match gguf.get(&format!("llama.rope.scaling.{key}")) {
+                match gguf.get(&key(gguf, &format!("rope.scaling.{setting}"))) {
                     Some(value) if name == "original_max_position_embeddings" => {
                         scaling[name] = json!(value.as_unsigned())
                     }
@@ -201,17 +228,18 @@ fn llama3_rule(factors: &[f32], theta: f64) -> Option<Value> {
     })
 }
 
-fn required(gguf: &Gguf, key: &str) -> Result<u64> {
-    uniform(gguf, key)?.ok_or_else(|| {
+fn required(gguf: &Gguf, name: &str) -> Result<u64> {
+    uniform(gguf, name)?.ok_or_else(|| {
         gguf.invalid(format!(
-            "metadata \"llama.{key}\" is missing; the file is incomplete, use another copy of the model"
+            "metadata \"{}\" is missing; the file is incomplete, use another copy of the model",
+            key(gguf, name)
         ))
     })
 }
 
 /// A whole number, which some files give as a list with one entry for each layer.
-fn uniform(gguf: &Gguf, key: &str) -> Result<Option<u64>> {
-    let key = format!("llama.{key}");
+fn uniform(gguf: &Gguf, name: &str) -> Result<Option<u64>> {
+    let key = key(gguf, name);
     let Some(MetadataValue::List(list)) = gguf.get(&key) else {
         return gguf.unsigned(&key);
     };

@@ -66,7 +66,7 @@ pub fn tokenizer_files(gguf: &Gguf) -> Result<TokenizerFiles> {
         "unk_token": token(special.unk),
         "pad_token": token(special.pad),
         "clean_up_tokenization_spaces": false,
-        "model_max_length": gguf.unsigned("llama.context_length")?,
+        "model_max_length": gguf.unsigned(&super::gguf_config::key(gguf, "context_length"))?,
     });
     let named = named_templates(gguf);
     if chat_template.is_none() && !named.is_empty() {

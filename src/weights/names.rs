@@ -5,8 +5,8 @@
 pub enum RowOrder {
     Same,
     /// The two halves of every head's rows alternate: the order in which llama.cpp keeps
-    /// the query and key projections of the llama architecture, because its rotary
-    /// embedding turns neighbouring channels and Hugging Face's turns channel `i` with `i + head_dim/2`.
+    /// the query and key projections of some architectures, because its rotary
+    /// embedding of these turns neighbouring channels and Hugging Face's turns channel `i` with `i + head_dim/2`.
     Interleaved {
         heads: usize,
     },
@@ -26,45 +26,122 @@ impl RowOrder {
     }
 }
 
-/// Modules of a llama block: (GGUF, Hugging Face).
-const BLOCK_MODULES: [(&str, &str); 9] = [
-    ("attn_norm", "input_layernorm"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
-];
-
-/// Tensors outside the blocks: (GGUF, Hugging Face).
-const OUTER_MODULES: [(&str, &str); 3] =
-    [("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head")];
-
-/// `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`; None for a name that the llama architecture lacks.
-pub fn huggingface_name(gguf: &str) -> Option<String> {
-    let (module, kind) = gguf.rsplit_once('.').filter(|(_, kind)| is_kind(kind))?;
-    if let Some((_, outer)) = OUTER_MODULES.iter().find(|(name, _)| *name == module) {
-        return Some(format!("{outer}.{kind}"));
-    }
-    let (layer, module) = module.strip_prefix("blk.")?.split_once('.')?;
-    let layer: usize = layer.parse().ok()?;
-    let (_, module) = BLOCK_MODULES.iter().find(|(name, _)| *name == module)?;
-    Some(format!("model.layers.{layer}.{module}.{kind}"))
+/// How GGUF names the tensors of an architecture.
+#[derive(Debug)]
+pub struct Names {
+    /// Hugging Face's `model_type`.
+    pub model_type: &'static str,
+    /// transformers' class.
+    pub class: &'static str,
+    /// Tensors outside the blocks: (GGUF, Hugging Face).
+    outer: &'static [(&'static str, &'static str)],
+    /// Modules of a block.
+    block: &'static [Module],
 }
 
-/// `model.layers.3.self_attn.q_proj.weight` → `blk.3.attn_q.weight`; the inverse of [`huggingface_name`].
-pub fn gguf_name(huggingface: &str) -> Option<String> {
-    let (module, kind) = huggingface.rsplit_once('.').filter(|(_, kind)| is_kind(kind))?;
-    if let Some((outer, _)) = OUTER_MODULES.iter().find(|(_, name)| *name == module) {
-        return Some(format!("{outer}.{kind}"));
+/// A module of a block.
+#[derive(Debug)]
+struct Module {
+    gguf: &'static str,
+    huggingface: &'static str,
+    rows: Rows,
+}
+
+/// Which rows alternate in the file, as in [`RowOrder::Interleaved`]: those of each attention head, or of each key/value head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    Same,
+    OfHeads,
+    OfKeyValueHeads,
+}
+
+const fn module(gguf: &'static str, huggingface: &'static str) -> Module {
+    Module { gguf, huggingface, rows: Rows::Same }
+}
+
+const fn turned(gguf: &'static str, huggingface: &'static str, rows: Rows) -> Module {
+    Module { gguf, huggingface, rows }
+}
+
+const OUTER: &[(&str, &str)] =
+    &[("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head")];
+
+static LLAMA: Names = Names {
+    model_type: "llama",
+    class: "LlamaForCausalLM",
+    outer: OUTER,
+    block: &[
+        module("attn_norm", "input_layernorm"),
+        turned("attn_q", "self_attn.q_proj", Rows::OfHeads),
+        turned("attn_k", "self_attn.k_proj", Rows::OfKeyValueHeads),
+        module("attn_v", "self_attn.v_proj"),
+        module("attn_output", "self_attn.o_proj"),
+        module("ffn_norm", "post_attention_layernorm"),
+        module("ffn_gate", "mlp.gate_proj"),
+        module("ffn_up", "mlp.up_proj"),
+        module("ffn_down", "mlp.down_proj"),
+    ],
+};
+
+/// The architectures there are in GGUF, for who opens another.
+pub const SUPPORTED: &str = "supported is \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama)";
+
+/// The names of an architecture, as `general.architecture` names it: a new one is a line here. `None` for one that is not known.
+pub fn names_of(architecture: &str) -> Option<&'static Names> {
+    match architecture {
+        "llama" => Some(&LLAMA),
+        _ => None,
     }
-    let (layer, module) = module.strip_prefix("model.layers.")?.split_once('.')?;
-    let layer: usize = layer.parse().ok()?;
-    let (module, _) = BLOCK_MODULES.iter().find(|(_, name)| *name == module)?;
-    Some(format!("blk.{layer}.{module}.{kind}"))
+}
+
+impl Names {
+    /// `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`; None for a name that the architecture lacks.
+    pub fn huggingface_name(&self, gguf: &str) -> Option<String> {
+        let (module, kind) = gguf.rsplit_once('.').filter(|(_, kind)| is_kind(kind))?;
+        if let Some((_, outer)) = self.outer.iter().find(|(name, _)| *name == module) {
+            return Some(format!("{outer}.{kind}"));
+        }
+        let (layer, module) = self.module(module)?;
+        Some(format!("model.layers.{layer}.{}.{kind}", module.huggingface))
+    }
+
+    /// `model.layers.3.self_attn.q_proj.weight` → `blk.3.attn_q.weight`; the inverse of [`Names::huggingface_name`].
+    pub fn gguf_name(&self, huggingface: &str) -> Option<String> {
+        let (module, kind) = huggingface.rsplit_once('.').filter(|(_, kind)| is_kind(kind))?;
+        if let Some((outer, _)) = self.outer.iter().find(|(_, name)| *name == module) {
+            return Some(format!("{outer}.{kind}"));
+        }
+        let (layer, module) = module.strip_prefix("model.layers.")?.split_once('.')?;
+        let layer: usize = layer.parse().ok()?;
+        let module = self.block.iter().find(|known| known.huggingface == module)?;
+        Some(format!("blk.{layer}.{}.{kind}", module.gguf))
+    }
+
+    /// The tensors that lie one after the other in one of the file, which llama.cpp can write for any architecture: each with its
+    /// GGUF name and how many rows it has. `None` for a tensor that is one.
+    pub fn fused(&self, gguf: &str, [queries, keys]: [usize; 2]) -> Option<[(String, usize); 3]> {
+        const PARTS: [&str; 3] = ["attn_q", "attn_k", "attn_v"];
+        let (module, kind) = gguf.rsplit_once('.')?;
+        let block = module.strip_suffix(".attn_qkv").filter(|_| self.module(module).is_none())?;
+        let rows = [queries, keys, keys];
+        Some([0, 1, 2].map(|i| (format!("{block}.{}.{kind}", PARTS[i]), rows[i])))
+    }
+
+    /// How the rows of a tensor are ordered in the file, by its GGUF name.
+    pub fn row_order(&self, gguf: &str, heads: usize, kv_heads: usize) -> RowOrder {
+        let module = gguf.rsplit_once('.').and_then(|(module, _)| self.module(module));
+        match module.map(|(_, module)| module.rows) {
+            Some(Rows::OfHeads) => RowOrder::Interleaved { heads },
+            Some(Rows::OfKeyValueHeads) => RowOrder::Interleaved { heads: kv_heads },
+            Some(Rows::Same) | None => RowOrder::Same,
+        }
+    }
+
+    /// The layer and the module of `blk.3.attn_q`.
+    fn module(&self, path: &str) -> Option<(usize, &Module)> {
+        let (layer, module) = path.strip_prefix("blk.")?.split_once('.')?;
+        Some((layer.parse().ok()?, self.block.iter().find(|known| known.gguf == module)?))
+    }
 }
 
 /// A name without what wrappers leave in it: torch.compile's `_orig_mod.`, `module.` of data-parallel training, and what FSDP and
@@ -78,11 +155,6 @@ pub fn unwrapped(name: &str) -> String {
     parts.join(".")
 }
 
-/// The block number in a Hugging Face name, if it belongs to a block.
-pub fn layer_of(huggingface: &str) -> Option<usize> {
-    huggingface.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
-}
-
 fn is_kind(kind: &str) -> bool {
     matches!(kind, "weight" | "bias")
 }
@@ -93,15 +165,19 @@ mod tests {
 
     #[test]
     fn names_go_both_ways() {
+        let names = names_of("llama").unwrap();
         for gguf in ["token_embd.weight", "output.weight", "blk.12.attn_q.bias", "blk.0.ffn_down.weight"] {
-            assert_eq!(gguf_name(&huggingface_name(gguf).unwrap()).unwrap(), gguf);
+            assert_eq!(names.gguf_name(&names.huggingface_name(gguf).unwrap()).unwrap(), gguf);
         }
-        assert_eq!(
-            huggingface_name("blk.1.attn_output.weight").unwrap(),
-            "model.layers.1.self_attn.o_proj.weight"
-        );
-        assert_eq!(huggingface_name("blk.x.attn_q.weight"), None);
-        assert_eq!(huggingface_name("blk.0.ffn_gate_exps.weight"), None);
+        let of = |gguf| names.huggingface_name(gguf);
+        assert_eq!(of("blk.1.attn_output.weight").unwrap(), "model.layers.1.self_attn.o_proj.weight");
+        assert_eq!(of("blk.x.attn_q.weight"), None);
+        assert_eq!(of("blk.0.ffn_gate_exps.weight"), None);
+        assert_eq!(names.row_order("blk.0.attn_k.weight", 4, 2), RowOrder::Interleaved { heads: 2 });
+        assert_eq!(names.row_order("blk.0.attn_v.weight", 4, 2), RowOrder::Same);
+        let parts = names.fused("blk.3.attn_qkv.bias", [32, 16]).unwrap();
+        assert_eq!(parts[1], ("blk.3.attn_k.bias".to_string(), 16));
+        assert_eq!(names.fused("blk.3.attn_q.bias", [32, 16]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::support;
 use burn::tensor::Device;
 use loralet::data::Tokenizer;
 use loralet::generate::{Caller, PIECE, Sampler, Sampling, StopReason, generate, group::sample_group};
-use loralet::models::{Llama, LlamaConfig};
+use loralet::models::{Decoder, Model};
 use loralet::recipe::{BaseDtype, Recipe};
 use loralet::session::{Limits, Session};
 use loralet::weights::{ByteSource, Checkpoint, FileSource};
@@ -48,15 +48,13 @@ fn tiny() -> Vec<Box<dyn ByteSource>> {
 }
 
 /// The tokenizer of `tiny`, and a model that always says the token of one byte, which is no whole character.
-fn half_a_character() -> (Llama, Tokenizer, u32) {
+fn half_a_character() -> (Decoder, Tokenizer, u32) {
     let checkpoint = Checkpoint::open(tiny()).unwrap();
     let tokenizer = Tokenizer::from_files(&checkpoint.tokenizer).unwrap();
-    let config = LlamaConfig {
-        num_hidden_layers: 1,
-        tie_word_embeddings: false,
-        ..LlamaConfig::from_json(&checkpoint.config).unwrap()
-    };
-    let half = (0..config.vocab_size as u32)
+    let mut config = checkpoint.config.clone();
+    config["num_hidden_layers"] = 1.into();
+    config["tie_word_embeddings"] = false.into();
+    let half = (0..config["vocab_size"].as_u64().unwrap() as u32)
         .find(|&id| tokenizer.decode(&[id], true).unwrap() == "\u{fffd}")
         .unwrap();
     let weights = |name: &str, shape: &[usize]| {
@@ -68,13 +66,14 @@ fn half_a_character() -> (Llama, Tokenizer, u32) {
         };
         Ok((0..shape.iter().product()).map(value).collect())
     };
-    (Llama::load(config, &weights, &Device::flex()).unwrap(), tokenizer, half)
+    let model = Model::load(&config, &weights, &Device::flex()).unwrap();
+    (model.decoder().unwrap().clone(), tokenizer, half)
 }
 
 #[test]
 fn an_answer_stops_within_a_token_also_while_its_prompt_is_read() {
     let (model, tokenizer, half) = half_a_character();
-    let room = model.config.max_position_embeddings;
+    let room = model.spec.max_position_embeddings;
     assert!(room > PIECE + 10, "two pieces and an answer fit into {room} positions");
     let run = |prompt: usize, calls: usize| {
         let mut asked = 0;

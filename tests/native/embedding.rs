@@ -4,7 +4,7 @@
 use burn::tensor::Device;
 use loralet::data::{DataFile, EncodeOptions, Tokenizer, encode_dataset, read_dataset};
 use loralet::metrics::{EmbeddingMetrics, Evaluation};
-use loralet::recipe::{BaseDtype, Objective, Recipe};
+use loralet::recipe::{BaseDtype, Objective, Recipe, TargetModules};
 use loralet::session::{GenerateRequest, Limits, Session};
 use loralet::weights::Checkpoint;
 use loralet::weights::source::{ByteSource, FileSource};
@@ -138,7 +138,7 @@ fn an_encoder_is_asked_for_no_text() {
     session.open_data("pairs.jsonl", PAIRS, &recipe).unwrap();
     let said = session.begin(&recipe).unwrap_err().to_string();
     assert!(said.contains("\"q_proj\", but this model's linear layers are query, key"), "{said}");
-    recipe.lora.target_modules = vec!["query".into(), "output.dense".into()];
+    recipe.lora.target_modules = TargetModules::Named(vec!["query".into(), "output.dense".into()]);
     // As in PEFT, the attention's output is meant too.
     assert_eq!(session.begin(&recipe).unwrap().trainable_parameters, 6 * 16 * (2 * 768 + 384 + 1536));
 }

@@ -5,7 +5,7 @@ use loralet::data::{Message, Tokenizer};
 use loralet::export::{OutputFile, zip};
 use loralet::generate::{Sampler, Sampling, generate, group::sample_group};
 use loralet::metrics::{RolloutMetrics, StepReport};
-use loralet::models::{Llama, LlamaConfig};
+use loralet::models::{Decoder, Model};
 use loralet::recipe::{BaseDtype, Recipe};
 use loralet::rewards::person::{Person, Rater};
 use loralet::session::{Limits, Session};
@@ -29,12 +29,11 @@ fn sources() -> Vec<Box<dyn ByteSource>> {
     MODEL.iter().map(source).collect()
 }
 
-fn model() -> (Llama, Tokenizer) {
+fn model() -> (Decoder, Tokenizer) {
     let checkpoint = Checkpoint::open(sources()).unwrap();
-    let config = LlamaConfig::from_json(&checkpoint.config).unwrap();
     let read = |name: &str, _: &[usize]| checkpoint.read_f32(name);
-    let model = Llama::load(config, &read, &Device::flex()).unwrap();
-    (model, Tokenizer::from_files(&checkpoint.tokenizer).unwrap())
+    let model = Model::load(&checkpoint.config, &read, &Device::flex()).unwrap();
+    (model.decoder().unwrap().clone(), Tokenizer::from_files(&checkpoint.tokenizer).unwrap())
 }
 
 #[test]

@@ -233,18 +233,17 @@ fn several_answers_are_rewarded_together() {
 }
 
 /// A reward model as another objective holds it: base, adapter, tokenizer.
-fn loaded(adapter: &[OutputFile]) -> (loralet::models::Llama, loralet::data::Tokenizer) {
-    use loralet::models::{Llama, LlamaConfig, Model};
+fn loaded(adapter: &[OutputFile]) -> (loralet::models::Decoder, loralet::data::Tokenizer) {
+    use loralet::models::Model;
     use loralet::weights::checkpoint::Checkpoint;
     let source = |file: &&str| -> Box<dyn ByteSource> {
         Box::new(FileSource::open(path("www/public/models/tiny").join(file)).unwrap())
     };
     let checkpoint = Checkpoint::open(MODEL.iter().map(source).collect()).unwrap();
-    let config = LlamaConfig::from_json(&checkpoint.config).unwrap();
     let read = |name: &str, _: &[usize]| checkpoint.read_f32(name);
-    let base = Model::from(Llama::load(config, &read, &Device::flex()).unwrap());
+    let base = Model::load(&checkpoint.config, &read, &Device::flex()).unwrap();
     let tokenizer = loralet::data::Tokenizer::from_files(&checkpoint.tokenizer).unwrap();
-    (peft::load(adapter, &base).unwrap().tuned(&base).decoder().clone(), tokenizer)
+    (peft::load(adapter, &base).unwrap().tuned(&base).decoder().unwrap().clone(), tokenizer)
 }
 
 #[test]

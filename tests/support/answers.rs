@@ -2,7 +2,7 @@
 
 use super::*;
 use loralet::generate::read_prompt;
-use loralet::models::layers::attention::KeyValueCache;
+use loralet::models::Decoder;
 
 /// Logits of tokens that came in pieces of these lengths are those of the whole sequences, over several rooms of the cache, of two
 /// sequences that change places in between.
@@ -20,11 +20,11 @@ pub async fn cached_logits(device: &Device, tolerance: f32) {
         let logits = logits(&model, &input).await;
         logits.chunks(logits.len() / batch).map(<[f32]>::to_vec).collect::<Vec<_>>()
     };
-    let decoder = model.decoder();
+    let decoder = model.decoder().unwrap();
     let vocab = whole[0].len() / seq;
     // Rooms are of 32: pieces that fill one, that leave one place, and that reach into the next but one; then token by token.
     for (pieces, expected) in [([32, 1, 30], 0), ([33, 31, 1], 0), ([1, 2, 70], 0), ([31, 33, 1], seq)] {
-        let mut caches = vec![KeyValueCache::expecting(expected); decoder.layers.len()];
+        let mut caches = decoder.new_caches(expected);
         let mut order = [0, 1];
         let mut at = 0;
         let lengths = pieces.into_iter().chain(std::iter::repeat(1));
@@ -74,9 +74,9 @@ pub async fn long_prompt(device: &Device, tolerance: f32) {
 }
 
 /// One layer with 9 heads and 3 of keys and values, all of them narrow.
-fn nine_heads(device: &Device) -> Llama {
+fn nine_heads(device: &Device) -> Decoder {
     let config = serde_json::json!({
-        "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 9,
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 9,
         "num_key_value_heads": 3, "head_dim": 8, "vocab_size": 64, "max_position_embeddings": 8192,
         "tie_word_embeddings": true,
     });
@@ -85,5 +85,5 @@ fn nine_heads(device: &Device) -> Llama {
         let values = (0..shape.iter().product()).map(|i: usize| ((i * 7 + seed) as f32 * 0.61).sin() * 0.3);
         Ok(values.collect())
     };
-    Llama::load(LlamaConfig::from_json(&config).unwrap(), &weights, device).unwrap()
+    Model::load(&config, &weights, device).unwrap().decoder().unwrap().clone()
 }

@@ -8,9 +8,9 @@ use loralet::data::{Batch, BatchOptions, BatchRow, Contrast, Example, collate};
 use loralet::export::{OutputFile, peft};
 use loralet::kernels::readback::read;
 use loralet::metrics::Counts;
-use loralet::models::{Bert, BertConfig, Input, Model};
+use loralet::models::{Input, Model};
 use loralet::objectives::Loss;
-use loralet::recipe::Recipe;
+use loralet::recipe::{Recipe, TargetModules};
 use serde_json::{Value, json};
 
 macro_rules! fixture {
@@ -48,7 +48,8 @@ pub async fn embeddings(device: &Device, tolerance: f32) {
 
     // A part of the layers, one of whose names is the end of another's; PEFT takes whole paths too.
     let mut recipe_of_some = recipe(20.0, "lora", &base);
-    recipe_of_some.lora.target_modules = vec!["query".into(), "attention.output.dense".into()];
+    recipe_of_some.lora.target_modules =
+        TargetModules::Named(vec!["query".into(), "attention.output.dense".into()]);
     let some = Trainable::new(&base, &recipe_of_some);
     let mut files = peft::save(&some, "random_bert").await.unwrap();
     assert_eq!(peft::load(&files, &base).unwrap().parameters, some.parameters);
@@ -83,7 +84,7 @@ pub async fn losses(device: &Device, loss_tolerance: f64, tolerance: f32) {
         let batch = batches(&rows, with_negatives, usize::MAX).remove(0);
         let leaves = trainable.leaves(true);
         let model = trainable.attach(&base, &leaves, None);
-        let share = loss.share(&model, &batch, &loss.counts(&batch)).loss;
+        let share = loss.share(&model, &batch, &loss.counts(&batch)).unwrap().loss;
         let mut gradients = share.backward();
         let gradient = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
         let found = read(share.inner()).await.unwrap()[0] as f64;
@@ -105,8 +106,8 @@ pub async fn batches_add_up(device: &Device) {
     let mut sum = 0.0;
     let mut wanted = 0.0;
     for batch in &batches {
-        sum += read(loss.share(&base, batch, &whole).loss).await.unwrap()[0];
-        let alone = read(loss.share(&base, batch, &loss.counts(batch)).loss).await.unwrap()[0];
+        sum += read(loss.share(&base, batch, &whole).unwrap().loss).await.unwrap()[0];
+        let alone = read(loss.share(&base, batch, &loss.counts(batch)).unwrap().loss).await.unwrap()[0];
         wanted += alone * batch.anchors as f32 / 5.0;
     }
     assert_eq!((batches.len(), batches[0].batch, batches[1].batch), (2, 9, 6));
@@ -121,9 +122,11 @@ pub(super) fn random_bert(device: &Device) -> Model {
         assert_eq!(stored, shape, "{name}");
         Ok(values.clone())
     };
-    let config = BertConfig::from_json(&config).unwrap();
-    assert_eq!(config.parameters(), weights.values().map(|(_, values)| values.len() as u64).sum::<u64>());
-    Bert::load(config, &read, device).unwrap().into()
+    let model = Model::load(&config, &read, device).unwrap();
+    let numbers = weights.values().map(|(_, values)| values.len() as u64).sum::<u64>();
+    assert_eq!(model.parameters(), numbers);
+    assert_eq!(Model::outline(&config, &read).unwrap().parameters(), numbers);
+    model
 }
 
 fn recipe(scale: f64, method: &str, base: &Model) -> Recipe {

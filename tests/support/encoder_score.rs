@@ -39,7 +39,7 @@ pub async fn classify(device: &Device, loss_tolerance: f64, tolerance: f32) {
             let model = trainable.attach(&base, &leaves, None);
             let (mut sum, mut gradient) = (0.0, vec![0.0; trainable.len()]);
             for batch in &batches {
-                let share = loss.share(&model, batch, &whole).loss;
+                let share = loss.share(&model, batch, &whole).unwrap().loss;
                 let mut gradients = share.backward();
                 let part = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
                 gradient.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);

@@ -63,7 +63,7 @@ async fn figures(
     let model = trainable.attach(base, &leaves, None);
     let (mut figures, mut total) = (vec![0.0; 2], vec![0.0; trainable.len()]);
     for batch in &batches {
-        let Share { loss, figures: divergence } = loss.share(&model, batch, &whole);
+        let Share { loss, figures: divergence } = loss.share(&model, batch, &whole).unwrap();
         let mut gradients = loss.backward();
         let gradient = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
         total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);

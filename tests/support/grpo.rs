@@ -111,7 +111,7 @@ async fn total(
     let model = trainable.attach(base, &leaves, None);
     let (mut figures, mut total) = (Vec::new(), vec![0.0; trainable.len()]);
     for batch in batches {
-        let Share { loss, figures: sums } = loss.share(&model, batch, whole);
+        let Share { loss, figures: sums } = loss.share(&model, batch, whole).unwrap();
         let mut gradients = loss.backward();
         let gradient = read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
         total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);

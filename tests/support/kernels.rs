@@ -1,14 +1,13 @@
 //! The kernels of a device against burn's stock operations on the CPU: outputs and all gradients.
 
-use super::attention::of_lengths;
+use super::attention::{attended, normed_heads, of_lengths, turned};
 use super::blocks::{blocks, expanded, picked};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation, s};
 use loralet::kernels::blocks::{BLOCK, Matrix};
 use loralet::kernels::readback::read;
 use loralet::kernels::{
-    attention::causal_attention, attention::plain_attention, concat::concat, lora::lora_linears, lora::times,
-    matmul::matmul, norm::sum_of_squares, rms_norm::rms_norm, rotary::rotate, running_softmax::add_part,
-    softmax::softmax, swiglu::swiglu,
+    bias::add_biases, concat::concat, lora::lora_linears, lora::times, matmul::matmul, norm::sum_of_squares,
+    rms_norm::rms_norm, running_softmax::add_part, softmax::softmax, swiglu::swiglu,
 };
 use loralet::train::optimizer::{AdamW, guarded};
 
@@ -128,8 +127,38 @@ const CASES: &[Case] = &[
         shapes: &[&[1, 5, 5, 7]],
         compute: |leaves, ours| attended(leaves, ours, 3),
     },
-    Case { name: "RoPE", shapes: &[&[2, 5, 5, 16]], compute: turned },
-    Case { name: "RoPE of small heads", shapes: &[&[2, 5, 5, 4]], compute: turned },
+    Case { name: "RoPE", shapes: &[&[2, 5, 5, 16]], compute: |leaves, ours| turned(leaves, ours, 16) },
+    Case {
+        name: "RoPE of small heads",
+        shapes: &[&[2, 5, 5, 4]],
+        compute: |leaves, ours| turned(leaves, ours, 4),
+    },
+    Case {
+        name: "RoPE of a part",
+        shapes: &[&[2, 5, 5, 32]],
+        compute: |leaves, ours| turned(leaves, ours, 8),
+    },
+    Case {
+        name: "RoPE of an odd part",
+        shapes: &[&[2, 5, 5, 12]],
+        compute: |leaves, ours| turned(leaves, ours, 6),
+    },
+    Case {
+        name: "norm of heads",
+        shapes: &[&[2, 3, 7, 12], &[1, 1, 1, 12], &[1, 1, 1, 12]],
+        compute: normed_heads,
+    },
+    Case {
+        name: "norm of odd heads",
+        shapes: &[&[2, 3, 7, 6], &[1, 1, 1, 6], &[1, 1, 1, 6]],
+        compute: normed_heads,
+    },
+    Case {
+        name: "biases",
+        shapes: &[&[1, 1, 9, 44], &[1, 1, 1, 20], &[1, 1, 1, 16], &[1, 1, 1, 8]],
+        compute: biased,
+    },
+    Case { name: "a bias of an odd width", shapes: &[&[1, 1, 9, 7], &[1, 1, 1, 7]], compute: biased },
 ];
 
 /// Layers of these widths and ranks on one input; the leaves are it, their A and B, and the residual.
@@ -187,6 +216,14 @@ fn blocks_times(leaves: &[Tensor<4>], ours: bool, outs: &[usize]) -> Tensor<4> {
     Tensor::cat(outs.iter().map(product).collect(), 1).reshape([1, 1, tokens, width])
 }
 
+/// A bias for some columns after the other.
+fn biased(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
+    let x = flat(&leaves[0]);
+    let biases: Vec<Tensor<1>> = leaves[1..].iter().map(|bias| flat(bias).squeeze_dim(0)).collect();
+    let y = if ours { add_biases(x, &biases) } else { x + Tensor::cat(biases, 0).unsqueeze() };
+    y.reshape(leaves[0].dims())
+}
+
 fn gated(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
     let gate_up = flat(&leaves[0]) * 4.0;
     let [tokens, width] = gate_up.dims();
@@ -211,42 +248,6 @@ fn normed(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
         x.clone() * (x.square().mean_dim(1) + 1e-5).sqrt().recip() * weight
     };
     y.reshape(leaves[0].dims())
-}
-
-/// Three query heads, one of keys and one of values.
-fn turned(leaves: &[Tensor<4>], ours: bool) -> Tensor<4> {
-    let [batch, seq, heads, head_dim] = leaves[0].dims();
-    let (tokens, half) = (batch * seq, head_dim / 2);
-    let qkv = leaves[0].clone().reshape([tokens, heads, head_dim]);
-    let device = leaves[0].device().inner();
-    let angles = |seed| values(&[1, 1, tokens, half], seed, &device).reshape([tokens, half]);
-    let (cos, sin): (Tensor<2>, Tensor<2>) = (angles(7), angles(8));
-    let y = if ours {
-        rotate(qkv, cos, sin, 3, 1, 0.7)
-    } else {
-        let (cos, sin) = (cos.unsqueeze_dim::<3>(1), sin.unsqueeze_dim::<3>(1));
-        let x = qkv.clone().narrow(1, 0, 4);
-        let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
-        let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
-        let x = Tensor::cat(vec![turned_first, second * cos + first * sin], 2);
-        Tensor::cat(vec![x.clone().narrow(1, 0, 3) * 0.7, x.narrow(1, 3, 1), qkv.narrow(1, 4, 1)], 1)
-    };
-    y.reshape([batch, seq, heads, head_dim])
-}
-
-/// Rows of two documents, in which the second starts at the third token.
-fn attended(leaves: &[Tensor<4>], ours: bool, heads: usize) -> Tensor<4> {
-    let [batch, seq, all_heads, head_dim] = leaves[0].dims();
-    let qkv = leaves[0].clone().reshape([batch * seq, all_heads, head_dim]) * 1.7;
-    let first_keys: Vec<usize> = (0..batch * seq).map(|i| if i % seq < 2 { 0 } else { 2 }).collect();
-    let y = if ours {
-        let values: Vec<f32> = first_keys.iter().map(|&first| first as f32).collect();
-        let first_keys = Tensor::from_floats(values.as_slice(), &qkv.device().inner());
-        causal_attention(qkv, first_keys, heads, seq)
-    } else {
-        plain_attention(qkv, &first_keys, heads, seq)
-    };
-    y.reshape([batch, seq, heads, head_dim])
 }
 
 /// Nine vectors, more than are copied at once, of whole fours and not.

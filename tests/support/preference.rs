@@ -127,7 +127,7 @@ impl Run {
         let model = self.trainable.attach(&self.base, &leaves, None);
         let (mut figures, mut total) = (Vec::new(), vec![0.0; self.trainable.len()]);
         for batch in &batches {
-            let Share { loss, figures: sums } = self.loss.share(&model, batch, &whole);
+            let Share { loss, figures: sums } = self.loss.share(&model, batch, &whole).unwrap();
             let mut gradients = loss.backward();
             let gradient = read(self.trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
             total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);

@@ -5,8 +5,9 @@ use burn::tensor::Device;
 use loralet::data::*;
 use loralet::error::{Error, Result};
 use loralet::export::{OutputFile, peft, unzip};
-use loralet::models::{Model, ModelConfig};
+use loralet::models::Model;
 use loralet::recipe::{Fix, Objective, Recipe};
+use loralet::session::outline;
 use loralet::train::checkpoint;
 use loralet::weights::checkpoint::TokenizerFiles;
 use loralet::weights::gguf::Gguf;
@@ -76,8 +77,8 @@ pub fn folder(bytes: &[u8]) {
 
 fn whole_model(files: Vec<Box<dyn ByteSource>>) {
     let Some(opened) = said(Checkpoint::open(files)) else { return };
-    if let Some(config) = said(ModelConfig::from_json(&opened.config)) {
-        let _ = (config.parameters(), config.vocab_size());
+    if let Some((outline, unread)) = said(outline(&opened)) {
+        let _ = (outline.parameters(), outline.spec.vocab_size, unread);
     }
     said(opened.digest());
     let _ = (opened.file_bytes(), opened.stored_as(), opened.eos_token_ids());
@@ -132,7 +133,7 @@ fn small_llama() -> Model {
     };
     let opened = Checkpoint::open(files.iter().map(source).collect()).unwrap();
     let read = |name: &str, _: &[usize]| opened.read_f32(name);
-    Model::load(ModelConfig::from_json(&opened.config).unwrap(), &read, &Device::flex()).unwrap()
+    Model::load(&opened.config, &read, &Device::flex()).unwrap()
 }
 
 /// A stored run: its header, then its tensors.

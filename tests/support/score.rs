@@ -25,7 +25,7 @@ pub async fn classify(device: &Device, loss_tolerance: f64, tolerance: f32) {
     let run = Run::new("classify", "lora", device);
     let expected = &run.expected["classify"];
     let batch = &run.batches(usize::MAX)[0];
-    let scores = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();
+    let scores = read(run.trainable.tuned(&run.base).decoder().unwrap().scores(&input(batch))).await.unwrap();
     close("scores", &scores, &numbers(&expected["logits"]), tolerance);
     for size in [usize::MAX, 3] {
         let (figures, gradient) = run.figures(&run.batches(size)).await;
@@ -39,7 +39,8 @@ pub async fn reward(device: &Device, loss_tolerance: f64, tolerance: f32) {
     let run = Run::new("reward", "lora", device);
     let expected = &run.expected["reward"];
     let batch = &run.batches(usize::MAX)[0];
-    let rewards = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();
+    let rewards =
+        read(run.trainable.tuned(&run.base).decoder().unwrap().scores(&input(batch))).await.unwrap();
     close("rewards", &rewards, &numbers(&expected["rewards"]), tolerance);
     for size in [usize::MAX, 2] {
         let batches = run.batches(size);
@@ -82,7 +83,8 @@ pub async fn steps(device: &Device, tolerance: f64) {
             run.trainable.values = optimizer.update(values, gradient, guard, number("learning_rate"));
         }
         let batch = &run.batches(usize::MAX)[0];
-        let scores = read(run.trainable.tuned(&run.base).decoder().scores(&input(batch))).await.unwrap();
+        let scores =
+            read(run.trainable.tuned(&run.base).decoder().unwrap().scores(&input(batch))).await.unwrap();
         let expected = numbers(&settings[method]["logits_after"]);
         close(method, &scores, &expected, tolerance as f32 * 100.0);
     }
@@ -100,7 +102,7 @@ pub async fn peft_classifier(device: &Device, tolerance: f32) {
     let adapter = peft::load(&theirs, &base).unwrap();
     assert_eq!(adapter.labels.as_ref().unwrap(), &["LABEL_0", "LABEL_1", "LABEL_2"]);
     let batch = &run.batches(usize::MAX)[0];
-    let scores = read(adapter.tuned(&base).decoder().scores(&input(batch))).await.unwrap();
+    let scores = read(adapter.tuned(&base).decoder().unwrap().scores(&input(batch))).await.unwrap();
     close("scores", &scores, &run.stored["adapter_classify.logits"].1, tolerance);
 
     let mut ours = peft::save(&run.trainable, "random_llama").await.unwrap();
@@ -159,7 +161,8 @@ pub async fn peft_modules_to_save(device: &Device, tolerance: f32) {
         let theirs = folder(config, weights);
         let adapter = peft::load(&theirs, &base).unwrap();
         let tuned = adapter.tuned(&base);
-        let logits = read(head::logits(tuned.forward(&input), tuned.decoder().head())).await.unwrap();
+        let logits =
+            read(head::logits(tuned.forward(&input), tuned.decoder().unwrap().head())).await.unwrap();
         let every_eighth: Vec<f32> = logits.iter().step_by(8).copied().collect();
         close(name, &every_eighth, &stored[&format!("{name}.logits")].1, tolerance);
         let saved = peft::save(&adapter, "random_llama").await.unwrap();
@@ -216,7 +219,7 @@ impl Run {
         let weight: Tensor<2> =
             Tensor::from_data(TensorData::new(values.clone(), [shape[0], shape[1]]), device);
         let base = random_llama(fixture!("llama/random_llama/config.json"), false, device);
-        let base = Model::from(base.decoder().with_score(Score { weight, labels }));
+        let base = Model::from(base.decoder().unwrap().with_score(Score { weight, labels }));
         let mut trainable = Trainable::new(&base, &recipe);
         if method == "lora" {
             let values: Vec<f32> = trainable
@@ -251,7 +254,7 @@ impl Run {
         let model = self.trainable.attach(&self.base, &leaves, None);
         let (mut sums, mut total) = (Vec::new(), vec![0.0; self.trainable.len()]);
         for batch in batches {
-            let Share { loss, figures } = self.loss.share(&model, batch, &whole);
+            let Share { loss, figures } = self.loss.share(&model, batch, &whole).unwrap();
             let mut gradients = loss.backward();
             let gradient = read(self.trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap();
             total.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);

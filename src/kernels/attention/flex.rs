@@ -33,6 +33,7 @@ impl Attention for Flex {
         keys: FloatTensor<Self>,
         values: FloatTensor<Self>,
         past: usize,
+        window: Option<usize>,
     ) -> FloatTensor<Self> {
         let [qkv, keys, values] = [qkv, keys, values].map(in_order);
         let (batch, room) = (keys.layout().shape()[0], keys.layout().shape()[2]);
@@ -48,7 +49,10 @@ impl Attention for Flex {
                 let [key, value] =
                     [&keys, &values].map(|x| plain(&x.storage::<f32>()[first..][..upto * head_dim], upto));
                 let query = rows(&qkv, b * seq, block.clone(), h);
-                let seen = |i: usize| 0..past + block.start + i + 1;
+                let seen = |i: usize| {
+                    let end = past + block.start + i + 1;
+                    window.map_or(0, |window| end.saturating_sub(window))..end
+                };
                 let context = attend(&query, &key, &value, seen, &mut probabilities[..block.len() * upto]);
                 put(&context, &mut output, heads, head_dim, b * seq + block.start, h);
             }

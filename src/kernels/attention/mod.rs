@@ -23,7 +23,8 @@ pub fn causal_attention(qkv: Tensor<3>, first_keys: Tensor<1>, heads: usize, seq
 }
 
 /// The same of pieces of sequences, whose keys and values have been written behind those of the `past` tokens before them: each
-/// token sees all from its sequence's first up to itself. No scores are kept, and there are no gradients.
+/// token sees all from its sequence's first up to itself, or with a window so many, itself included. No scores are kept, and there
+/// are no gradients.
 ///
 /// # Shapes
 /// - qkv: `[batch * seq, heads + 2 * kv_heads, head_dim]`; of these the queries are read
@@ -32,12 +33,18 @@ pub fn causal_attention(qkv: Tensor<3>, first_keys: Tensor<1>, heads: usize, seq
 ///
 /// # Panics
 /// When there is no room for so many.
-pub fn cached_attention(qkv: Tensor<3>, keys: Tensor<4>, values: Tensor<4>, past: usize) -> Tensor<3> {
+pub fn cached_attention(
+    qkv: Tensor<3>,
+    keys: Tensor<4>,
+    values: Tensor<4>,
+    past: usize,
+    window: Option<usize>,
+) -> Tensor<3> {
     let [batch, _, room, _] = keys.dims();
     assert!(past + qkv.dims()[0] / batch <= room && keys.dims() == values.dims());
     let qkv = qkv.inner().into_dispatch();
     let [keys, values] = [keys, values].map(|tensor| tensor.inner().into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Attention>::cached_attention(qkv, keys, values, past))
+    Tensor::from_dispatch(<Dispatch as Attention>::cached_attention(qkv, keys, values, past, window))
 }
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
@@ -56,6 +63,7 @@ pub trait Attention: Backend {
         keys: FloatTensor<Self>,
         values: FloatTensor<Self>,
         past: usize,
+        window: Option<usize>,
     ) -> FloatTensor<Self>;
 
     /// The output, and what the backward pass needs of the probabilities.
@@ -83,10 +91,11 @@ impl Attention for burn::backend::Wgpu {
         keys: FloatTensor<Self>,
         values: FloatTensor<Self>,
         past: usize,
+        window: Option<usize>,
     ) -> FloatTensor<Self> {
         let head_dim = qkv.shape()[2];
         let [qkv, keys, values] = [qkv, keys, values].map(filled_up::<Self>);
-        cut_back::<Self>(super::gpu::attention::cached(&qkv, &keys, &values, past), head_dim)
+        cut_back::<Self>(super::gpu::attention::cached(&qkv, &keys, &values, past, window), head_dim)
     }
 
     fn attention_forward(

@@ -1,166 +1,138 @@
+use super::cache::LayerCache;
 use super::linear::{Linear, forward_together};
+use super::rms_norm::RmsNorm;
 use super::rotary::Rotation;
 use crate::kernels::attention::{cached_attention, causal_attention};
+use crate::kernels::head_norm::norm_heads;
 use crate::kernels::{matmul::matmul, softmax::softmax};
-use crate::models::{Input, float_tensor, int_tensor};
+use crate::models::block::{CachedContext, Context};
+use crate::models::config::Heads;
+use crate::models::visitor::Visitor;
+use crate::models::{Input, float_tensor};
 use burn::tensor::{Device, Tensor};
 
 /// Grouped-query self-attention (<https://arxiv.org/abs/2305.13245>).
 #[derive(Debug, Clone)]
 pub struct Attention {
-    pub q_proj: Linear,
-    pub k_proj: Linear,
-    pub v_proj: Linear,
-    pub o_proj: Linear,
-    pub num_attention_heads: usize,
-    pub num_key_value_heads: usize,
-    pub head_dim: usize,
+    /// Of queries, keys and values.
+    pub projections: [Linear; 3],
+    pub output: Linear,
+    /// Of each query head and each key head by itself.
+    pub head_norms: Option<HeadNorms>,
+    pub heads: Heads,
+    /// Queries are multiplied with it: usually 1/√head_dim.
+    pub scale: f64,
+    /// Which of the decoder's attention types it has.
+    pub attention_type: usize,
 }
 
-/// Keys and values of the tokens already seen, of one layer.
-#[derive(Debug, Clone, Default)]
-pub struct KeyValueCache {
-    /// `[batch, kv_heads, room, head_dim]` each, zeros behind the tokens held.
-    keys_values: Option<(Tensor<4>, Tensor<4>)>,
-    len: usize,
-    /// The least that there is room for once something is held.
-    expected: usize,
-}
-
-impl KeyValueCache {
-    /// For sequences that will have so many tokens, or more.
-    pub fn expecting(len: usize) -> KeyValueCache {
-        KeyValueCache { expected: len, ..KeyValueCache::default() }
-    }
-
-    /// How many tokens are held.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// How many tokens there is room for when so many are held: a new token is written behind the others, and all are copied
-    /// only now and then.
-    pub fn room(len: usize) -> usize {
-        const STEP: usize = 32;
-        len.next_multiple_of(STEP)
-    }
-
-    /// How many tokens there is room for once so many more are held.
-    pub fn room_with(&self, more: usize) -> usize {
-        let present = self.keys_values.as_ref().map_or(0, |(keys, _)| keys.dims()[2]);
-        if self.len + more <= present {
-            return present;
-        }
-        KeyValueCache::room((self.len + more).max(self.expected))
-    }
-
-    /// Keeps these sequences, in this order; one named twice is there twice.
-    pub fn select(&mut self, sequences: &[u32]) {
-        self.keys_values = self.keys_values.take().map(|(keys, values)| {
-            let sequences = int_tensor(sequences, &keys.device());
-            (keys.select(0, sequences.clone()), values.select(0, sequences))
-        });
-    }
-
-    /// Keys and values with the new ones, `[batch, kv_heads, room, head_dim]`.
-    fn extend(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let [batch, kv_heads, more, head_dim] = keys.dims();
-        let (past, room) = (self.len, self.room_with(more));
-        let extended = |old: Option<Tensor<4>>, new: Tensor<4>| {
-            let present = old.as_ref().map_or(0, |old| old.dims()[2]);
-            let whole = match old {
-                Some(old) if present == room => old,
-                old => {
-                    let empty = Tensor::zeros([batch, kv_heads, room - present, head_dim], &new.device());
-                    Tensor::cat(old.into_iter().chain([empty]).collect(), 2)
-                }
-            };
-            whole.slice_assign([0..batch, 0..kv_heads, past..past + more, 0..head_dim], new)
-        };
-        let (old_keys, old_values) = self.keys_values.take().unzip();
-        let (keys, values) = (extended(old_keys, keys), extended(old_values, values));
-        self.keys_values = Some((keys.clone(), values.clone()));
-        self.len += more;
-        (keys, values)
-    }
+/// RMSNorm over the channels of a head, before positions turn it.
+#[derive(Debug, Clone)]
+pub struct HeadNorms {
+    pub query: RmsNorm,
+    pub key: RmsNorm,
 }
 
 impl Attention {
+    /// Attention of the decoder's first type, whose queries are scaled by 1/√head_dim.
+    pub fn new(projections: [Linear; 3], output: Linear, heads: Heads) -> Attention {
+        let scale = (heads.head_dim as f64).powf(-0.5);
+        Attention { projections, output, head_norms: None, heads, scale, attention_type: 0 }
+    }
+
     /// # Shapes
     /// - x: `[batch * seq, hidden]`
     /// - residual: `[batch * seq, hidden]`, added to the output
-    /// - first_keys: `[batch * seq]`, as [`first_keys`] gives them
     /// - output: `[batch * seq, hidden]`
-    pub fn forward(
-        &self,
-        x: Tensor<2>,
-        residual: Tensor<2>,
-        seq: usize,
-        rotation: &Rotation,
-        first_keys: &Tensor<1>,
-    ) -> Tensor<2> {
-        let qkv = self.project(x, rotation);
-        self.output(causal_attention(qkv, first_keys.clone(), self.num_attention_heads, seq), residual)
+    pub fn forward(&self, x: Tensor<2>, residual: Tensor<2>, at: &Context) -> Tensor<2> {
+        let view = &at.views[self.attention_type];
+        let qkv = self.project(x, &view.rotation);
+        self.project_back(causal_attention(qkv, view.first_keys.clone(), self.heads.heads, at.seq), residual)
     }
 
     /// Continues sequences whose earlier keys and values are in the cache.
     ///
     /// # Shapes
     /// - x, residual, output: `[batch * seq, hidden]`
-    /// - mask: `[1, 1, 1, room]`, added to the scores of one token; `None` where no place is empty, and of several tokens
-    pub fn forward_cached(
+    pub fn decode(
         &self,
         x: Tensor<2>,
         residual: Tensor<2>,
-        batch: usize,
-        rotation: &Rotation,
-        mask: Option<&Tensor<4>>,
-        cache: &mut KeyValueCache,
+        at: &CachedContext,
+        cache: &mut LayerCache,
     ) -> Tensor<2> {
-        let tokens = x.dims()[0];
-        let (heads, kv_heads, past) = (self.num_attention_heads, self.num_key_value_heads, cache.len());
-        let qkv = self.project(x, rotation);
+        let (view, batch, tokens) = (&at.views[self.attention_type], at.batch, x.dims()[0]);
+        let (Heads { heads, kv_heads, head_dim }, past) = (self.heads, cache.len());
+        let qkv = self.project(x, &view.rotation);
         // [batch, heads, seq, head_dim]
         let part = |first: usize, count: usize| {
             let part = qkv.clone().narrow(1, first, count);
-            part.reshape([batch, tokens / batch, count, self.head_dim]).swap_dims(1, 2)
+            part.reshape([batch, tokens / batch, count, head_dim]).swap_dims(1, 2)
         };
         let (k, v) = cache.extend(part(heads, kv_heads), part(heads + kv_heads, kv_heads));
         let context = match tokens > batch {
-            true => cached_attention(qkv, k, v, past),
+            true => cached_attention(qkv, k, v, past, view.window),
             // A kernel that sums up key by key would leave a GPU idle for a single token.
             false => {
-                attend(part(0, heads), k, v, mask).swap_dims(1, 2).reshape([tokens, heads, self.head_dim])
+                let context = attend(part(0, heads), k, v, view.mask.as_ref());
+                context.swap_dims(1, 2).reshape([tokens, heads, head_dim])
             }
         };
-        self.output(context, residual)
+        self.project_back(context, residual)
+    }
+
+    pub fn visit<'a>(&'a mut self, visitor: &mut dyn Visitor<'a>) {
+        visitor.linears(self.projections.iter_mut().collect());
+        visitor.linears(vec![&mut self.output]);
+        if let Some(HeadNorms { query, key }) = &mut self.head_norms {
+            query.visit(visitor);
+            key.visit(visitor);
+        }
+    }
+
+    /// Numbers of a token that are kept for the backward pass: queries, keys and values, attention's output, and where
+    /// probabilities are kept, the half of them that causality leaves.
+    pub fn kept_floats(&self, seq: u64, keeps_probabilities: bool) -> u64 {
+        let [heads, kv_heads, head_dim] =
+            [self.heads.heads, self.heads.kv_heads, self.heads.head_dim].map(|size| size as u64);
+        let probabilities = if keeps_probabilities { heads.saturating_mul(seq.div_ceil(2)) } else { 0 };
+        let normed = if self.head_norms.is_some() { (heads + 2 * kv_heads) * head_dim } else { 0 };
+        probabilities.saturating_add(2 * (heads + kv_heads) * head_dim + normed)
+    }
+
+    /// Numbers of a token in the cache: a key and a value a head.
+    pub fn cached_floats(&self) -> u64 {
+        2 * (self.heads.kv_heads * self.heads.head_dim) as u64
     }
 
     /// Queries, scaled, keys and values: `[tokens, heads + 2 * kv_heads, head_dim]`.
     fn project(&self, x: Tensor<2>, rotation: &Rotation) -> Tensor<3> {
         let tokens = x.dims()[0];
-        let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
-        let qkv = forward_together(&[&self.q_proj, &self.k_proj, &self.v_proj], x, None);
-        rotation.apply(qkv.reshape([tokens, heads + 2 * kv_heads, self.head_dim]), heads, kv_heads)
+        let Heads { heads, kv_heads, head_dim } = self.heads;
+        let [q, k, v] = &self.projections;
+        let qkv = forward_together(&[q, k, v], x, None).reshape([tokens, heads + 2 * kv_heads, head_dim]);
+        let qkv = match &self.head_norms {
+            Some(HeadNorms { query, key }) => {
+                norm_heads(qkv, query.weight.clone(), key.weight.clone(), heads, query.eps)
+            }
+            None => qkv,
+        };
+        rotation.apply(qkv, heads, kv_heads, self.scale)
     }
 
-    fn output(&self, context: Tensor<3>, residual: Tensor<2>) -> Tensor<2> {
-        let tokens = context.dims()[0];
-        let context = context.reshape([tokens, self.num_attention_heads * self.head_dim]);
-        forward_together(&[&self.o_proj], context, Some(residual))
+    fn project_back(&self, context: Tensor<3>, residual: Tensor<2>) -> Tensor<2> {
+        let [tokens, heads, head_dim] = context.dims();
+        forward_together(&[&self.output], context.reshape([tokens, heads * head_dim]), Some(residual))
     }
 }
 
-/// Where in its row each token's document starts: tokens attend from there up to themselves. Padding counts as a
-/// document, so that its softmax stays finite; nothing reads the result.
+/// Where in its row the keys begin that each token sees: where its document starts, or, with a window, so many tokens before
+/// it that with itself they fill the window. Padding counts as a document, so that its softmax stays finite; nothing reads the
+/// result.
 ///
 /// # Shapes
 /// - output: `[batch * seq]`
-pub fn first_keys(input: &Input, device: &Device) -> Tensor<1> {
+pub fn first_keys(input: &Input, window: Option<usize>, device: &Device) -> Tensor<1> {
     let mut first_keys = Vec::with_capacity(input.document_ids.len());
     for row in input.document_ids.chunks(input.seq.max(1)) {
         let mut first = 0;
@@ -168,7 +140,8 @@ pub fn first_keys(input: &Input, device: &Device) -> Tensor<1> {
             if row[position] != row[first] {
                 first = position;
             }
-            first_keys.push(first as f32);
+            let in_window = window.map_or(0, |window| (position + 1).saturating_sub(window));
+            first_keys.push(first.max(in_window) as f32);
         }
     }
     float_tensor(first_keys, [input.document_ids.len()], device)

@@ -1,14 +1,17 @@
 use crate::kernels::blocks::Matrix;
-use crate::kernels::{lora::lora_linears, lora::times, matmul::matmul};
+use crate::kernels::{bias::add_biases, lora::lora_linears, lora::times, matmul::matmul};
 use crate::models::float_tensor;
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
 
 /// `y = x·Wᵀ + b`, with a low-rank path beside the weight while an adapter is attached:
 /// `y = x·Wᵀ + b + scale · (x·Aᵀ)·Bᵀ` (<https://arxiv.org/abs/2106.09685>).
 #[derive(Debug, Clone)]
 pub struct Linear {
+    /// `model.layers.0.self_attn.q_proj`
+    pub path: Arc<str>,
     /// `[out, in]`
     pub weight: Matrix,
     /// `[out]`
@@ -43,14 +46,6 @@ pub struct Dropout {
 }
 
 impl Linear {
-    pub fn new(weight: Matrix) -> Self {
-        Linear { weight, bias: None, lora: None, fp16: false }
-    }
-
-    pub fn with_bias(weight: Tensor<2>, bias: Tensor<1>) -> Self {
-        Linear { weight: Matrix::Dense(weight), bias: Some(bias), lora: None, fp16: false }
-    }
-
     /// # Shapes
     /// - x: `[tokens, in]`
     /// - output: `[tokens, out]`
@@ -58,14 +53,11 @@ impl Linear {
         forward_together(&[self], x, None)
     }
 
+    /// Without its bias.
     fn forward_alone(&self, x: Tensor<2>) -> Tensor<2> {
-        let product = match &self.lora {
+        match &self.lora {
             None => times(x, &self.weight, self.fp16),
             Some(path) => path.beside(x, &self.weight, self.fp16),
-        };
-        match &self.bias {
-            Some(bias) => product + bias.clone().unsqueeze(),
-            None => product,
         }
     }
 
@@ -90,18 +82,28 @@ pub fn forward_together(linears: &[&Linear], x: Tensor<2>, residual: Option<Tens
     if let Some((path, ranks)) = shared_path(linears) {
         let weights: Vec<&Matrix> = linears.iter().map(|linear| &linear.weight).collect();
         let (values, fp16) = (path.values.clone(), linears[0].fp16);
-        let output = lora_linears(x, &weights, Some(values), residual, ranks, path.scale, fp16);
-        return match &linears[0].bias {
-            Some(bias) => output + bias.clone().unsqueeze(),
-            None => output,
-        };
+        return biased(lora_linears(x, &weights, Some(values), residual, ranks, path.scale, fp16), linears);
     }
     let mut outputs: Vec<_> = linears.iter().map(|linear| linear.forward_alone(x.clone())).collect();
     let output = if outputs.len() == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 1) };
+    let output = biased(output, linears);
     match residual {
         Some(residual) => residual + output,
         None => output,
     }
+}
+
+/// The outputs with the biases of those layers that have one: one operation for all.
+fn biased(output: Tensor<2>, linears: &[&Linear]) -> Tensor<2> {
+    if linears.iter().all(|linear| linear.bias.is_none()) {
+        return output;
+    }
+    let bias = |linear: &&Linear| {
+        let nothing = || Tensor::zeros([linear.dims()[0]], &output.device().inner());
+        linear.bias.clone().unwrap_or_else(nothing)
+    };
+    let biases: Vec<Tensor<1>> = linears.iter().map(bias).collect();
+    add_biases(output, &biases)
 }
 
 /// The first of the low-rank paths that [`lora_linears`] computes together, which share values and scale, and the rank of each.
@@ -110,7 +112,7 @@ fn shared_path<'a>(linears: &[&'a Linear]) -> Option<(&'a LoraPath, Vec<usize>)>
     let (mut end, scale) = (0, path.scale);
     let mut ranks = Vec::with_capacity(linears.len());
     for linear in linears {
-        let plain = (linear.bias.is_none() || linears.len() == 1) && !linear.weight.is_trained();
+        let plain = !linear.weight.is_trained();
         let of_path = |path: &LoraPath| {
             let simple = path.dropout.is_none() && path.magnitude.is_none();
             let simple = simple && path.start == end && path.scale == scale;

@@ -22,13 +22,14 @@ pub enum RopeScaling {
 }
 
 /// Rotary position embedding (<https://arxiv.org/abs/2104.09864>), in the half-split
-/// layout of Hugging Face checkpoints: channel `i` turns with channel `i + head_dim / 2`.
+/// layout of Hugging Face checkpoints: channel `i` turns with channel `i + rotary_dim / 2`. Where `rotary_dim` is less than
+/// `head_dim`, the channels behind stay as they are.
 #[derive(Debug, Clone)]
 pub struct RotaryEmbedding {
     inverse_frequencies: Vec<f64>,
 }
 
-/// Cosines and sines of one micro-batch, each `[tokens, head_dim / 2]`.
+/// Cosines and sines of one micro-batch, each `[tokens, rotary_dim / 2]`.
 #[derive(Debug, Clone)]
 pub struct Rotation {
     cos: Tensor<2>,
@@ -36,13 +37,18 @@ pub struct Rotation {
 }
 
 impl RotaryEmbedding {
-    pub fn new(head_dim: usize, theta: f64, scaling: &RopeScaling) -> Self {
+    pub fn new(rotary_dim: usize, theta: f64, scaling: &RopeScaling) -> Self {
         let mut inverse_frequencies: Vec<f64> =
-            (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64)).collect();
+            (0..rotary_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / rotary_dim as f64)).collect();
         for (i, frequency) in inverse_frequencies.iter_mut().enumerate() {
             *frequency = scaled(*frequency, i, scaling);
         }
         RotaryEmbedding { inverse_frequencies }
+    }
+
+    /// For blocks that know no positions: nothing turns.
+    pub fn none(head_dim: usize) -> Self {
+        RotaryEmbedding { inverse_frequencies: vec![0.0; head_dim / 2] }
     }
 
     /// The rotation of each token.
@@ -60,12 +66,11 @@ impl RotaryEmbedding {
 }
 
 impl Rotation {
-    /// Turns queries and keys, and scales the queries by 1/√head_dim.
+    /// Turns queries and keys, and multiplies the queries with attention's scale on the way.
     ///
     /// # Shapes
     /// - qkv, output: `[tokens, heads + 2 * kv_heads, head_dim]`
-    pub fn apply(&self, qkv: Tensor<3>, heads: usize, kv_heads: usize) -> Tensor<3> {
-        let scale = (qkv.dims()[2] as f64).powf(-0.5);
+    pub fn apply(&self, qkv: Tensor<3>, heads: usize, kv_heads: usize, scale: f64) -> Tensor<3> {
         rotate(qkv, self.cos.clone(), self.sin.clone(), heads, kv_heads, scale)
     }
 }

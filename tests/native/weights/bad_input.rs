@@ -128,23 +128,23 @@ fn sentences_name_what_is_wrong() {
             vec!["model.safetensors", "safetensors file"],
         ),
         (
-            sentence(open_with(
+            sentence(checked(open_with(
                 &F32,
                 "f32/config.json",
                 replaced(&bytes("f32/config.json"), b"\"hidden_size\": 32", b"\"hidden_size\": 64"),
-            )),
+            ))),
             vec!["model.embed_tokens.weight", "[281, 32]", "[281, 64]"],
         ),
         (
-            sentence(open_with(
+            sentence(checked(open_with(
                 &F32,
                 "f32/config.json",
                 replaced(&bytes("f32/config.json"), b"\"num_hidden_layers\": 2", b"\"num_hidden_layers\": 3"),
-            )),
+            ))),
             vec!["has 2 layers", "says 3"],
         ),
         (
-            sentence(open_with(
+            sentence(checked(open_with(
                 &F32,
                 "f32/config.json",
                 replaced(
@@ -152,7 +152,7 @@ fn sentences_name_what_is_wrong() {
                     b"\"num_key_value_heads\": 2",
                     b"\"num_key_value_heads\": 4",
                 ),
-            )),
+            ))),
             vec!["k_proj.weight", "[16, 32]"],
         ),
     ];

@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use loralet::error::Error;
 use loralet::kernels::blocks::{Blocks, Form};
 use loralet::recipe::BaseDtype;
-use loralet::session::{Limits, Session};
+use loralet::session::{Limits, Session, outline};
 use loralet::weights::gguf::{Gguf, read_f32};
 use loralet::weights::gguf_tokenizer::tokenizer_files;
 use loralet::weights::safetensors::deserialize_f32;
@@ -43,6 +43,11 @@ fn open(names: &[&str]) -> Result<Checkpoint, Error> {
 fn open_with(names: &[&str], name: &str, replacement: Vec<u8>) -> Result<Checkpoint, Error> {
     let source = |&each: &&str| memory(each, if each == name { replacement.clone() } else { bytes(each) });
     Checkpoint::open(names.iter().map(source).collect())
+}
+
+/// What keeps opened files from being a model, if anything does.
+fn checked(opened: Result<Checkpoint, Error>) -> Result<Checkpoint, Error> {
+    opened.and_then(|checkpoint| outline(&checkpoint).map(drop).map(|()| checkpoint))
 }
 
 /// The sentence of the error that opening must give.

@@ -93,3 +93,21 @@ fn a_model_that_stays_as_stored_has_the_logits_of_its_numbers() {
         assert!(apart < 1e-5, "{apart} in {names:?}");
     }
 }
+
+#[test]
+fn queries_keys_and_values_in_one_tensor_are_three() {
+    let (fused, apart) = (open(&["fused.gguf"]).unwrap(), open(&["q8_0.gguf"]).unwrap());
+    assert_eq!(fused.stored_as(), apart.stored_as());
+    for tensor in &apart.tensors {
+        assert_eq!(fused.tensor(&tensor.name).unwrap().shape, tensor.shape, "{}", tensor.name);
+        assert_eq!(fused.read_f32(&tensor.name).unwrap(), apart.read_f32(&tensor.name).unwrap());
+    }
+    checked(Ok(fused)).unwrap();
+    // Of a model with other heads it would be cut elsewhere.
+    let mut other = bytes("fused.gguf");
+    let name = b"llama.attention.head_count_kv";
+    let at = other.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 4;
+    other[at] = 4;
+    let said = sentence(Checkpoint::open(vec![memory("a.gguf", other)]));
+    assert!(said.contains("blk.0.attn_qkv.weight") && said.contains("96 rows"), "{said}");
+}

@@ -12,7 +12,13 @@ use cubecl::prelude::*;
 /// - qkv: `[batch * seq, heads + 2 * kv_heads, head_dim]`, head_dim a multiple of 4; of these the queries are read
 /// - keys, values: `[batch, kv_heads, room, head_dim]`, those of the piece at `past` and after it
 /// - output: `[batch * seq, heads, head_dim]`
-pub fn cached(qkv: &GpuTensor, keys: &GpuTensor, values: &GpuTensor, past: usize) -> GpuTensor {
+pub fn cached(
+    qkv: &GpuTensor,
+    keys: &GpuTensor,
+    values: &GpuTensor,
+    past: usize,
+    window: Option<usize>,
+) -> GpuTensor {
     let [qkv, keys, values] = [qkv, keys, values].map(lined_up);
     let [tokens, all_heads, head_dim] = qkv.shape().dims();
     let [batch, kv_heads, room, _] = keys.shape().dims();
@@ -33,6 +39,7 @@ pub fn cached(qkv: &GpuTensor, keys: &GpuTensor, values: &GpuTensor, past: usize
             units as u32,
             seq as u32,
             past as u32,
+            window.map_or(u32::MAX, |window| window as u32),
             room as u32,
             heads as u32,
             kv_heads as u32,
@@ -53,6 +60,7 @@ fn cached_kernel(
     units: u32,
     seq: u32,
     past: u32,
+    window: u32,
     room: u32,
     heads: u32,
     kv_heads: u32,
@@ -69,7 +77,8 @@ fn cached_kernel(
         let mut first = Array::<u32>::new(rows);
         #[unroll]
         for r in 0..rows {
-            first[r] = u32::new(0);
+            let end = past + position + (r as u32) + 1u32;
+            first[r] = select(end > window, end - window, 0u32);
         }
         let key_at = (start / seq * kv_heads + kv_head) * room * fours as u32;
         let mut sums = zeros(comptime!(fours * rows));

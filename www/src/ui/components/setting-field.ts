@@ -8,7 +8,8 @@ import type { Workspace } from '../workspace.js';
 
 type Mapping = Record<string, string | null>;
 
-const MODULES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
+/** PEFT’s word, which the recipe has too. */
+const ALL_LINEAR = 'all-linear';
 
 /** One setting: label, value, one sentence, and what is wrong with the value. */
 @customElement('setting-field')
@@ -148,7 +149,7 @@ export class SettingField extends WorkspaceElement {
             )}
           </select>`;
       case 'modules':
-        return this.modules(value as string[]);
+        return this.modules(value as string[] | typeof ALL_LINEAR);
       case 'mapping':
         return html`<label for="control">${label}</label>
           <input
@@ -166,24 +167,24 @@ export class SettingField extends WorkspaceElement {
     }
   }
 
-  private modules(chosen: string[]) {
+  private modules(chosen: string[] | typeof ALL_LINEAR) {
     const { model, recipe } = this.workspace;
-    const linears = model.open?.report.linear_modules ?? MODULES;
-    const modules = this.field.options?.map((option) => option.value) ?? linears;
-    // The default, all of a Llama block, means all of any model's.
-    const all = this.field.options === undefined && MODULES.every((module) => chosen.includes(module));
-    const isChosen = (module: string) => all || chosen.includes(module);
-    // Layers have an order of their own; what else is chosen keeps the order of choice.
-    const toggle = (module: string, on: boolean) =>
-      recipe.set(
-        this.field.path,
-        this.field.options
-          ? [...chosen.filter((name) => name !== module), ...(on ? [module] : [])]
-          : modules.filter((name) => (name === module ? on : isChosen(name))),
-      );
+    const { options, path } = this.field;
+    const modules = options?.map((option) => option.value) ?? model.open?.report.linear_modules ?? [];
+    const isChosen = (module: string) => chosen === ALL_LINEAR || chosen.includes(module);
+    const toggle = (module: string, on: boolean) => {
+      // Layers have an order of their own; what else is chosen keeps the order of choice.
+      const ordered = modules.filter((name) => (name === module ? on : isChosen(name)));
+      if (chosen !== ALL_LINEAR && options) {
+        recipe.set(path, [...chosen.filter((name) => name !== module), ...(on ? [module] : [])]);
+      } else {
+        recipe.set(path, ordered.length === modules.length ? ALL_LINEAR : ordered);
+      }
+    };
     return html`<fieldset aria-describedby="help">
       <legend>${this.field.label}</legend>
       <div class="modules">
+        ${modules.length === 0 ? 'All of them; some can be chosen once a model is open.' : nothing}
         ${modules.map(
           (module) =>
             html`<label
