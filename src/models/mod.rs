@@ -15,6 +15,7 @@ pub mod layers;
 pub mod llama;
 pub mod loader;
 pub mod pooling;
+pub mod qwen2;
 pub mod score;
 pub mod visitor;
 
@@ -32,8 +33,7 @@ pub use score::Score;
 pub use visitor::{NamedWeight, Place, Weight};
 
 /// The architectures there are, for who asks for another.
-const SUPPORTED: &str =
-    "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama) and \"bert\" (all-MiniLM)";
+const SUPPORTED: &str = "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama), \"qwen2\" (Qwen2, Qwen2.5) and \"bert\" (all-MiniLM)";
 
 /// Dispatches on `model_type`: a new architecture is a line here.
 ///
@@ -42,6 +42,7 @@ const SUPPORTED: &str =
 fn load(config: &Value, weights: &Loader) -> Result<Model> {
     match config["model_type"].as_str() {
         Some("llama") => llama::load(config, weights).map(Model::Decoder),
+        Some("qwen2") => qwen2::load(config, weights).map(Model::Decoder),
         Some("bert") => bert::load(config, weights).map(Model::Encoder),
         other => Err(Error::Unsupported {
             file: "config.json".into(),

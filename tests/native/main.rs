@@ -1,6 +1,7 @@
 //! Everything that is tested without a browser, in one program, so that it is linked once.
 //!
 //! - `parity`: numbers of transformers, PEFT, TRL and sentence-transformers.
+//! - `architectures`: each decoder beside transformers.
 //! - `answers`: prompts in the cache, answers that are stopped.
 //! - `data`: data files, chat templates, token ids, loss masks, findings.
 //! - `weights`: model files and adapters of other tools.
@@ -22,6 +23,7 @@ macro_rules! metrics {
 }
 
 mod answers;
+mod architectures;
 mod data;
 mod embedding;
 mod forgetting;
