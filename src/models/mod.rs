@@ -16,6 +16,7 @@ pub mod llama;
 pub mod loader;
 pub mod pooling;
 pub mod qwen2;
+pub mod qwen3;
 pub mod score;
 pub mod visitor;
 
@@ -33,7 +34,7 @@ pub use score::Score;
 pub use visitor::{NamedWeight, Place, Weight};
 
 /// The architectures there are, for who asks for another.
-const SUPPORTED: &str = "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama), \"qwen2\" (Qwen2, Qwen2.5) and \"bert\" (all-MiniLM)";
+const SUPPORTED: &str = "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama), \"qwen2\" (Qwen2, Qwen2.5), \"qwen3\" and \"bert\" (all-MiniLM)";
 
 /// Dispatches on `model_type`: a new architecture is a line here.
 ///
@@ -43,6 +44,7 @@ fn load(config: &Value, weights: &Loader) -> Result<Model> {
     match config["model_type"].as_str() {
         Some("llama") => llama::load(config, weights).map(Model::Decoder),
         Some("qwen2") => qwen2::load(config, weights).map(Model::Decoder),
+        Some("qwen3") => qwen3::load(config, weights).map(Model::Decoder),
         Some("bert") => bert::load(config, weights).map(Model::Encoder),
         other => Err(Error::Unsupported {
             file: "config.json".into(),

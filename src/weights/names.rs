@@ -100,15 +100,35 @@ static QWEN2: Names = Names {
     ],
 };
 
+static QWEN3: Names = Names {
+    model_type: "qwen3",
+    class: "Qwen3ForCausalLM",
+    outer: OUTER,
+    block: &[
+        module("attn_norm", "input_layernorm"),
+        module("attn_q", "self_attn.q_proj"),
+        module("attn_q_norm", "self_attn.q_norm"),
+        module("attn_k", "self_attn.k_proj"),
+        module("attn_k_norm", "self_attn.k_norm"),
+        module("attn_v", "self_attn.v_proj"),
+        module("attn_output", "self_attn.o_proj"),
+        module("ffn_norm", "post_attention_layernorm"),
+        module("ffn_gate", "mlp.gate_proj"),
+        module("ffn_up", "mlp.up_proj"),
+        module("ffn_down", "mlp.down_proj"),
+    ],
+};
+
 /// The architectures there are in GGUF, for who opens another.
 pub const SUPPORTED: &str =
-    "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama) and \"qwen2\" (Qwen2, Qwen2.5)";
+    "supported are \"llama\" (SmolLM, SmolLM2, Llama 3, TinyLlama), \"qwen2\" (Qwen2, Qwen2.5) and \"qwen3\"";
 
 /// The names of an architecture, as `general.architecture` names it: a new one is a line here. `None` for one that is not known.
 pub fn names_of(architecture: &str) -> Option<&'static Names> {
     match architecture {
         "llama" => Some(&LLAMA),
         "qwen2" => Some(&QWEN2),
+        "qwen3" => Some(&QWEN3),
         _ => None,
     }
 }

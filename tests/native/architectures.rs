@@ -19,3 +19,10 @@ fn qwen2_is_that_of_transformers() {
     let window = json!({ "sliding_window": 8, "layer_types": types });
     block_on(variant_agrees(&fixture, "window", window, &Device::flex()));
 }
+
+#[test]
+fn qwen3_is_that_of_transformers() {
+    let fixture = decoder_fixture!("qwen3");
+    block_on(agrees_with_transformers(&fixture, &Device::flex()));
+    block_on(trains_and_answers(&fixture, &Device::flex()));
+}
