@@ -5,7 +5,7 @@
  */
 export type ModelReport = { name: string, 
 /**
- * `llama`, or `bert` for an encoder.
+ * `model_type`: `llama`, or `bert` for an encoder.
  */
 architecture: string, 
 /**
