@@ -59,15 +59,15 @@ impl Metrics {
 
 /// How each number of [`Metrics::rows`] is shown, and where it lies in the JSON of reports; for programs that have only that.
 pub fn labels() -> Vec<Label> {
-    fn of<T>(figures: &[Figure<T>]) -> impl Iterator<Item = Label> {
+    fn list<T>(figures: &[Figure<T>]) -> impl Iterator<Item = Label> {
         figures.iter().map(|figure| figure.label)
     }
-    of(TokenMetrics::FIGURES)
-        .chain(of(PreferenceMetrics::FIGURES))
-        .chain(of(ClassificationMetrics::FIGURES))
-        .chain(of(RewardMetrics::FIGURES))
-        .chain(of(EmbeddingMetrics::FIGURES))
-        .chain(of(RolloutMetrics::FIGURES))
+    list(TokenMetrics::FIGURES)
+        .chain(list(PreferenceMetrics::FIGURES))
+        .chain(list(ClassificationMetrics::FIGURES))
+        .chain(list(RewardMetrics::FIGURES))
+        .chain(list(EmbeddingMetrics::FIGURES))
+        .chain(list(RolloutMetrics::FIGURES))
         .collect()
 }
 

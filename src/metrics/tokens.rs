@@ -5,9 +5,9 @@ use super::figure::{Better, Figure, Label, Rank, Unit};
 /// What the objectives `text` and `sft` report.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TokenMetrics {
-    /// Of an evaluation: exp(loss).
+    /// exp(loss); an evaluation alone has it.
     pub perplexity: Option<f64>,
-    /// Of a step with `train.kl_to_base`: mean KL(base ‖ tuned) over its target tokens, in nats.
+    /// Mean KL(base ‖ tuned) over the target tokens, in nats; a step with `train.kl_to_base` alone has it.
     pub kl_to_base: Option<f64>,
 }
 

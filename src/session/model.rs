@@ -1,4 +1,4 @@
-//! Opening a model, and whether the device has room for it.
+//! [`Session`] opening a model: the files are read, and whether the device has room for it is checked first.
 
 use super::Session;
 use super::general::GeneralFiles;
