@@ -90,7 +90,7 @@ describe('judging texts', () => {
     await at(page, 'start').click();
     await status(page, 'Finished');
     const shown = await tiles(page);
-    assert.ok(Number.parseFloat(shown['Pairs ranked right']) > 90, JSON.stringify(shown));
+    assert.ok(Number.parseFloat(shown['Validation pairs ranked right']) > 90, JSON.stringify(shown));
     await page.getByLabel('Prompt', { exact: true }).fill('Who is Pip?');
     const reward = async (answer) => {
       await page.getByLabel('Answer to judge').fill(answer);

@@ -77,11 +77,11 @@ describe('picks', () => {
     });
     await at(page, 'step').click();
     await status(page, 'Paused at step 1');
-    assert.equal(Number.parseFloat((await tiles(page))['Reward margin, training']), 0);
+    assert.equal(Number.parseFloat((await tiles(page))['Training reward margin']), 0);
     await at(page, 'continue').click();
     await status(page, 'Finished', 240_000);
     const shown = await tiles(page);
-    assert.ok(Number.parseFloat(shown['Reward margin, training']) > 0.05, JSON.stringify(shown));
+    assert.ok(Number.parseFloat(shown['Training reward margin']) > 0.05, JSON.stringify(shown));
     assert.deepEqual(page.thrown, []);
   });
 

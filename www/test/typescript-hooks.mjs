@@ -33,6 +33,10 @@ export function resolve(specifier, context, next) {
 }
 
 export async function load(url, context, next) {
+  if (url.endsWith('.json')) {
+    const source = `export default ${await readFile(fileURLToPath(url), 'utf8')}`;
+    return { format: 'module', source, shortCircuit: true };
+  }
   if (!url.endsWith('.ts')) return next(url, context);
   const fileName = fileURLToPath(url);
   const { outputText } = ts.transpileModule(await readFile(fileName, 'utf8'), { compilerOptions, fileName });

@@ -1,11 +1,12 @@
 /** What the page says of figures. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stepFigures } from '../src/engine/index.js';
 import { forgetting, forgettingSentence } from '../src/ui/words/forgetting.js';
 import { bytes, duration, loss, percent, plural, short } from '../src/ui/words/format.js';
 import { Milestones } from '../src/ui/words/milestones.js';
 import { overfitting } from '../src/ui/words/overfitting.js';
-import { differences, setting } from '../src/ui/words/run-differences.js';
+import { differences, measured, setting } from '../src/ui/words/run-differences.js';
 import { sentence } from '../src/ui/words/sentence.js';
 
 test('numbers are short', () => {
@@ -74,4 +75,24 @@ test('what advances is told now and then', () => {
     String(told),
   );
   assert.equal(milestones.tell('another', 0, 'anew', 61_000), 'anew');
+});
+
+test('what an objective measures is told by its label, in records of old too', () => {
+  const classification = { accuracy: 0.9, macro_f1: 0.8, majority_share: 0.5, labels: [], confusion: [] };
+  assert.equal(measured({ loss: 1, preference: null, classification, reward: null }), 'accuracy 90.0 %');
+  assert.equal(measured({ loss: 1, embedding: { recall_at_1: null, spearman: 0.25 } }), 'Spearman 0.250');
+  assert.equal(measured({ loss: 1, perplexity: 2.7 }), null);
+  assert.equal(measured(null), null);
+  const step = { step: 1, loss: 0, rollout: { reward: 0.5, reward_std: 0.1, kl: null } };
+  assert.deepEqual(
+    stepFigures(step).map(({ name, value }) => [name, value]),
+    [
+      ['reward', 0.5],
+      ['spread of rewards', 0.1],
+    ],
+  );
+  assert.deepEqual(stepFigures({ step: 1, loss: 1, rollout: null }, 'loss'), []);
+  // The loss of a run that learns from its own answers says nothing of learning by heart.
+  const rewarded = steps([2, 1.5, 1.6, 1.7, 1.8]).map((report) => ({ ...report, rollout: { reward: 1 } }));
+  assert.equal(overfitting(rewarded), null);
 });

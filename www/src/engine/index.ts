@@ -27,6 +27,10 @@ export type { ErrorArgs, ErrorKind } from './errors.js';
 export { BrowserWorkers } from './workers.js';
 export type { Spawned, Workers } from './workers.js';
 
+/** What objectives measure beside their losses. */
+export { evaluationFigures, stepFigures } from './figures.js';
+export type { Figure, Rank } from './figures.js';
+
 /** Sweeps over settings. */
 export { measure, runSweep } from './sweep.js';
 export type { SweepEnd, SweepListener } from './sweep.js';

@@ -2,8 +2,9 @@ import { LitElement, css, html, unsafeCSS, type PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import uPlot from 'uplot';
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
-import { loss } from '../words/format.js';
-import type { StepReport } from '../../engine/index.js';
+import { capital, loss } from '../words/format.js';
+import { evaluationFigures, stepFigures } from '../../engine/index.js';
+import type { Figure, StepReport } from '../../engine/index.js';
 import { axisStyle, resolved } from './theme.js';
 import { lastValues } from './words.js';
 
@@ -11,7 +12,7 @@ const HEIGHT = 280;
 /** Weight of the past in the smoothed line. */
 const SMOOTHING = 0.75;
 
-/** Training and validation loss over the steps, live, or the rewards of sampled answers; and the loss on general text. */
+/** Training and validation loss over the steps, live, or what is drawn in its place; and the loss on general text. */
 @customElement('loss-chart')
 export class LossChart extends LitElement {
   static override styles = [
@@ -78,8 +79,8 @@ export class LossChart extends LitElement {
       lines.map((values, place) => ({ name: names[place] ?? '', values: [...values] })),
     );
     const text = last ? `Step ${last.step} of ${this.totalSteps}: ${words}` : 'No steps yet';
-    const over = last?.rollout ? 'Reward' : 'Loss';
-    return html`<div class="chart" role="img" aria-label=${`${over} over steps. ${text}.`}></div>`;
+    const over = (last && drawn(last)?.name) ?? 'loss';
+    return html`<div class="chart" role="img" aria-label=${`${capital(over)} over steps. ${text}.`}></div>`;
   }
 
   protected override updated(changed: PropertyValues): void {
@@ -95,9 +96,8 @@ export class LossChart extends LitElement {
 
   /** The lines' names, in the order of `series`. */
   private labels(): [string, string, string, string] {
-    const [training, validation] = this.reports[0]?.rollout
-      ? ['Reward', 'Validation reward']
-      : ['Training', 'Validation'];
+    const name = this.reports[0] && drawn(this.reports[0])?.name;
+    const [training, validation] = name ? [capital(name), `Validation ${name}`] : ['Training', 'Validation'];
     return [training, `${training}, smoothed`, validation, 'Forgetting probe'];
   }
 
@@ -111,7 +111,10 @@ export class LossChart extends LitElement {
           (smooth =
             smooth === null ? trained(report) : SMOOTHING * smooth + (1 - SMOOTHING) * trained(report)),
       ),
-      this.reports.map((report) => report.evaluation?.rollout?.reward ?? report.evaluation?.loss ?? null),
+      this.reports.map(({ evaluation }) => {
+        const [figure] = evaluation ? evaluationFigures(evaluation, 'loss') : [];
+        return figure?.value ?? evaluation?.loss ?? null;
+      }),
       this.reports.map((report) => report.probe_loss ?? report.base_probe_loss),
     ];
   }
@@ -184,7 +187,11 @@ export class LossChart extends LitElement {
   }
 }
 
-/** What the objective is about: the loss, or what sampled answers earned. */
+/** What the objective is about, where that is not the loss. */
+function drawn(report: StepReport): Figure | undefined {
+  return stepFigures(report, 'loss')[0];
+}
+
 function trained(report: StepReport): number {
-  return report.rollout?.reward ?? report.loss;
+  return drawn(report)?.value ?? report.loss;
 }

@@ -3,10 +3,11 @@ import { customElement } from 'lit/decorators.js';
 import '../charts/confusion-matrix.js';
 import '../charts/loss-chart.js';
 import { MITIGATIONS, forgetting, forgettingSentence } from '../words/forgetting.js';
-import { bytes, count, duration, loss, percent, plural, short } from '../words/format.js';
+import { bytes, capital, count, duration, figure, loss, plural, short } from '../words/format.js';
 import { overfitting } from '../words/overfitting.js';
 import type { Store } from '../stores/store.js';
-import type { StepReport } from '../../engine/index.js';
+import { evaluationFigures, stepFigures } from '../../engine/index.js';
+import type { Figure, StepReport } from '../../engine/index.js';
 import { Milestones } from '../words/milestones.js';
 import './ratings-panel.js';
 import { sentence } from '../words/sentence.js';
@@ -186,9 +187,10 @@ export class TrainSection extends WorkspaceElement {
     if (!plan) return nothing;
     const validation = reports.findLast((report) => report.evaluation !== null)?.evaluation;
     const classes = validation?.classification;
-    const found = validation?.embedding;
-    const rollout = last?.rollout;
-    const earned = validation?.rollout;
+    const trained = last ? stepFigures(last) : [];
+    const scored = validation ? evaluationFigures(validation) : [];
+    // Where an objective is about something else, its loss says nothing.
+    const hasLoss = !trained.some(({ rank }) => rank === 'loss');
     const step = last?.step ?? 0;
     const gap = overfitting(reports);
     const forgot = forgetting(reports);
@@ -196,26 +198,11 @@ export class TrainSection extends WorkspaceElement {
       <progress max=${plan.total_steps} .value=${step} aria-label="Training"></progress>
       <dl class="tiles" data-test="tiles">
         ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
-        ${rollout ? nothing : tile('Training loss', last ? loss(last.loss) : '–')}
-        ${rollout ? nothing : tile('Validation loss', validation ? loss(validation.loss) : '–')}
-        ${rollout ? tile('Reward', `${loss(rollout.reward)} ± ${loss(rollout.reward_std)}`) : nothing}
-        ${earned ? tile('Validation reward', loss(earned.reward)) : nothing}
-        ${rollout ? tile('Tokens an answer', rollout.completion_length.toFixed(1)) : nothing}
-        ${rollout ? tile('Nothing to compare', percent(rollout.frac_reward_zero_std)) : nothing}
-        ${rollout?.kl != null ? tile('KL to the base', loss(rollout.kl)) : nothing}
-        ${rollout?.clip_ratio != null ? tile('Clipped', percent(rollout.clip_ratio)) : nothing}
+        ${hasLoss ? tile('Training loss', last ? loss(last.loss) : '–') : nothing}
+        ${hasLoss ? tile('Validation loss', validation ? loss(validation.loss) : '–') : nothing}
+        ${trained.map((shown) => figureTile('Training', shown))}
+        ${scored.filter(isNotShownOfSteps).map((shown) => figureTile('Validation', shown))}
         ${forgot ? tile('Forgetting probe', `${loss(forgot.now)} (${signed(forgot.rise)})`) : nothing}
-        ${validation?.preference ? tile('Reward margin', loss(validation.preference.rewards_margin)) : nothing}
-        ${!validation && last?.preference ? tile('Reward margin, training', loss(last.preference.rewards_margin)) : nothing}
-        ${last?.accuracy != null ? tile('Training accuracy', percent(last.accuracy)) : nothing}
-        ${classes ? tile('Validation accuracy', percent(classes.accuracy)) : nothing}
-        ${classes ? tile('Macro-F1', loss(classes.macro_f1)) : nothing}
-        ${validation?.reward ? tile('Pairs ranked right', percent(validation.reward.accuracy)) : nothing}
-        ${validation?.reward ? tile('Reward margin', loss(validation.reward.margin)) : nothing}
-        ${found?.recall_at_1 != null ? tile('Recall@1', percent(found.recall_at_1)) : nothing}
-        ${found?.recall_at_5 != null ? tile('Recall@5', percent(found.recall_at_5)) : nothing}
-        ${found?.mrr != null ? tile('MRR', loss(found.mrr)) : nothing}
-        ${found?.spearman != null ? tile('Spearman', loss(found.spearman)) : nothing}
         ${tile('Tokens / s', last ? count(last.tokens_per_second) : '–')}
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + memory.helper_bytes + (memory.gpu_bytes ?? 0)) : '–')}
@@ -285,6 +272,16 @@ function finished(last: StepReport | null): string {
 
 function signed(rise: number): string {
   return `${rise < 0 ? '−' : '+'}${loss(Math.abs(rise))}`;
+}
+
+/** A detail that steps have too is shown of the latest step alone. */
+function isNotShownOfSteps({ rank, everywhere }: Figure): boolean {
+  return !(everywhere && rank === 'detail');
+}
+
+function figureTile(of: string, shown: Figure) {
+  const both = shown.everywhere && shown.rank !== 'detail';
+  return tile(both ? `${of} ${shown.name}` : capital(shown.name), figure(shown));
 }
 
 function tile(name: string, value: string) {

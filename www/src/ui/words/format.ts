@@ -1,4 +1,5 @@
 /** Numbers for people. */
+import type { Figure } from '../../engine/index.js';
 
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
@@ -35,6 +36,15 @@ export function loss(value: number): string {
 
 export function percent(share: number): string {
   return `${(100 * share).toFixed(share > 0 && share < 0.995 ? 1 : 0)} %`;
+}
+
+export function capital(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
+/** A number of a report, as people read it. */
+export function figure({ value, unit }: Figure): string {
+  return unit === 'share' ? percent(value) : loss(value);
 }
 
 export function plural(value: number, one: string, many = `${one}s`): string {

@@ -1,4 +1,5 @@
 /** Tells learning by heart from learning: the held-out loss rises while the training loss falls. */
+import { stepFigures } from '../../engine/index.js';
 import type { StepReport } from '../../engine/index.js';
 
 /** So many validations in a row above the best one are more than noise. */
@@ -9,8 +10,9 @@ export function overfitting(reports: StepReport[]): string | null {
   const places = reports.flatMap((report, place) => (report.evaluation ? [place] : []));
   const validation = (place: number) => reports[place]?.evaluation?.loss ?? Number.POSITIVE_INFINITY;
   const [first, ...rest] = places;
-  // Of sampled answers the loss in training says nothing.
-  if (first === undefined || reports[0]?.rollout) return null;
+  const start = reports[0];
+  // Where something else is drawn in its place, the loss in training says nothing.
+  if (first === undefined || !start || stepFigures(start, 'loss').length > 0) return null;
   const best = rest.reduce((low, place) => (validation(place) < validation(low) ? place : low), first);
   const after = places.filter((place) => place > best);
   const now = after.at(-1);

@@ -1,6 +1,7 @@
 /** What sets runs apart: the settings in which their recipes differ. */
+import { evaluationFigures } from '../../engine/index.js';
 import type { Evaluation, RunRecord } from '../../engine/index.js';
-import { loss, percent } from './format.js';
+import { figure } from './format.js';
 
 /** Dotted keys with more than one value among the runs. A setting that an older recipe does not have yet is no difference. */
 export function differences(records: RunRecord[]): string[] {
@@ -23,13 +24,8 @@ export function setting(run: RunRecord, key: string): string {
 
 /** What was measured beside the loss. */
 export function measured(evaluation: Evaluation | null): string | null {
-  if (evaluation?.classification) return `accuracy ${percent(evaluation.classification.accuracy)}`;
-  if (evaluation?.reward) return `ranked right ${percent(evaluation.reward.accuracy)}`;
-  if (evaluation?.preference) return `reward margin ${loss(evaluation.preference.rewards_margin)}`;
-  if (evaluation?.embedding?.recall_at_1 != null)
-    return `recall@1 ${percent(evaluation.embedding.recall_at_1)}`;
-  if (evaluation?.embedding?.spearman != null) return `Spearman ${loss(evaluation.embedding.spearman)}`;
-  return null;
+  const first = evaluation && evaluationFigures(evaluation, 'first')[0];
+  return first ? `${first.name} ${figure(first)}` : null;
 }
 
 /** `train.learning_rate` → its value; a list is one value. */
