@@ -47,7 +47,7 @@ pub struct MemoryEstimate {
     #[serde(default)]
     #[cfg_attr(test, ts(type = "number"))]
     pub tensor: u64,
-    /// Of everything at the moment that takes most; less than the sum, since not all is there at once.
+    /// Everything at the moment that takes most; less than the sum, since not all is there at once.
     #[cfg_attr(test, ts(type = "number"))]
     pub total: u64,
     /// Whether blocks are computed again in the backward pass.

@@ -1,6 +1,6 @@
 //! An update of AdamW (<https://arxiv.org/abs/1711.05101>) in one pass, with its gradient clipped.
 
-use super::in_order;
+use super::contiguous;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
@@ -83,7 +83,7 @@ impl AdamW for Flex {
         guard: FloatTensor<Self>,
         factors: Factors,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let guard = in_order(guard);
+        let guard = contiguous(guard);
         let &[gate, squares, ..] = guard.storage::<f32>() else { panic!("a guard has two numbers") };
         if !gate.is_finite() {
             return (values, first, second);
@@ -92,8 +92,8 @@ impl AdamW for Flex {
             0.0 => 1.0,
             most => (most / (squares.sqrt() + NORM_EPSILON)).min(1.0),
         };
-        let gradient = in_order(gradient);
-        let [mut values, mut first, mut second] = [values, first, second].map(in_order);
+        let gradient = contiguous(gradient);
+        let [mut values, mut first, mut second] = [values, first, second].map(contiguous);
         // In place where nobody else holds a tensor.
         let (v, m, s) =
             (values.storage_mut::<f32>(), first.storage_mut::<f32>(), second.storage_mut::<f32>());

@@ -1,6 +1,6 @@
 //! Biases of layers that are computed side by side, added in one operation.
 
-use super::in_order;
+use super::contiguous;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -68,7 +68,7 @@ impl Bias for Flex {
         b2: FloatTensor<Self>,
         count: usize,
     ) -> FloatTensor<Self> {
-        let [mut x, b0, b1, b2] = [x, b0, b1, b2].map(in_order);
+        let [mut x, b0, b1, b2] = [x, b0, b1, b2].map(contiguous);
         let biases: Vec<&[f32]> = [&b0, &b1, &b2][..count].iter().map(|bias| bias.storage::<f32>()).collect();
         let width = biases.iter().map(|bias| bias.len()).sum::<usize>().max(1);
         for row in x.storage_mut::<f32>().chunks_exact_mut(width) {

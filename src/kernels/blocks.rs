@@ -2,7 +2,7 @@
 //! Q4_0, Q4_1 and Q8_0, or as 16-bit floats. Products take them as they are ([`super::lora`]); here they are expanded where
 //! some rows are needed as numbers.
 
-use super::lasting;
+use super::persistent;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
@@ -140,7 +140,7 @@ impl Blocks {
     pub fn new(host: HostBlocks, shape: [usize; 2], device: &Device) -> Blocks {
         let count = shape[0] * shape[1] / BLOCK * host.form.words();
         assert_eq!(host.words.len(), count);
-        let words = lasting(device, TensorData::new(host.words, [count]), |words| {
+        let words = persistent(device, TensorData::new(host.words, [count]), |words| {
             Tensor::from_data(words, (device, DType::I32))
         });
         Blocks { form: host.form, shape, words }
@@ -156,20 +156,20 @@ impl Blocks {
 
     /// `count` rows from `first` on.
     fn rows(&self, first: usize, count: usize) -> Blocks {
-        let words = self.of_row();
+        let words = self.words_per_row();
         let some = self.words.clone().narrow(0, first * words, count * words);
         Blocks { form: self.form, shape: [count, self.shape[1]], words: some }
     }
 
     /// The rows of these indices.
     fn select(&self, indices: Tensor<1, Int>) -> Blocks {
-        let ([rows, input], words, [count]) = (self.shape, self.of_row(), indices.dims());
+        let ([rows, input], words, [count]) = (self.shape, self.words_per_row(), indices.dims());
         let picked = self.words.clone().reshape([rows, words]).select(0, indices);
         Blocks { form: self.form, shape: [count, input], words: picked.reshape([count * words]) }
     }
 
     /// Words of a row.
-    fn of_row(&self) -> usize {
+    fn words_per_row(&self) -> usize {
         self.shape[1] / BLOCK * self.form.words()
     }
 

@@ -1,7 +1,7 @@
 //! Root-mean-square normalisation of each query head and each key head by itself (<https://arxiv.org/abs/2302.05442>), one
 //! operation each way.
 
-use super::in_order;
+use super::contiguous;
 use super::sums::dot;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -129,7 +129,7 @@ impl HeadNorm for Flex {
         heads: usize,
         eps: f32,
     ) -> FloatTensor<Self> {
-        let [mut qkv, query_weight, key_weight] = [qkv, query_weight, key_weight].map(in_order);
+        let [mut qkv, query_weight, key_weight] = [qkv, query_weight, key_weight].map(contiguous);
         let (shape, kv_heads) = (qkv.shape(), kv_heads(&qkv.shape(), heads));
         let weights: [&[f32]; 2] = [query_weight.storage(), key_weight.storage()];
         for token in qkv.storage_mut::<f32>().chunks_exact_mut((shape[1] * shape[2]).max(1)) {
@@ -150,7 +150,7 @@ impl HeadNorm for Flex {
         heads: usize,
         eps: f32,
     ) -> FloatTensor<Self> {
-        let [qkv, query_weight, key_weight, mut grad] = [qkv, query_weight, key_weight, grad].map(in_order);
+        let [qkv, query_weight, key_weight, mut grad] = [qkv, query_weight, key_weight, grad].map(contiguous);
         let (shape, kv_heads) = (qkv.shape(), kv_heads(&qkv.shape(), heads));
         let weights: [&[f32]; 2] = [query_weight.storage(), key_weight.storage()];
         let width = (shape[1] * shape[2]).max(1);

@@ -35,12 +35,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::Device;
 
 /// Makes tensors that outlive an operation, in memory of exactly their sizes.
-pub fn lasting<I: Send, O: Send>(device: &Device, input: I, make: impl Fn(I) -> O + Send) -> O {
+pub fn persistent<I: Send, O: Send>(device: &Device, input: I, make: impl Fn(I) -> O + Send) -> O {
     device.memory_persistent_allocations(input, make)
 }
 
 /// The same values in order, with nothing else in their storage; a copy only where they are not so already.
-fn in_order(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
+fn contiguous(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
     let count = x.layout().num_elements();
     let whole = x.is_contiguous() && x.layout().start_offset() == 0 && x.storage::<f32>().len() == count;
     if whole { x } else { x.to_contiguous() }

@@ -1,6 +1,6 @@
 //! The size of a gradient, for its report and its clipping.
 
-use super::in_order;
+use super::contiguous;
 use super::sums::dot;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -34,7 +34,7 @@ impl Norm for burn::backend::Wgpu {
 
 impl Norm for Flex {
     fn sum_of_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let x = in_order(x);
+        let x = contiguous(x);
         // Sums of a few thousand squares each, so that single precision keeps their digits.
         let sum: f64 = x.storage::<f32>().chunks(4096).map(|values| f64::from(dot(values, values))).sum();
         Flex::float_from_data(TensorData::new(vec![sum as f32], [1]), &Default::default())

@@ -1,7 +1,7 @@
 //! Root-mean-square normalisation (<https://arxiv.org/abs/1910.07467>), one operation forward and
 //! one backward.
 
-use super::in_order;
+use super::contiguous;
 use super::sums::dot;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -101,7 +101,7 @@ impl RmsNorm for Flex {
         eps: f32,
         _beside_residual: bool,
     ) -> FloatTensor<Self> {
-        let (mut x, weight) = (in_order(x), in_order(weight));
+        let (mut x, weight) = (contiguous(x), contiguous(weight));
         let weight = weight.storage::<f32>();
         for row in x.storage_mut::<f32>().chunks_exact_mut(weight.len().max(1)) {
             let inverse = 1.0 / (dot(row, row) / row.len() as f32 + eps).sqrt();
@@ -118,7 +118,7 @@ impl RmsNorm for Flex {
         has_others: bool,
         eps: f32,
     ) -> FloatTensor<Self> {
-        let (x, weight, mut grad) = (in_order(x), in_order(weight), in_order(grad));
+        let (x, weight, mut grad) = (contiguous(x), contiguous(weight), contiguous(grad));
         let weight = weight.storage::<f32>();
         let width = weight.len().max(1);
         let rows = x.storage::<f32>().chunks_exact(width);
@@ -129,7 +129,7 @@ impl RmsNorm for Flex {
             grad.iter_mut().zip(row).for_each(|(grad, value)| *grad = (*grad - value * back) * inverse);
         }
         if has_others {
-            let others = in_order(others);
+            let others = contiguous(others);
             let pairs = grad.storage_mut::<f32>().iter_mut().zip(others.storage::<f32>());
             pairs.for_each(|(grad, other)| *grad += other);
         }

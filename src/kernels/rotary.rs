@@ -1,6 +1,6 @@
 //! Rotary position embedding (<https://arxiv.org/abs/2104.09864>), one operation each way.
 
-use super::in_order;
+use super::contiguous;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
@@ -101,7 +101,7 @@ impl Rotary for Flex {
         sin: FloatTensor<Self>,
         turn: Turn,
     ) -> FloatTensor<Self> {
-        let [mut qkv, cos, sin] = [qkv, cos, sin].map(in_order);
+        let [mut qkv, cos, sin] = [qkv, cos, sin].map(contiguous);
         let (all_heads, head_dim, half) = (qkv.shape()[1], qkv.shape()[2], cos.shape()[2]);
         let (cos, sin) = (cos.storage::<f32>().chunks_exact(half), sin.storage::<f32>().chunks_exact(half));
         // In place where nobody else holds the tensor.

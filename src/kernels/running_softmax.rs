@@ -1,8 +1,8 @@
 //! The softmax of rows that come part by part: as in FlashAttention (<https://arxiv.org/abs/2205.14135>), what is summed is
 //! relative to the largest number so far.
 
+use super::contiguous;
 use super::exp::exp_slice;
-use super::in_order;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
@@ -72,8 +72,8 @@ impl RunningSoftmax for Flex {
         has_before: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [rows, part] = logits.shape().dims();
-        let mut logits = in_order(logits);
-        let before = has_before.then(|| [in_order(top), in_order(sum)]);
+        let mut logits = contiguous(logits);
+        let before = has_before.then(|| [contiguous(top), contiguous(sum)]);
         let [mut tops, mut sums, mut rescaled] = [0, 1, 2].map(|_| vec![0.0; rows]);
         // In place where nobody else holds the logits.
         for (i, line) in logits.storage_mut::<f32>().chunks_exact_mut(part.max(1)).enumerate() {

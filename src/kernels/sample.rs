@@ -1,6 +1,6 @@
 //! The choice of the next token from its logits, on the device, so that only the chosen ids are read back.
 
-use super::in_order;
+use super::contiguous;
 use burn::backend::ops::IntTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
@@ -57,7 +57,7 @@ impl Sample for burn::backend::Wgpu {
 
 impl Sample for Flex {
     fn sample(logits: FloatTensor<Self>, uniforms: Vec<f64>, choice: Choice) -> IntTensor<Self> {
-        let (vocab, logits) = (logits.shape()[1], in_order(logits));
+        let (vocab, logits) = (logits.shape()[1], contiguous(logits));
         let rows = logits.storage::<f32>().chunks_exact(vocab).cycle();
         let ids: Vec<i32> =
             rows.zip(&uniforms).map(|(row, &uniform)| choose(row, uniform, choice) as i32).collect();

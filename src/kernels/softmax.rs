@@ -1,7 +1,7 @@
 //! Softmax over the last dimension, one operation forward and one backward.
 
+use super::contiguous;
 use super::exp::exp_slice;
-use super::in_order;
 use super::sums::{dot, largest, sum};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -53,7 +53,7 @@ impl Softmax for Flex {
         if x.dtype() != DType::F32 || last == 0 {
             return <Self as ActivationOps<Self>>::softmax(x, shape.num_dims() - 1);
         }
-        let mut x = in_order(x);
+        let mut x = contiguous(x);
         for row in x.storage_mut::<f32>().chunks_exact_mut(last) {
             softmax_row(row);
         }
@@ -63,7 +63,7 @@ impl Softmax for Flex {
     fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = y.shape();
         let last = shape[shape.num_dims() - 1].max(1);
-        let (mut grad, y) = (in_order(grad), in_order(y));
+        let (mut grad, y) = (contiguous(grad), contiguous(y));
         let (grads, values) = (grad.storage_mut::<f32>(), y.storage::<f32>());
         for (grads, values) in grads.chunks_exact_mut(last).zip(values.chunks_exact(last)) {
             softmax_row_backward(values, grads);

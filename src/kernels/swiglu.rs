@@ -1,6 +1,6 @@
 //! SwiGLU's gate (<https://arxiv.org/abs/2002.05202>), one operation forward and one backward.
 
-use super::in_order;
+use super::contiguous;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
@@ -64,7 +64,7 @@ fn halves<B: Backend>(gate_up: FloatTensor<B>) -> [FloatTensor<B>; 2] {
 impl SwiGlu for Flex {
     fn gated(gate_up: FloatTensor<Self>) -> FloatTensor<Self> {
         assert!(gate_up.dtype() == DType::F32, "activations are f32");
-        let gate_up = in_order(gate_up);
+        let gate_up = contiguous(gate_up);
         let (tokens, ffn) = (gate_up.shape()[0], gate_up.shape()[1] / 2);
         let mut output = Vec::with_capacity(tokens * ffn);
         for row in gate_up.storage::<f32>().chunks_exact((2 * ffn).max(1)) {
@@ -77,7 +77,7 @@ impl SwiGlu for Flex {
     }
 
     fn gated_backward(gate_up: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (mut gate_up, grad) = (in_order(gate_up), in_order(grad));
+        let (mut gate_up, grad) = (contiguous(gate_up), contiguous(grad));
         let ffn = (gate_up.shape()[1] / 2).max(1);
         let rows = gate_up.storage_mut::<f32>().chunks_exact_mut(2 * ffn);
         for (row, grad) in rows.zip(grad.storage::<f32>().chunks_exact(ffn)) {

@@ -13,7 +13,7 @@ pub struct EmbeddingMetrics {
     pub recall_at_5: Option<f64>,
     /// Mean over the anchors of 1 / rank of the own positive.
     pub mrr: Option<f64>,
-    /// Of scored pairs: Spearman's rank correlation of cosines and scores; null where one side is all equal.
+    /// For scored pairs, Spearman's rank correlation of cosines and scores; null where one side is all equal.
     pub spearman: Option<f64>,
     /// How many texts each anchor is compared with.
     pub candidates: Option<usize>,

@@ -35,7 +35,7 @@ pub(super) struct StepJson {
     /// Tokens in the step, padding left out.
     tokens: usize,
     tokens_per_second: f64,
-    /// Of steps that were launched together, the mean.
+    /// Steps that were launched together have their mean.
     seconds: f64,
     /// Present on the steps that evaluate.
     evaluation: Option<EvaluationJson>,

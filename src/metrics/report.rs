@@ -23,7 +23,7 @@ pub struct StepReport {
     /// Tokens in the step, padding left out.
     pub tokens: usize,
     pub tokens_per_second: f64,
-    /// Of steps that were launched together, the mean.
+    /// Steps that were launched together have their mean.
     pub seconds: f64,
     /// Present on the steps that evaluate.
     pub evaluation: Option<Evaluation>,

@@ -18,9 +18,9 @@ pub struct RolloutMetrics {
     pub completion_length: f64,
     /// Share of the answers that were cut because they were too long.
     pub truncated: f64,
-    /// Of a step: mean of an estimate of KL(tuned ‖ base) over the answers' tokens, in nats.
+    /// On a step, the mean of an estimate of KL(tuned ‖ base) over the answers' tokens, in nats.
     pub kl: Option<f64>,
-    /// Of a step: share of the answers' tokens that are clipped.
+    /// On a step, the share of the answers' tokens that are clipped.
     pub clip_ratio: Option<f64>,
 }
 

@@ -4,7 +4,7 @@
 use super::block::{Block, Context};
 use super::layers::linear::Linear;
 use super::visitor::{self, Visitor, Weight};
-use crate::kernels::lasting;
+use crate::kernels::persistent;
 use crate::kernels::seed::seed;
 use burn::tensor::{Gradients, Tensor};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ pub struct Tape(Arc<Mutex<Kept>>);
 #[derive(Debug, Default)]
 struct Kept {
     passes: Vec<Pass>,
-    /// Of earlier passes, a tensor a block. They have a place of their own, because a GPU's memory lets a small tensor sit
+    /// The tensors of earlier passes, one a block. They have a place of their own, because a GPU's memory lets a small tensor sit
     /// where a large one was, for as long as it lives.
     places: Vec<Vec<Tensor<2>>>,
     /// Rows that a new place has at least.
@@ -27,9 +27,9 @@ struct Kept {
 #[derive(Debug)]
 struct Pass {
     blocks: Vec<Box<dyn Block>>,
-    /// Of all blocks together, with gradients where the embedding is trained: `[tokens, hidden]`
+    /// The input of all blocks together, with gradients where the embedding is trained: `[tokens, hidden]`
     input: Tensor<2>,
-    /// Of each block, without gradients: its first rows, `[at least tokens, hidden]`
+    /// The input of each block, without gradients: its first rows, `[at least tokens, hidden]`
     places: Vec<Tensor<2>>,
     /// Where the rest of the loss begins, a leaf: `[tokens, hidden]`
     output: Tensor<2>,
@@ -87,7 +87,7 @@ impl Tape {
 fn put(place: Option<Tensor<2>>, x: Tensor<2>, rows: usize) -> Tensor<2> {
     let ([tokens, hidden], device) = (x.dims(), x.device());
     let place = place.filter(|place| place.dims()[0] >= tokens);
-    let new = || lasting(&device, (), |()| Tensor::empty([rows.max(tokens), hidden], &device));
+    let new = || persistent(&device, (), |()| Tensor::empty([rows.max(tokens), hidden], &device));
     let place = place.unwrap_or_else(new);
     place.slice_assign([0..tokens, 0..hidden], x)
 }

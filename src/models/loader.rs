@@ -10,7 +10,7 @@ use super::layers::rms_norm::RmsNorm;
 use super::score::{self, Score};
 use crate::error::{Error, Result};
 use crate::kernels::blocks::{Blocks, HostBlocks, Matrix};
-use crate::kernels::lasting;
+use crate::kernels::persistent;
 use burn::tensor::{Device, Tensor};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -173,7 +173,7 @@ impl<'a> Loader<'a> {
 
     fn numbers(&self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>> {
         let values = self.read.values(name, &shape)?;
-        Ok(lasting(self.device, values, |values| float_tensor(values, shape, self.device)))
+        Ok(persistent(self.device, values, |values| float_tensor(values, shape, self.device)))
     }
 
     fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {

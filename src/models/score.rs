@@ -1,6 +1,6 @@
 //! The `score` head of a model that judges whole texts: a row a class, or one row for a reward.
 //!
-//! Of a decoder it is named and computed as in transformers' `…ForSequenceClassification`: on the last token, which has
+//! In a decoder it is named and computed as in transformers' `…ForSequenceClassification`: on the last token, which has
 //! seen the others. In an encoder every token has, and the head is on their mean, as sentence embeddings are; transformers
 //! calls that `classifier_pooling: "mean"` where an architecture has it, and BERT has not.
 

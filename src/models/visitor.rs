@@ -34,7 +34,7 @@ pub enum Place {
 /// One trainable weight, by the rank of its tensor.
 pub enum Weight<'a> {
     Matrix(&'a mut Tensor<2>),
-    /// Of a linear layer or an embedding, which may lie in blocks.
+    /// The weight of a linear layer or an embedding, which may lie in blocks.
     Linear(&'a mut Matrix),
     Vector(&'a mut Tensor<1>),
 }

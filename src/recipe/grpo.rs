@@ -12,7 +12,7 @@ pub struct GrpoRecipe {
     pub num_generations: usize,
     /// An answer ends after this many tokens. Default 64.
     pub max_completion_length: usize,
-    /// Of the sampling, and of the probabilities in the loss. Default 1.
+    /// Divides the logits, in sampling and in the loss. Default 1.
     pub temperature: f64,
     /// Weight of KL(tuned ‖ base), which holds the model near its base. Default 0.
     pub beta: f64,

@@ -56,7 +56,7 @@ pub(super) struct OpenModel {
     pub tokenizer_files: TokenizerFiles,
     pub end_ids: Vec<u32>,
     pub general: GeneralFiles,
-    /// Of its weights, as the file has them.
+    /// The digest of its weights, as the file has them.
     pub digest: String,
 }
 

@@ -1,8 +1,8 @@
 //! AdamW (<https://arxiv.org/abs/1711.05101>) over one flat buffer, with PyTorch's numbers.
 
 use crate::kernels::adamw::{Factors, adamw};
-use crate::kernels::lasting;
 use crate::kernels::norm::sum_of_squares;
+use crate::kernels::persistent;
 use burn::tensor::{Device, Tensor, s};
 
 pub const BETA1: f64 = 0.9;
@@ -103,6 +103,6 @@ pub fn guarded(figures: Tensor<1>, gradient: Tensor<1>, before: Option<&Tensor<1
     // a size that has once been made to last gets a buffer of its own, so theirs is one that hardly any other has.
     const BEHIND: usize = 1217;
     let (count, device) = (2 + figures.dims()[0], figures.device());
-    let place = lasting(&device, (), |()| Tensor::<1>::empty([count + BEHIND], &device));
+    let place = persistent(&device, (), |()| Tensor::<1>::empty([count + BEHIND], &device));
     place.slice_assign(s![0..count], Tensor::cat(vec![gate, squares, figures], 0))
 }

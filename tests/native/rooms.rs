@@ -177,7 +177,7 @@ fn imports() -> Vec<Import> {
     imports
 }
 
-/// Of a list in braces, which begins here, the path of each item up to its own braces.
+/// A list in braces begins here: the path of each item up to its own braces.
 fn first_names(list: &str) -> Vec<Vec<String>> {
     let (mut depth, mut names) = (0, vec![String::new()]);
     for character in list.chars() {

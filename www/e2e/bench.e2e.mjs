@@ -99,7 +99,7 @@ test('single operations are timed and their calls counted', async () => {
     for (const name of ['attention', 'head and loss', 'AdamW', 'gate, up in q4'])
       assert.ok(names.includes(name));
     assert.ok(ops.every(({ forward, a_step }) => forward.ms > 0 && (a_step === 0 || forward.flops > 0)));
-    // Of a step's operations only the optimizer has no backward pass.
+    // Among a step's operations only the optimizer has no backward pass.
     assert.deepEqual(
       ops.filter((op) => op.a_step > 0 && !op.backward).map((op) => op.name),
       ['AdamW'],

@@ -11,9 +11,9 @@ export interface BenchOptions {
 }
 
 export interface BenchResult {
-  /** Of warm-up and timed steps. */
+  /** The losses of warm-up and timed steps. */
   losses: number[];
-  /** Of the timed steps; each ends with its loss read back. */
+  /** The times of the timed steps; each ends with its loss read back. */
   step_ms: number[];
 }
 

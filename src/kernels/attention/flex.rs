@@ -1,8 +1,8 @@
 //! The CPU's kernels.
 
 use super::Attention;
+use crate::kernels::contiguous;
 use crate::kernels::gemm::{Matrix, gemm, gemm_add};
-use crate::kernels::in_order;
 use crate::kernels::softmax::{softmax_row, softmax_row_backward};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -35,7 +35,7 @@ impl Attention for Flex {
         past: usize,
         window: Option<usize>,
     ) -> FloatTensor<Self> {
-        let [qkv, keys, values] = [qkv, keys, values].map(in_order);
+        let [qkv, keys, values] = [qkv, keys, values].map(contiguous);
         let (batch, room) = (keys.layout().shape()[0], keys.layout().shape()[2]);
         let heads = qkv.layout().shape()[1] - 2 * keys.layout().shape()[1];
         let seq = qkv.layout().shape()[0] / batch;
@@ -83,7 +83,7 @@ impl Attention for Flex {
         seq: usize,
     ) -> FloatTensor<Self> {
         let heads = output.shape()[1];
-        let [qkv, saved, grad] = [qkv, saved, grad].map(in_order);
+        let [qkv, saved, grad] = [qkv, saved, grad].map(contiguous);
         let Sizes { tokens, batch, kv_heads, group, head_dim } = Sizes::of(&qkv, heads, seq);
         let all_heads = heads + 2 * kv_heads;
         let mut rest = saved.storage::<f32>();
@@ -132,7 +132,7 @@ fn forward(
     seq: usize,
     mut saved: Option<&mut [f32]>,
 ) -> FloatTensor<Flex> {
-    let [qkv, first_keys] = [qkv, first_keys].map(in_order);
+    let [qkv, first_keys] = [qkv, first_keys].map(contiguous);
     let Sizes { tokens, batch, kv_heads, group, head_dim } = Sizes::of(&qkv, heads, seq);
     let first_keys = first_keys.storage::<f32>();
     let mut output = vec![0.0; tokens * heads * head_dim];

@@ -94,8 +94,8 @@ impl Attention for burn::backend::Wgpu {
         window: Option<usize>,
     ) -> FloatTensor<Self> {
         let head_dim = qkv.shape()[2];
-        let [qkv, keys, values] = [qkv, keys, values].map(filled_up::<Self>);
-        cut_back::<Self>(super::gpu::attention::cached(&qkv, &keys, &values, past, window), head_dim)
+        let [qkv, keys, values] = [qkv, keys, values].map(pad::<Self>);
+        unpad::<Self>(super::gpu::attention::cached(&qkv, &keys, &values, past, window), head_dim)
     }
 
     fn attention_forward(
@@ -105,9 +105,9 @@ impl Attention for burn::backend::Wgpu {
         seq: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let head_dim = qkv.shape()[2];
-        let qkv = filled_up::<Self>(qkv);
+        let qkv = pad::<Self>(qkv);
         let (output, saved) = super::gpu::attention::forward(&qkv, &first_keys, heads, seq);
-        (cut_back::<Self>(output, head_dim), saved)
+        (unpad::<Self>(output, head_dim), saved)
     }
 
     fn attention_backward(
@@ -118,15 +118,15 @@ impl Attention for burn::backend::Wgpu {
         seq: usize,
     ) -> FloatTensor<Self> {
         let head_dim = qkv.shape()[2];
-        let [qkv, output, grad] = [qkv, output, grad].map(filled_up::<Self>);
+        let [qkv, output, grad] = [qkv, output, grad].map(pad::<Self>);
         let gradient = super::gpu::attention::backward(&qkv, &output, &grad, &saved, seq);
-        cut_back::<Self>(gradient, head_dim)
+        unpad::<Self>(gradient, head_dim)
     }
 }
 
 /// Heads with zeros up to a whole number of fours, which change no product.
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
-fn filled_up<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+fn pad<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let mut shape = x.shape();
     let last = shape.num_dims() - 1;
     let missing = shape[last].next_multiple_of(4) - shape[last];
@@ -139,7 +139,7 @@ fn filled_up<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 }
 
 #[cfg(any(target_arch = "wasm32", feature = "vulkan"))]
-fn cut_back<B: Backend>(x: FloatTensor<B>, head_dim: usize) -> FloatTensor<B> {
+fn unpad<B: Backend>(x: FloatTensor<B>, head_dim: usize) -> FloatTensor<B> {
     use burn::tensor::Slice;
     if x.shape()[2] == head_dim {
         return x;

@@ -1,6 +1,6 @@
 //! AdamW in one dispatch over the flat buffer of trained values.
 
-use super::{GpuTensor, in_order, spread_wide};
+use super::{GpuTensor, is_contiguous, workgroups_in_rows};
 use crate::kernels::adamw::{Factors, NORM_EPSILON};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
@@ -20,12 +20,12 @@ pub fn update(
     factors: Factors,
 ) -> (GpuTensor, GpuTensor, GpuTensor) {
     let total = tensors[0].shape().num_elements();
-    assert!(tensors.iter().all(|tensor| in_order(tensor) && tensor.shape().num_elements() == total));
+    assert!(tensors.iter().all(|tensor| is_contiguous(tensor) && tensor.shape().num_elements() == total));
     let [values, gradient, first, second] = tensors;
     let own = |tensor: GpuTensor| if tensor.can_mut() { tensor } else { tensor.copy() };
     let [values, first, second] = [values, first, second].map(own);
     let width = if total.is_multiple_of(4) { 4 } else { 1 };
-    let (count, dim) = spread_wide(total / width);
+    let (count, dim) = workgroups_in_rows(total / width);
     // SAFETY: all four have as many vectors of this width, and the guard has two numbers.
     unsafe {
         let buffer = |tensor: &GpuTensor| BufferArg::from_raw_parts(tensor.handle.clone(), total / width);

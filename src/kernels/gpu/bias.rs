@@ -1,6 +1,6 @@
 //! Biases of layers that lie side by side, in one dispatch.
 
-use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
+use super::{GpuTensor, Vec4, buffer, empty, is_aligned, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
@@ -11,12 +11,12 @@ use cubecl::prelude::*;
 /// - x, output: `[tokens, Σ out]`
 /// - biases: `[1, out]` each, one to three
 pub fn add_biases(x: &GpuTensor, biases: &[GpuTensor]) -> Option<GpuTensor> {
-    if !in_fours(x) || !biases.iter().all(in_fours) {
+    if !is_aligned(x) || !biases.iter().all(is_aligned) {
         return None;
     }
     let fours = |i: usize| biases.get(i).map_or(0, |bias| bias.shape()[1] / 4);
     let units = x.shape().num_elements() / 4;
-    let (count, dim) = spread(units)?;
+    let (count, dim) = workgroups(units)?;
     let output = empty(x.shape(), x);
     let bias = |i: usize| buffer(biases.get(i).unwrap_or(&biases[0]));
     // SAFETY: the kernel reads each bias within its columns, and one four of x a unit.
@@ -42,11 +42,11 @@ pub fn add_biases(x: &GpuTensor, biases: &[GpuTensor]) -> Option<GpuTensor> {
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn bias_kernel(
-    x: &[Four],
-    b0: &[Four],
-    b1: &[Four],
-    b2: &[Four],
-    output: &mut [Four],
+    x: &[Vec4],
+    b0: &[Vec4],
+    b1: &[Vec4],
+    b2: &[Vec4],
+    output: &mut [Vec4],
     units: u32,
     first: u32,
     second: u32,

@@ -1,6 +1,6 @@
 //! Weights in blocks, read four at a time.
 
-use super::{Four, GpuTensor, spread_wide};
+use super::{GpuTensor, Vec4, workgroups_in_rows};
 use crate::kernels::blocks::{BLOCK, Form};
 use burn::backend::Wgpu;
 use burn::backend::tensor::IntTensor;
@@ -12,7 +12,7 @@ use cubecl::prelude::*;
 pub fn expand(words: &IntTensor<Wgpu>, form: Form, out: usize, input: usize) -> GpuTensor {
     let output = super::empty(Shape::new([out, input]), words);
     let fours = out * input / 4;
-    let (count, dim) = spread_wide(fours);
+    let (count, dim) = workgroups_in_rows(fours);
     // SAFETY: each unit reads within one block and writes four of its weights.
     unsafe {
         expand_kernel::launch_unchecked(
@@ -29,7 +29,7 @@ pub fn expand(words: &IntTensor<Wgpu>, form: Form, out: usize, input: usize) -> 
 }
 
 #[cube(launch_unchecked)]
-fn expand_kernel(words: &[Vector<u32, Const<1>>], output: &mut [Four], fours: u32, #[comptime] form: Form) {
+fn expand_kernel(words: &[Vector<u32, Const<1>>], output: &mut [Vec4], fours: u32, #[comptime] form: Form) {
     let at = ABSOLUTE_POS_X + ABSOLUTE_POS_Y * CUBE_COUNT_X * CUBE_DIM_X;
     if at < fours {
         output[at as usize] = four(words, 0u32, at, form);
@@ -43,11 +43,11 @@ pub(super) fn four<W: Numeric, N: Size>(
     start: u32,
     at: u32,
     #[comptime] form: Form,
-) -> Four {
+) -> Vec4 {
     let block = start + at / 8u32 * comptime!(form.words() as u32);
     let numbers = block + comptime!(form.head_words() as u32);
     let i = at % 8u32;
-    let mut weights = Four::empty();
+    let mut weights = Vec4::empty();
     if comptime!(form == Form::F16 || form == Form::Bf16) {
         #[unroll]
         for j in 0..2usize {
@@ -78,7 +78,7 @@ pub(super) fn four<W: Numeric, N: Size>(
         }
         let scale = f32::reinterpret(u32::cast_from(words[block as usize]));
         let minimum = f32::reinterpret(u32::cast_from(words[(block + 1u32) as usize]));
-        weights = weights * Four::new(scale) + Four::new(minimum);
+        weights = weights * Vec4::new(scale) + Vec4::new(minimum);
     }
     weights
 }

@@ -1,6 +1,6 @@
 //! Vectors one after the other, several of them in a dispatch.
 
-use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
+use super::{GpuTensor, Vec4, buffer, empty, is_aligned, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use burn::tensor::Shape;
@@ -8,7 +8,7 @@ use cubecl::prelude::*;
 
 /// The values of the first `count` vectors in order, or `None` where one is no whole fours.
 pub fn concat(parts: &[GpuTensor; 6], count: usize) -> Option<GpuTensor> {
-    if !parts[..count].iter().all(in_fours) {
+    if !parts[..count].iter().all(is_aligned) {
         return None;
     }
     let mut end = 0;
@@ -17,7 +17,7 @@ pub fn concat(parts: &[GpuTensor; 6], count: usize) -> Option<GpuTensor> {
         end as u32
     };
     let ends: Vec<u32> = parts[..count].iter().map(of_part).collect();
-    let (count, dim) = spread(end)?;
+    let (count, dim) = workgroups(end)?;
     let output = empty(Shape::new([end * 4]), &parts[0]);
     let [p0, p1, p2, p3, p4, p5] = parts;
     // SAFETY: each unit reads one four of a part and writes it to its place in the output, which has room for all.
@@ -42,13 +42,13 @@ pub fn concat(parts: &[GpuTensor; 6], count: usize) -> Option<GpuTensor> {
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn concat_kernel(
-    p0: &[Four],
-    p1: &[Four],
-    p2: &[Four],
-    p3: &[Four],
-    p4: &[Four],
-    p5: &[Four],
-    output: &mut [Four],
+    p0: &[Vec4],
+    p1: &[Vec4],
+    p2: &[Vec4],
+    p3: &[Vec4],
+    p4: &[Vec4],
+    p5: &[Vec4],
+    output: &mut [Vec4],
     ends: Sequence<u32>,
 ) {
     let at = ABSOLUTE_POS_X;

@@ -1,6 +1,6 @@
 //! The norm of each query head and each key head, in one dispatch each way: a unit has a head of a token.
 
-use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
+use super::{GpuTensor, Vec4, buffer, empty, is_aligned, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
@@ -15,11 +15,11 @@ pub fn norm_heads(
     eps: f32,
 ) -> Option<GpuTensor> {
     let shape = qkv.shape();
-    if ![qkv, query_weight, key_weight].into_iter().all(in_fours) {
+    if ![qkv, query_weight, key_weight].into_iter().all(is_aligned) {
         return None;
     }
     let rows = shape[0] * shape[1];
-    let (count, dim) = spread(rows)?;
+    let (count, dim) = workgroups(rows)?;
     let output = empty(shape.clone(), qkv);
     // SAFETY: the kernel reads and writes a row of `head_dim / 4` fours a unit.
     unsafe {
@@ -52,11 +52,11 @@ pub fn backward(
     eps: f32,
 ) -> Option<GpuTensor> {
     let shape = qkv.shape();
-    if ![qkv, query_weight, key_weight, grad].into_iter().all(in_fours) {
+    if ![qkv, query_weight, key_weight, grad].into_iter().all(is_aligned) {
         return None;
     }
     let rows = shape[0] * shape[1];
-    let (count, dim) = spread(rows)?;
+    let (count, dim) = workgroups(rows)?;
     let output = empty(shape.clone(), qkv);
     // SAFETY: as for `norm_heads`.
     unsafe {
@@ -83,10 +83,10 @@ pub fn backward(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn norm_kernel(
-    x: &[Four],
-    query_weight: &[Four],
-    key_weight: &[Four],
-    output: &mut [Four],
+    x: &[Vec4],
+    query_weight: &[Vec4],
+    key_weight: &[Vec4],
+    output: &mut [Vec4],
     rows: u32,
     all_heads: u32,
     heads: u32,
@@ -102,7 +102,7 @@ fn norm_kernel(
         for i in 0..fours {
             let value = x[(start + i) as usize];
             let weight = select(head < heads, query_weight[i as usize], key_weight[i as usize]);
-            let normal = value * Four::new(inverse) * weight;
+            let normal = value * Vec4::new(inverse) * weight;
             output[(start + i) as usize] = select(head < normed, normal, value);
         }
     }
@@ -111,11 +111,11 @@ fn norm_kernel(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn backward_kernel(
-    x: &[Four],
-    query_weight: &[Four],
-    key_weight: &[Four],
-    grad: &[Four],
-    output: &mut [Four],
+    x: &[Vec4],
+    query_weight: &[Vec4],
+    key_weight: &[Vec4],
+    grad: &[Vec4],
+    output: &mut [Vec4],
     rows: u32,
     all_heads: u32,
     heads: u32,
@@ -134,11 +134,11 @@ fn backward_kernel(
             let wanted = grad[(start + i) as usize] * weight;
             sum += wanted.dot(x[(start + i) as usize]);
         }
-        let back = Four::new(sum * inverse * inverse / f32::cast_from(fours * 4u32));
+        let back = Vec4::new(sum * inverse * inverse / f32::cast_from(fours * 4u32));
         for i in 0..fours {
             let weight = select(head < heads, query_weight[i as usize], key_weight[i as usize]);
             let own = grad[(start + i) as usize];
-            let of_x = (own * weight - x[(start + i) as usize] * back) * Four::new(inverse);
+            let of_x = (own * weight - x[(start + i) as usize] * back) * Vec4::new(inverse);
             output[(start + i) as usize] = select(head < normed, of_x, own);
         }
     }
@@ -146,7 +146,7 @@ fn backward_kernel(
 
 /// `1/√(mean x² + eps)` of a row.
 #[cube]
-fn inverse_rms(x: &[Four], start: u32, fours: u32, eps: f32) -> f32 {
+fn inverse_rms(x: &[Vec4], start: u32, fours: u32, eps: f32) -> f32 {
     let mut sum = 0.0f32;
     for i in 0..fours {
         let four = x[(start + i) as usize];

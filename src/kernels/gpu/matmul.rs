@@ -2,7 +2,7 @@
 //! are slower with it, and the caches of real ones serve the tiles' neighbours.
 
 use super::blocks::four;
-use super::{Four, GpuTensor, MOST_GROUPS, UNITS, buffer, empty, in_software};
+use super::{GpuTensor, MOST_GROUPS, UNITS, Vec4, buffer, empty, on_software_adapter};
 use crate::kernels::blocks::Form;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{TensorMetadata, Wgpu};
@@ -16,7 +16,7 @@ use cubecl::prelude::*;
 /// - lhs: `[..., m, k]`, rhs: `[..., k, n]`, of two to four dimensions, transposed or not
 /// - output: `[..., m, n]`
 pub fn product(lhs: &GpuTensor, rhs: &GpuTensor) -> GpuTensor {
-    if let Some(output) = product_of_fours(lhs, rhs) {
+    if let Some(output) = aligned_product(lhs, rhs) {
         return output;
     }
     let rank = lhs.shape().num_dims();
@@ -26,14 +26,14 @@ pub fn product(lhs: &GpuTensor, rhs: &GpuTensor) -> GpuTensor {
     if shape.num_elements() == 0 || lhs.shape().num_elements() == 0 {
         return Wgpu::float_zeros(shape, &lhs.device(), FloatDType::F32);
     }
-    let output = product_of_fours(&filled_up(lhs), &filled_up(rhs)).expect("matrices of whole fours");
+    let output = aligned_product(&pad(lhs), &pad(rhs)).expect("matrices of whole fours");
     let mut all = vec![Slice::from(..); rank];
     (all[rank - 2], all[rank - 1]) = (Slice::from(0..m), Slice::from(0..n));
     Wgpu::float_slice(output, &all)
 }
 
 /// The same matrices in order, with zeros up to whole fours.
-fn filled_up(x: &GpuTensor) -> GpuTensor {
+fn pad(x: &GpuTensor) -> GpuTensor {
     let (rank, mut shape) = (x.shape().num_dims(), x.shape());
     let all: Vec<Slice> = shape.iter().map(|&size| Slice::from(0..size)).collect();
     for dim in [rank - 2, rank - 1] {
@@ -44,7 +44,7 @@ fn filled_up(x: &GpuTensor) -> GpuTensor {
 }
 
 /// `None` where the sizes are no whole fours.
-fn product_of_fours(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
+fn aligned_product(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
     let (factors, mut shape) = (Factors::of(lhs, rhs)?, lhs.shape().to_vec());
     let rank = shape.len();
     shape[rank - 1] = factors.n;
@@ -83,8 +83,8 @@ fn product_of_fours(lhs: &GpuTensor, rhs: &GpuTensor) -> Option<GpuTensor> {
 /// The side of a unit's tile, and how many workgroups it takes; `None` beyond the limits.
 fn tiles(m: usize, n: usize, batches: usize) -> Option<(usize, CubeCount)> {
     let units = |tile: usize| m.div_ceil(tile) * n.div_ceil(tile);
-    // Small products are spread over more units; a software adapter has few to feed.
-    let (sides, wanted): (&[usize], usize) = if in_software() { (&[16, 8], 64) } else { (&[8], 512) };
+    // Small products are workgroups over more units; a software adapter has few to feed.
+    let (sides, wanted): (&[usize], usize) = if on_software_adapter() { (&[16, 8], 64) } else { (&[8], 512) };
     let wide_enough = |tile: usize| tile <= m.min(n).max(8) && units(tile) * batches >= wanted;
     let tile = sides.iter().copied().find(|&tile| wide_enough(tile)).unwrap_or(4);
     let groups = units(tile).div_ceil(UNITS as usize);
@@ -155,9 +155,9 @@ impl Side {
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn product_kernel(
-    lhs: &[Four],
-    rhs: &[Four],
-    output: &mut [Four],
+    lhs: &[Vec4],
+    rhs: &[Vec4],
+    output: &mut [Vec4],
     m: u32,
     n: u32,
     k: u32,
@@ -191,11 +191,11 @@ fn product_kernel(
 
 /// A tile of sums, each row's in fours.
 #[cube]
-pub(super) fn zeros(#[comptime] tile: usize) -> Array<Four> {
-    let mut sums = Array::<Four>::new(comptime!(tile * tile / 4));
+pub(super) fn zeros(#[comptime] tile: usize) -> Array<Vec4> {
+    let mut sums = Array::<Vec4>::new(comptime!(tile * tile / 4));
     #[unroll]
     for i in 0..tile * tile / 4 {
-        sums[i] = Four::new(0.0f32);
+        sums[i] = Vec4::new(0.0f32);
     }
     sums
 }
@@ -206,8 +206,8 @@ pub(super) fn zeros(#[comptime] tile: usize) -> Array<Four> {
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 pub(super) fn add_product<W: Numeric, N: Size, H: Float>(
-    sums: &mut Array<Four>,
-    lhs: &[Four],
+    sums: &mut Array<Vec4>,
+    lhs: &[Vec4],
     rhs: &[Vector<W, N>],
     row: u32,
     column: u32,
@@ -274,7 +274,7 @@ pub(super) fn add_product<W: Numeric, N: Size, H: Float>(
             for i in 0..tile {
                 #[unroll]
                 for j in 0..fours {
-                    let mut four = Four::empty();
+                    let mut four = Vec4::empty();
                     #[unroll]
                     for l in 0..4 {
                         four.insert(l, f32::cast_from(a[i].dot(b[j * 4 + l])));
@@ -304,7 +304,7 @@ pub(super) fn add_product<W: Numeric, N: Size, H: Float>(
                         } else {
                             a[i].extract(c)
                         };
-                        sums[i * fours + j] += Four::cast_from(Vector::<H, Const<4>>::new(value) * four);
+                        sums[i * fours + j] += Vec4::cast_from(Vector::<H, Const<4>>::new(value) * four);
                     }
                 }
             }
@@ -312,18 +312,18 @@ pub(super) fn add_product<W: Numeric, N: Size, H: Float>(
     }
 }
 
-/// Four numbers of a line of the right factor.
+/// Vec4 numbers of a line of the right factor.
 #[cube]
 fn right<W: Numeric, N: Size>(
     rhs: &[Vector<W, N>],
     line: u32,
     at: u32,
     #[comptime] form: Option<Form>,
-) -> Four {
+) -> Vec4 {
     if comptime!(form.is_some()) {
         four(rhs, line, at, comptime!(form.unwrap()))
     } else {
-        Four::cast_from(rhs[(line + at) as usize])
+        Vec4::cast_from(rhs[(line + at) as usize])
     }
 }
 
@@ -331,8 +331,8 @@ fn right<W: Numeric, N: Size>(
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 pub(super) fn store(
-    sums: &Array<Four>,
-    output: &mut [Four],
+    sums: &Array<Vec4>,
+    output: &mut [Vec4],
     scale: f32,
     start: u32,
     line: u32,
@@ -349,7 +349,7 @@ pub(super) fn store(
         for j in 0..fours {
             if row + (i as u32) < m && column + (j as u32) < n4 {
                 output[(start + (row + i as u32) * line + column + j as u32) as usize] =
-                    sums[i * fours + j] * Four::new(scale);
+                    sums[i * fours + j] * Vec4::new(scale);
             }
         }
     }

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub type GpuTensor = FloatTensor<Wgpu>;
 /// What memory is read and written in.
-type Four = Vector<f32, Const<4>>;
+type Vec4 = Vector<f32, Const<4>>;
 
 /// Units of one workgroup where they do not work together.
 const UNITS: u32 = 64;
@@ -36,20 +36,20 @@ const UNITS: u32 = 64;
 const MOST_GROUPS: usize = 65_535;
 
 /// Whether the adapter computes on the CPU: few units at a time, and each with many registers.
-static IN_SOFTWARE: AtomicBool = AtomicBool::new(false);
+static ON_SOFTWARE_ADAPTER: AtomicBool = AtomicBool::new(false);
 
 /// Tells the kernels whether the adapter is a software one; until then it is taken for a real one. What they compute does not
 /// change.
 pub fn set_software_adapter(is_software: bool) {
-    IN_SOFTWARE.store(is_software, Ordering::Relaxed);
+    ON_SOFTWARE_ADAPTER.store(is_software, Ordering::Relaxed);
 }
 
-fn in_software() -> bool {
-    IN_SOFTWARE.load(Ordering::Relaxed)
+fn on_software_adapter() -> bool {
+    ON_SOFTWARE_ADAPTER.load(Ordering::Relaxed)
 }
 
 /// Whether the values lie in order.
-fn in_order(x: &GpuTensor) -> bool {
+fn is_contiguous(x: &GpuTensor) -> bool {
     let (shape, strides) = (x.meta.shape(), x.meta.strides());
     let mut stride = 1;
     for (&size, &actual) in shape.iter().zip(strides.iter()).rev() {
@@ -62,18 +62,18 @@ fn in_order(x: &GpuTensor) -> bool {
 }
 
 /// Whether the values lie in order and their last dimension is a whole number of fours.
-fn in_fours(x: &GpuTensor) -> bool {
-    in_order(x) && x.meta.shape().iter().next_back().is_some_and(|last| last % 4 == 0)
+fn is_aligned(x: &GpuTensor) -> bool {
+    is_contiguous(x) && x.meta.shape().iter().next_back().is_some_and(|last| last % 4 == 0)
 }
 
 /// As many workgroups as give every unit of work one unit, and their size; `None` beyond the limits.
-fn spread(units: usize) -> Option<(CubeCount, CubeDim)> {
+fn workgroups(units: usize) -> Option<(CubeCount, CubeDim)> {
     let groups = units.div_ceil(UNITS as usize);
     (groups <= MOST_GROUPS).then(|| (CubeCount::Static(groups as u32, 1, 1), CubeDim::new_1d(UNITS)))
 }
 
 /// The same over two axes, for more units than one has room for.
-fn spread_wide(units: usize) -> (CubeCount, CubeDim) {
+fn workgroups_in_rows(units: usize) -> (CubeCount, CubeDim) {
     let groups = units.div_ceil(UNITS as usize);
     let rows = groups.div_ceil(MOST_GROUPS);
     (CubeCount::Static(groups.div_ceil(rows) as u32, rows as u32, 1), CubeDim::new_1d(UNITS))

@@ -1,6 +1,6 @@
 //! Sums of squares, a share of the values a unit.
 
-use super::{Four, GpuTensor, UNITS, buffer, empty, in_fours};
+use super::{GpuTensor, UNITS, Vec4, buffer, empty, is_aligned};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use burn::tensor::Shape;
@@ -11,7 +11,7 @@ const MOST_UNITS: usize = 4096;
 
 /// Numbers whose sum is that of all squares, or `None` where the values are no whole fours.
 pub fn partial_sums(x: &GpuTensor) -> Option<GpuTensor> {
-    if !in_fours(x) {
+    if !is_aligned(x) {
         return None;
     }
     let fours = x.shape().num_elements() / 4;
@@ -33,7 +33,7 @@ pub fn partial_sums(x: &GpuTensor) -> Option<GpuTensor> {
 }
 
 #[cube(launch_unchecked)]
-fn sums_kernel(x: &[Four], sums: &mut [f32], fours: u32, units: u32) {
+fn sums_kernel(x: &[Vec4], sums: &mut [f32], fours: u32, units: u32) {
     let mut sum = 0.0f32;
     for i in range_stepped(ABSOLUTE_POS_X, fours, units) {
         let four = x[i as usize];

@@ -1,7 +1,7 @@
 //! Root-mean-square normalisation: one workgroup a row, one dispatch forward and one backward.
 
 use super::workgroup::{self, Workgroup};
-use super::{Four, GpuTensor, MOST_GROUPS, buffer, empty, in_fours};
+use super::{GpuTensor, MOST_GROUPS, Vec4, buffer, empty, is_aligned};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
@@ -13,7 +13,7 @@ use cubecl::prelude::*;
 /// - weight: `[1, hidden]`
 pub fn rms_norm(x: &GpuTensor, weight: &GpuTensor, eps: f32) -> Option<GpuTensor> {
     let (rows, fours) = sizes(x)?;
-    if !in_fours(weight) {
+    if !is_aligned(weight) {
         return None;
     }
     let (output, workgroup) = (empty(x.shape(), x), Workgroup::of(x));
@@ -43,7 +43,7 @@ pub fn backward(
     eps: f32,
 ) -> Option<GpuTensor> {
     let (rows, fours) = sizes(x)?;
-    if !in_fours(weight) || !in_fours(grad) || !others.is_none_or(in_fours) {
+    if !is_aligned(weight) || !is_aligned(grad) || !others.is_none_or(is_aligned) {
         return None;
     }
     let (output, workgroup) = (empty(x.shape(), x), Workgroup::of(x));
@@ -71,14 +71,14 @@ pub fn backward(
 /// Rows and fours a row.
 fn sizes(x: &GpuTensor) -> Option<(usize, usize)> {
     let (rows, width) = (x.shape()[0], x.shape()[1]);
-    (in_fours(x) && rows <= MOST_GROUPS).then_some((rows, width / 4))
+    (is_aligned(x) && rows <= MOST_GROUPS).then_some((rows, width / 4))
 }
 
 #[cube(launch_unchecked)]
 fn forward_kernel(
-    x: &[Four],
-    weight: &[Four],
-    output: &mut [Four],
+    x: &[Vec4],
+    weight: &[Vec4],
+    output: &mut [Vec4],
     fours: u32,
     eps: f32,
     #[comptime] workgroup: Workgroup,
@@ -90,7 +90,7 @@ fn forward_kernel(
         squares += four.dot(four);
     }
     let sum = workgroup::sum(squares, workgroup);
-    let inverse = Four::new(1.0f32 / (sum / (fours * 4) as f32 + eps).sqrt());
+    let inverse = Vec4::new(1.0f32 / (sum / (fours * 4) as f32 + eps).sqrt());
     for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         output[(start + i) as usize] = x[(start + i) as usize] * inverse * weight[i as usize];
     }
@@ -100,11 +100,11 @@ fn forward_kernel(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn backward_kernel(
-    x: &[Four],
-    weight: &[Four],
-    grad: &[Four],
-    others: &[Four],
-    output: &mut [Four],
+    x: &[Vec4],
+    weight: &[Vec4],
+    grad: &[Vec4],
+    others: &[Vec4],
+    output: &mut [Vec4],
     fours: u32,
     eps: f32,
     #[comptime] has_others: bool,
@@ -122,8 +122,8 @@ fn backward_kernel(
     let dot = workgroup::sum(products, workgroup);
     let width = (fours * 4) as f32;
     let mean = sum / width + eps;
-    let inverse = Four::new(1.0f32 / mean.sqrt());
-    let back = Four::new(dot / (width * mean));
+    let inverse = Vec4::new(1.0f32 / mean.sqrt());
+    let back = Vec4::new(dot / (width * mean));
     for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
         let wanted = grad[(start + i) as usize] * weight[i as usize];
         let mut sum = (wanted - x[(start + i) as usize] * back) * inverse;

@@ -1,6 +1,6 @@
 //! Rotary position embedding in one dispatch.
 
-use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
+use super::{GpuTensor, Vec4, buffer, empty, is_aligned, workgroups};
 use crate::kernels::rotary::Turn;
 use burn::backend::TensorMetadata;
 use burn::cubecl;
@@ -14,11 +14,11 @@ use cubecl::prelude::*;
 pub fn rotate(qkv: &GpuTensor, cos: &GpuTensor, sin: &GpuTensor, turn: Turn) -> Option<GpuTensor> {
     let shape = qkv.shape();
     let (all_heads, half, rotary) = (shape[1], shape[2] / 2, cos.shape()[2]);
-    if half % 4 != 0 || ![qkv, cos, sin].into_iter().all(in_fours) {
+    if half % 4 != 0 || ![qkv, cos, sin].into_iter().all(is_aligned) {
         return None;
     }
     let units = shape.num_elements() / 8;
-    let (count, dim) = spread(units)?;
+    let (count, dim) = workgroups(units)?;
     let output = empty(shape, qkv);
     // SAFETY: the kernel reads within the sizes and strides that the tensors have.
     unsafe {
@@ -46,10 +46,10 @@ pub fn rotate(qkv: &GpuTensor, cos: &GpuTensor, sin: &GpuTensor, turn: Turn) -> 
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn rotate_kernel(
-    x: &[Four],
-    cos: &[Four],
-    sin: &[Four],
-    output: &mut [Four],
+    x: &[Vec4],
+    cos: &[Vec4],
+    sin: &[Vec4],
+    output: &mut [Vec4],
     units: u32,
     all_heads: u32,
     scaled: u32,
@@ -74,8 +74,8 @@ fn rotate_kernel(
         let second = x[to as usize];
         let factor = select(head < scaled, scale, 1.0f32);
         let turns = head < turned && is_turned;
-        let cosine = select(turns, cos[angle as usize] * Four::new(factor), Four::new(factor));
-        let sine = select(turns, sin[angle as usize] * Four::new(factor * direction), Four::new(0.0f32));
+        let cosine = select(turns, cos[angle as usize] * Vec4::new(factor), Vec4::new(factor));
+        let sine = select(turns, sin[angle as usize] * Vec4::new(factor * direction), Vec4::new(0.0f32));
         output[from as usize] = first * cosine - second * sine;
         output[to as usize] = second * cosine + first * sine;
     }

@@ -1,7 +1,7 @@
 //! A part of rows of logits, added to the softmax of the parts before: one workgroup a row, one dispatch.
 
 use super::workgroup::{self, Workgroup};
-use super::{Four, GpuTensor, MOST_GROUPS, buffer, empty, in_fours};
+use super::{GpuTensor, MOST_GROUPS, Vec4, buffer, empty, is_aligned};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use burn::tensor::Shape;
@@ -11,7 +11,7 @@ use cubecl::prelude::*;
 /// fours.
 pub fn add_part(logits: &GpuTensor, before: Option<[&GpuTensor; 2]>) -> Option<[GpuTensor; 4]> {
     let (rows, width) = (logits.shape()[0], logits.shape()[1]);
-    if !in_fours(logits) || rows > MOST_GROUPS {
+    if !is_aligned(logits) || rows > MOST_GROUPS {
         return None;
     }
     let exponentials = empty(logits.shape(), logits);
@@ -45,10 +45,10 @@ pub fn add_part(logits: &GpuTensor, before: Option<[&GpuTensor; 2]>) -> Option<[
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn add_kernel(
-    logits: &[Four],
+    logits: &[Vec4],
     top_before: &[f32],
     sum_before: &[f32],
-    exponentials: &mut [Four],
+    exponentials: &mut [Vec4],
     tops: &mut [f32],
     row_sums: &mut [f32],
     rescaled: &mut [f32],
@@ -75,9 +75,9 @@ fn add_kernel(
         factor = (before - top).exp();
         earlier = sum_before[CUBE_POS_X as usize] * factor;
     }
-    let mut sums = Four::new(0.0f32);
+    let mut sums = Vec4::new(0.0f32);
     for i in range_stepped(UNIT_POS_X, fours, workgroup.width) {
-        let power = (logits[(start + i) as usize] - Four::new(top)).exp();
+        let power = (logits[(start + i) as usize] - Vec4::new(top)).exp();
         exponentials[(start + i) as usize] = power;
         sums += power;
     }

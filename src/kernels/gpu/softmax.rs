@@ -1,17 +1,17 @@
 //! Softmax over rows: one unit a row, one dispatch forward and one backward.
 
-use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
+use super::{GpuTensor, Vec4, buffer, empty, is_aligned, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
 
 /// The softmax of each row, or `None` where rows are no whole fours.
 pub fn rows(x: &GpuTensor) -> Option<GpuTensor> {
-    if !in_fours(x) {
+    if !is_aligned(x) {
         return None;
     }
     let (rows, fours) = row_sizes(x);
-    let (count, dim) = spread(rows)?;
+    let (count, dim) = workgroups(rows)?;
     let output = empty(x.shape(), x);
     // SAFETY: both have as many rows of as many fours.
     unsafe {
@@ -30,11 +30,11 @@ pub fn rows(x: &GpuTensor) -> Option<GpuTensor> {
 
 /// From the output y and its gradient g: y·(g − Σ g·y).
 pub fn rows_backward(y: &GpuTensor, grad: &GpuTensor) -> Option<GpuTensor> {
-    if !in_fours(y) || !in_fours(grad) {
+    if !is_aligned(y) || !is_aligned(grad) {
         return None;
     }
     let (rows, fours) = row_sizes(y);
-    let (count, dim) = spread(rows)?;
+    let (count, dim) = workgroups(rows)?;
     let output = empty(y.shape(), y);
     // SAFETY: all three have as many rows of as many fours.
     unsafe {
@@ -59,7 +59,7 @@ fn row_sizes(x: &GpuTensor) -> (usize, usize) {
 }
 
 #[cube(launch_unchecked)]
-fn rows_kernel(x: &[Four], output: &mut [Four], rows: u32, fours: u32) {
+fn rows_kernel(x: &[Vec4], output: &mut [Vec4], rows: u32, fours: u32) {
     let row = ABSOLUTE_POS_X;
     if row < rows {
         let start = row * fours;
@@ -72,14 +72,14 @@ fn rows_kernel(x: &[Four], output: &mut [Four], rows: u32, fours: u32) {
                 top = select(value > top, value, top);
             }
         }
-        let mut sums = Four::new(0.0f32);
+        let mut sums = Vec4::new(0.0f32);
         for i in 0..fours {
-            let power = (x[(start + i) as usize] - Four::new(top)).exp();
+            let power = (x[(start + i) as usize] - Vec4::new(top)).exp();
             output[(start + i) as usize] = power;
             sums += power;
         }
         let sum = sums.extract(0usize) + sums.extract(1usize) + sums.extract(2usize) + sums.extract(3usize);
-        let share = Four::new(1.0f32 / sum);
+        let share = Vec4::new(1.0f32 / sum);
         for i in 0..fours {
             output[(start + i) as usize] *= share;
         }
@@ -87,7 +87,7 @@ fn rows_kernel(x: &[Four], output: &mut [Four], rows: u32, fours: u32) {
 }
 
 #[cube(launch_unchecked)]
-fn backward_kernel(y: &[Four], grad: &[Four], output: &mut [Four], rows: u32, fours: u32) {
+fn backward_kernel(y: &[Vec4], grad: &[Vec4], output: &mut [Vec4], rows: u32, fours: u32) {
     let row = ABSOLUTE_POS_X;
     if row < rows {
         let start = row * fours;
@@ -97,7 +97,7 @@ fn backward_kernel(y: &[Four], grad: &[Four], output: &mut [Four], rows: u32, fo
         }
         for i in 0..fours {
             output[(start + i) as usize] =
-                y[(start + i) as usize] * (grad[(start + i) as usize] - Four::new(sum));
+                y[(start + i) as usize] * (grad[(start + i) as usize] - Vec4::new(sum));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! SwiGLU's gate: one dispatch forward and one backward.
 
-use super::{Four, GpuTensor, buffer, empty, in_fours, spread};
+use super::{GpuTensor, Vec4, buffer, empty, is_aligned, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use burn::tensor::Shape;
@@ -13,7 +13,7 @@ use cubecl::prelude::*;
 /// - output: `[tokens, ffn]`
 pub fn gated(gate_up: &GpuTensor) -> Option<GpuTensor> {
     let (tokens, fours) = sizes(gate_up)?;
-    let (count, dim) = spread(tokens * fours)?;
+    let (count, dim) = workgroups(tokens * fours)?;
     let output = empty(Shape::new([tokens, fours * 4]), gate_up);
     // SAFETY: the kernel reads two and writes one of `fours` fours a token.
     unsafe {
@@ -33,10 +33,10 @@ pub fn gated(gate_up: &GpuTensor) -> Option<GpuTensor> {
 /// The gradient for both halves.
 pub fn gated_backward(gate_up: &GpuTensor, grad: &GpuTensor) -> Option<GpuTensor> {
     let (tokens, fours) = sizes(gate_up)?;
-    if !in_fours(grad) {
+    if !is_aligned(grad) {
         return None;
     }
-    let (count, dim) = spread(tokens * fours)?;
+    let (count, dim) = workgroups(tokens * fours)?;
     let output = empty(gate_up.shape(), gate_up);
     // SAFETY: the kernel reads three and writes two of `fours` fours a token.
     unsafe {
@@ -57,29 +57,29 @@ pub fn gated_backward(gate_up: &GpuTensor, grad: &GpuTensor) -> Option<GpuTensor
 /// Tokens, and fours in half a row.
 fn sizes(gate_up: &GpuTensor) -> Option<(usize, usize)> {
     let (tokens, width) = (gate_up.shape()[0], gate_up.shape()[1]);
-    (in_fours(gate_up) && width.is_multiple_of(8)).then_some((tokens, width / 8))
+    (is_aligned(gate_up) && width.is_multiple_of(8)).then_some((tokens, width / 8))
 }
 
 #[cube(launch_unchecked)]
-fn gated_kernel(gate_up: &[Four], output: &mut [Four], units: u32, fours: u32) {
+fn gated_kernel(gate_up: &[Vec4], output: &mut [Vec4], units: u32, fours: u32) {
     let at = ABSOLUTE_POS_X;
     if at < units {
         let from = at / fours * fours * 2 + at % fours;
         let x = gate_up[from as usize];
-        let one = Four::new(1.0f32);
+        let one = Vec4::new(1.0f32);
         let sigmoid = one / (one + (-x).exp());
         output[at as usize] = x * sigmoid * gate_up[(from + fours) as usize];
     }
 }
 
 #[cube(launch_unchecked)]
-fn backward_kernel(gate_up: &[Four], grad: &[Four], output: &mut [Four], units: u32, fours: u32) {
+fn backward_kernel(gate_up: &[Vec4], grad: &[Vec4], output: &mut [Vec4], units: u32, fours: u32) {
     let at = ABSOLUTE_POS_X;
     if at < units {
         let from = at / fours * fours * 2 + at % fours;
         let x = gate_up[from as usize];
         let g = grad[at as usize];
-        let one = Four::new(1.0f32);
+        let one = Vec4::new(1.0f32);
         let sigmoid = one / (one + (-x).exp());
         let silu = x * sigmoid;
         output[(from + fours) as usize] = g * silu;

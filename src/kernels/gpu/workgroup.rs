@@ -1,7 +1,7 @@
 //! Sums and maxima over the units that share a row: a workgroup of their own. Where the device has subgroups, the workgroup is
 //! one, and they need neither workgroup memory nor a barrier.
 
-use super::{GpuTensor, in_software};
+use super::{GpuTensor, on_software_adapter};
 use burn::cubecl;
 use cubecl::ir::features::Plane;
 use cubecl::prelude::*;
@@ -26,7 +26,7 @@ impl Workgroup {
         let properties = x.client.properties();
         let lanes = properties.hardware.plane_size_min;
         let is_subgroup = properties.features.plane.contains(Plane::Ops)
-            && (lanes >= FEWEST_LANES || in_software() && lanes > 1);
+            && (lanes >= FEWEST_LANES || on_software_adapter() && lanes > 1);
         Workgroup { width: if is_subgroup { lanes.min(WIDTH) } else { WIDTH }, is_subgroup }
     }
 }

@@ -1,9 +1,9 @@
 //! The browser's CPU: each product goes where its result belongs, so that nothing is copied or added afterwards.
 
-use super::{Layers, Stored, few};
+use super::{Layers, Stored, gemv};
 use crate::kernels::blocks::expand_rows;
+use crate::kernels::contiguous;
 use crate::kernels::gemm::{Matrix, NR, Packed, gemm, gemm_into};
-use crate::kernels::in_order;
 use crate::kernels::matmul::{FEW, Matmul, nth};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -19,7 +19,7 @@ pub(super) fn forward(
     let (width, low_width) = (width(layers), layers.ranks.iter().sum());
     let mut output = vec![0.0; tokens * width];
     let mut low = vec![0.0; tokens * low_width];
-    let lora = in_order(layers.lora.clone());
+    let lora = contiguous(layers.lora.clone());
     let x = Packed::new(&nth(x, 0));
     let mut at = Place::default();
     for (weight, &rank) in layers.weights.iter().zip(&layers.ranks) {
@@ -38,7 +38,7 @@ pub(super) fn forward(
     }
     // Last, as where no adapter is: one that changes nothing gives exactly the base's numbers.
     if let Some(residual) = residual {
-        let residual = in_order(residual);
+        let residual = contiguous(residual);
         output.iter_mut().zip(residual.storage::<f32>()).for_each(|(value, residual)| *value += residual);
     }
     [tensor(output, &[tokens, width]), tensor(low, &[tokens, low_width])]
@@ -53,7 +53,7 @@ pub(super) fn backward(
 ) -> (Option<FloatTensor<Flex>>, FloatTensor<Flex>) {
     let (tokens, input) = (x.shape()[0], x.shape()[1]);
     let (width, low_width) = (width(layers), layers.ranks.iter().sum::<usize>());
-    let [lora, low, grad] = [&layers.lora, low, grad].map(|tensor| in_order(tensor.clone()));
+    let [lora, low, grad] = [&layers.lora, low, grad].map(|tensor| contiguous(tensor.clone()));
     let mut for_x = vec![0.0; if wants_x { tokens * input } else { 0 }];
     let mut for_lora = vec![0.0; if layers.has_paths() { lora.storage::<f32>().len() } else { 0 }];
     let mut low_grad = vec![0.0; tokens * low_width];
@@ -130,7 +130,7 @@ pub(super) fn times(x: &FloatTensor<Flex>, weight: &Stored<Flex>) -> FloatTensor
     // It may be a part of a larger matrix.
     assert!(words.is_contiguous());
     let words = &words.storage::<i32>()[words.layout().start_offset()..];
-    let output = few::times(in_order(x.clone()).storage(), words, *form, [*out, *input]);
+    let output = gemv::times(contiguous(x.clone()).storage(), words, *form, [*out, *input]);
     tensor(output, &[x.shape()[0], *out])
 }
 

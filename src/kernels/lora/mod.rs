@@ -2,8 +2,8 @@
 //! each way. The weights are taken as they are stored.
 
 mod autodiff;
-mod few;
 mod flex;
+mod gemv;
 mod plain;
 
 use super::blocks::{Blocks, Expand, Form, Matrix};

@@ -14,10 +14,10 @@ use burn::tensor::{Device, Tensor};
 /// Grouped-query self-attention (<https://arxiv.org/abs/2305.13245>).
 #[derive(Debug, Clone)]
 pub struct Attention {
-    /// Of queries, keys and values.
+    /// The projections to queries, keys and values.
     pub projections: [Linear; 3],
     pub output: Linear,
-    /// Of each query head and each key head by itself.
+    /// The norms of each query head and each key head by itself.
     pub head_norms: Option<HeadNorms>,
     pub heads: Heads,
     /// Queries are multiplied with it: usually 1/√head_dim.

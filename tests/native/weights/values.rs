@@ -103,7 +103,7 @@ fn queries_keys_and_values_in_one_tensor_are_three() {
         assert_eq!(fused.read_f32(&tensor.name).unwrap(), apart.read_f32(&tensor.name).unwrap());
     }
     checked(Ok(fused)).unwrap();
-    // Of a model with other heads it would be cut elsewhere.
+    // In a model with other heads it would be cut elsewhere.
     let mut other = bytes("fused.gguf");
     let name = b"llama.attention.head_count_kv";
     let at = other.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 4;

@@ -1,8 +1,8 @@
 //! The gradients.
 
 use super::rows::{add_line, last, lines, place, products, row_starts, total, zeros};
-use super::{blocks, lined_up, rows_of_unit};
-use crate::kernels::gpu::{Four, GpuTensor, buffer, empty, spread};
+use super::{aligned, blocks, rows_of_unit};
+use crate::kernels::gpu::{GpuTensor, Vec4, buffer, empty, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use cubecl::prelude::*;
@@ -15,15 +15,15 @@ pub fn backward(
     stats: &GpuTensor,
     seq: usize,
 ) -> GpuTensor {
-    let [qkv, output, grad] = [qkv, output, grad].map(lined_up);
+    let [qkv, output, grad] = [qkv, output, grad].map(aligned);
     let ([tokens, all_heads, head_dim], heads) = (qkv.shape().dims(), output.shape()[1]);
     let kv_heads = (all_heads - heads) / 2;
     let blocks = blocks(tokens, seq);
     let (units, kv_units) = (blocks * heads, blocks * kv_heads);
     let (gradient, new_stats) = (empty(qkv.shape(), &qkv), empty(stats.shape(), &qkv));
     let limit = "a micro-batch has fewer than four million rows";
-    let (count, dim) = spread(units).expect(limit);
-    let (kv_count, kv_dim) = spread(kv_units).expect(limit);
+    let (count, dim) = workgroups(units).expect(limit);
+    let (kv_count, kv_dim) = workgroups(kv_units).expect(limit);
     // SAFETY: the kernels read and write as many rows of as many fours as the tensors have; one writes the gradients
     // of queries, the other those of keys and values.
     unsafe {
@@ -67,12 +67,12 @@ pub fn backward(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn query_kernel(
-    qkv: &[Four],
-    output: &[Four],
-    grad: &[Four],
-    stats: &[Four],
-    gradient: &mut [Four],
-    new_stats: &mut [Four],
+    qkv: &[Vec4],
+    output: &[Vec4],
+    grad: &[Vec4],
+    stats: &[Vec4],
+    gradient: &mut [Vec4],
+    new_stats: &mut [Vec4],
     units: u32,
     seq: u32,
     heads: u32,
@@ -90,12 +90,12 @@ fn query_kernel(
         let query = lines(qkv, &query_at, fours, rows);
         let of_output = lines(grad, &at, fours, rows);
         let mut sums = zeros(comptime!(fours * rows));
-        let mut stat = Array::<Four>::new(rows);
+        let mut stat = Array::<Vec4>::new(rows);
         let mut first = Array::<u32>::new(rows);
         let mut of_score = Array::<f32>::new(rows);
         #[unroll]
         for r in 0..rows {
-            let mut shared = Four::new(0.0f32);
+            let mut shared = Vec4::new(0.0f32);
             #[unroll]
             for c in 0..fours {
                 shared += of_output[r * fours + c] * output[(at[r] * fours as u32 + c as u32) as usize];
@@ -135,10 +135,10 @@ fn query_kernel(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn key_kernel(
-    qkv: &[Four],
-    grad: &[Four],
-    stats: &[Four],
-    gradient: &mut [Four],
+    qkv: &[Vec4],
+    grad: &[Vec4],
+    stats: &[Vec4],
+    gradient: &mut [Vec4],
     units: u32,
     seq: u32,
     heads: u32,

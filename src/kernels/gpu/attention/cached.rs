@@ -1,8 +1,8 @@
 //! A piece of each sequence, whose keys lie in a cache with those of the tokens before it.
 
 use super::rows::{attend, last, lines, place, put, row_starts, zeros};
-use super::{blocks, lined_up, rows_of_unit};
-use crate::kernels::gpu::{Four, GpuTensor, buffer, empty, spread};
+use super::{aligned, blocks, rows_of_unit};
+use crate::kernels::gpu::{GpuTensor, Vec4, buffer, empty, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use burn::tensor::Shape;
@@ -19,13 +19,13 @@ pub fn cached(
     past: usize,
     window: Option<usize>,
 ) -> GpuTensor {
-    let [qkv, keys, values] = [qkv, keys, values].map(lined_up);
+    let [qkv, keys, values] = [qkv, keys, values].map(aligned);
     let [tokens, all_heads, head_dim] = qkv.shape().dims();
     let [batch, kv_heads, room, _] = keys.shape().dims();
     let (heads, seq) = (all_heads - 2 * kv_heads, tokens / batch);
     let units = blocks(tokens, seq) * heads;
     let output = empty(Shape::new([tokens, heads, head_dim]), &qkv);
-    let (count, dim) = spread(units).expect("a piece has fewer than four million rows");
+    let (count, dim) = workgroups(units).expect("a piece has fewer than four million rows");
     // SAFETY: the kernel reads and writes as many rows of as many fours as the tensors have.
     unsafe {
         cached_kernel::launch_unchecked(
@@ -53,10 +53,10 @@ pub fn cached(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn cached_kernel(
-    qkv: &[Four],
-    keys: &[Four],
-    values: &[Four],
-    output: &mut [Four],
+    qkv: &[Vec4],
+    keys: &[Vec4],
+    values: &[Vec4],
+    output: &mut [Vec4],
     units: u32,
     seq: u32,
     past: u32,

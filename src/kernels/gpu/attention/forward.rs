@@ -1,8 +1,8 @@
 //! Whole sequences.
 
 use super::rows::{attend, last, lines, place, put, row_starts, zeros};
-use super::{blocks, first_keys_buffer, lined_up, rows_of_unit};
-use crate::kernels::gpu::{Four, GpuTensor, buffer, empty, spread};
+use super::{aligned, blocks, first_keys_buffer, rows_of_unit};
+use crate::kernels::gpu::{GpuTensor, Vec4, buffer, empty, workgroups};
 use burn::backend::TensorMetadata;
 use burn::cubecl;
 use burn::tensor::Shape;
@@ -16,12 +16,12 @@ use cubecl::prelude::*;
 /// - first_keys: `[batch * seq]`
 /// - output: `[batch * seq, heads, head_dim]` and `[batch * seq, heads, 4]`
 pub fn forward(qkv: &GpuTensor, first_keys: &GpuTensor, heads: usize, seq: usize) -> (GpuTensor, GpuTensor) {
-    let qkv = lined_up(qkv);
+    let qkv = aligned(qkv);
     let [tokens, all_heads, head_dim] = qkv.shape().dims();
     let units = blocks(tokens, seq) * heads;
     let output = empty(Shape::new([tokens, heads, head_dim]), &qkv);
     let stats = empty(Shape::new([tokens, heads, 4]), &qkv);
-    let (count, dim) = spread(units).expect("a micro-batch has fewer than four million rows");
+    let (count, dim) = workgroups(units).expect("a micro-batch has fewer than four million rows");
     // SAFETY: the kernel reads and writes as many rows of as many fours as the tensors have.
     unsafe {
         forward_kernel::launch_unchecked(
@@ -46,10 +46,10 @@ pub fn forward(qkv: &GpuTensor, first_keys: &GpuTensor, heads: usize, seq: usize
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn forward_kernel(
-    qkv: &[Four],
+    qkv: &[Vec4],
     first_keys: &[f32],
-    output: &mut [Four],
-    stats: &mut [Four],
+    output: &mut [Vec4],
+    stats: &mut [Vec4],
     units: u32,
     seq: u32,
     heads: u32,
@@ -93,7 +93,7 @@ fn forward_kernel(
         for r in 0..rows {
             if position + (r as u32) < seq {
                 put(output, at[r], &sums, total[r], r, fours);
-                let mut stat = Four::new(0.0f32);
+                let mut stat = Vec4::new(0.0f32);
                 stat.insert(0usize, top[r] + total[r].ln());
                 stat.insert(1usize, f32::cast_from(first[r]));
                 stats[at[r] as usize] = stat;

@@ -11,7 +11,7 @@ pub use backward::backward;
 pub use cached::cached;
 pub use forward::forward;
 
-use super::{GpuTensor, empty, in_fours, in_software};
+use super::{GpuTensor, empty, is_aligned, on_software_adapter};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{TensorMetadata, Wgpu};
 use burn::cubecl::prelude::BufferArg;
@@ -19,7 +19,7 @@ use burn::tensor::Slice;
 
 /// Rows that a unit computes together. More of them read each key less often; a real GPU has no registers for that.
 fn rows_of_unit() -> usize {
-    if in_software() { 4 } else { 1 }
+    if on_software_adapter() { 4 } else { 1 }
 }
 
 /// Blocks of so many rows in all rows of the batch.
@@ -28,8 +28,8 @@ fn blocks(tokens: usize, seq: usize) -> usize {
 }
 
 /// The same values in order.
-fn lined_up(x: &GpuTensor) -> GpuTensor {
-    if in_fours(x) {
+fn aligned(x: &GpuTensor) -> GpuTensor {
+    if is_aligned(x) {
         return x.clone();
     }
     let all: Vec<Slice> = x.shape().iter().map(|&size| Slice::from(0..size)).collect();

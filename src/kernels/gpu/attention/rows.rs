@@ -1,6 +1,6 @@
 //! What a unit does with its rows, which it holds in registers.
 
-use crate::kernels::gpu::Four;
+use crate::kernels::gpu::Vec4;
 use burn::cubecl;
 use cubecl::prelude::*;
 
@@ -12,12 +12,12 @@ use cubecl::prelude::*;
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 pub fn attend(
-    sums: &mut Array<Four>,
+    sums: &mut Array<Vec4>,
     top: &mut Array<f32>,
     total: &mut Array<f32>,
-    query: &Array<Four>,
-    keys: &[Four],
-    values: &[Four],
+    query: &Array<Vec4>,
+    keys: &[Vec4],
+    values: &[Vec4],
     key_at: u32,
     value_at: u32,
     stride: u32,
@@ -44,7 +44,7 @@ pub fn attend(
                 total[r] *= shrink;
                 #[unroll]
                 for c in 0..fours {
-                    sums[r * fours + c] *= Four::new(shrink);
+                    sums[r * fours + c] *= Vec4::new(shrink);
                 }
                 top[r] = scores[r];
             }
@@ -58,14 +58,14 @@ pub fn attend(
 /// Writes a row of sums, divided.
 #[cube]
 pub fn put(
-    output: &mut [Four],
+    output: &mut [Vec4],
     at: u32,
-    sums: &Array<Four>,
+    sums: &Array<Vec4>,
     total: f32,
     #[comptime] r: usize,
     #[comptime] fours: usize,
 ) {
-    let share = Four::new(1.0f32 / total);
+    let share = Vec4::new(1.0f32 / total);
     #[unroll]
     for c in 0..fours {
         output[(at * fours as u32 + c as u32) as usize] = sums[r * fours + c] * share;
@@ -106,19 +106,19 @@ pub fn row_starts(
 }
 
 #[cube]
-pub fn zeros(#[comptime] count: usize) -> Array<Four> {
-    let mut zeros = Array::<Four>::new(count);
+pub fn zeros(#[comptime] count: usize) -> Array<Vec4> {
+    let mut zeros = Array::<Vec4>::new(count);
     #[unroll]
     for i in 0..count {
-        zeros[i] = Four::new(0.0f32);
+        zeros[i] = Vec4::new(0.0f32);
     }
     zeros
 }
 
 /// Rows in registers.
 #[cube]
-pub fn lines(x: &[Four], at: &Array<u32>, #[comptime] fours: usize, #[comptime] rows: usize) -> Array<Four> {
-    let mut lines = Array::<Four>::new(comptime!(fours * rows));
+pub fn lines(x: &[Vec4], at: &Array<u32>, #[comptime] fours: usize, #[comptime] rows: usize) -> Array<Vec4> {
+    let mut lines = Array::<Vec4>::new(comptime!(fours * rows));
     #[unroll]
     for r in 0..rows {
         #[unroll]
@@ -132,8 +132,8 @@ pub fn lines(x: &[Four], at: &Array<u32>, #[comptime] fours: usize, #[comptime] 
 /// The dot product of each row in registers with one row in memory.
 #[cube]
 pub fn products(
-    lines: &Array<Four>,
-    x: &[Four],
+    lines: &Array<Vec4>,
+    x: &[Vec4],
     from: u32,
     #[comptime] fours: usize,
     #[comptime] rows: usize,
@@ -158,9 +158,9 @@ pub fn products(
 /// Adds a row in memory, times a factor for each row in registers.
 #[cube]
 pub fn add_line(
-    sums: &mut Array<Four>,
+    sums: &mut Array<Vec4>,
     factors: &Array<f32>,
-    x: &[Four],
+    x: &[Vec4],
     from: u32,
     #[comptime] fours: usize,
     #[comptime] rows: usize,
@@ -170,12 +170,12 @@ pub fn add_line(
         let four = x[(from + c as u32) as usize];
         #[unroll]
         for r in 0..rows {
-            sums[r * fours + c] += Four::new(factors[r]) * four;
+            sums[r * fours + c] += Vec4::new(factors[r]) * four;
         }
     }
 }
 
 #[cube]
-pub fn total(four: Four) -> f32 {
+pub fn total(four: Vec4) -> f32 {
     four.extract(0usize) + four.extract(1usize) + four.extract(2usize) + four.extract(3usize)
 }

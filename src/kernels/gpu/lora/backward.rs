@@ -2,7 +2,7 @@
 
 use super::{Forms, Layers, NUMBERS, add_layer, tiles};
 use crate::kernels::gpu::matmul::{add_product, store, zeros};
-use crate::kernels::gpu::{Four, GpuTensor, UNITS, buffer, empty, in_fours};
+use crate::kernels::gpu::{GpuTensor, UNITS, Vec4, buffer, empty, is_aligned};
 use crate::kernels::lora::Stored;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{TensorMetadata, Wgpu};
@@ -25,7 +25,7 @@ pub fn backward(
     wants_x: bool,
 ) -> Option<(Option<GpuTensor>, GpuTensor)> {
     let layers = Layers::of(x, weights, lora, ranks)?;
-    if !in_fours(low) || !in_fours(grad) {
+    if !is_aligned(low) || !is_aligned(grad) {
         return None;
     }
     let has_paths = layers.rank > 0;
@@ -132,10 +132,10 @@ fn low_gradients(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn low_backward_kernel(
-    grad: &[Four],
-    low: &[Four],
-    lora: &[Four],
-    gradients: &mut [Four],
+    grad: &[Vec4],
+    low: &[Vec4],
+    lora: &[Vec4],
+    gradients: &mut [Vec4],
     scale: f32,
     first: u32,
     total: u32,
@@ -261,10 +261,10 @@ fn input_kernel<W: Numeric, N: Size, L: Numeric, M: Size>(
     w0: &[Vector<W, N>],
     w1: &[Vector<W, N>],
     w2_or_x: &[Vector<L, M>],
-    grad: &[Four],
-    lora: &[Four],
-    gradients: &mut [Four],
-    for_x: &mut [Four],
+    grad: &[Vec4],
+    lora: &[Vec4],
+    gradients: &mut [Vec4],
+    for_x: &mut [Vec4],
     first: u32,
     total: u32,
     tokens: u32,

@@ -2,7 +2,7 @@
 
 use super::{Forms, Layers, NUMBERS, add_layer, tiles};
 use crate::kernels::gpu::matmul::{add_product, store, zeros};
-use crate::kernels::gpu::{Four, GpuTensor, UNITS, buffer, empty, in_fours};
+use crate::kernels::gpu::{GpuTensor, UNITS, Vec4, buffer, empty, is_aligned};
 use crate::kernels::lora::Stored;
 use burn::backend::Wgpu;
 use burn::cubecl;
@@ -22,7 +22,7 @@ pub fn forward(
     fp16: bool,
 ) -> Option<[GpuTensor; 2]> {
     let layers = Layers::of(x, weights, lora, ranks)?;
-    if residual.is_some_and(|residual| !in_fours(residual) || weights.len() > 1) {
+    if residual.is_some_and(|residual| !is_aligned(residual) || weights.len() > 1) {
         return None;
     }
     let output = empty(Shape::new([layers.tokens, layers.width()]), x);
@@ -93,9 +93,9 @@ fn low_columns(x: &GpuTensor, lora: &GpuTensor, layers: &Layers, scale: f32) -> 
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn low_kernel(
-    x: &[Four],
-    lora: &[Four],
-    low: &mut [Four],
+    x: &[Vec4],
+    lora: &[Vec4],
+    low: &mut [Vec4],
     scale: f32,
     tokens: u32,
     input: u32,
@@ -146,13 +146,13 @@ fn low_kernel(
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size, H: Float>(
-    x: &[Four],
+    x: &[Vec4],
     w0: &[Vector<W, N>],
     w1: &[Vector<W, N>],
     w2: &[Vector<L, M>],
-    low: &[Four],
-    lora: &[Four],
-    output: &mut [Four],
+    low: &[Vec4],
+    lora: &[Vec4],
+    output: &mut [Vec4],
     tokens: u32,
     input: u32,
     rank: u32,
@@ -243,7 +243,7 @@ fn output_kernel<W: Numeric, N: Size, L: Numeric, M: Size, H: Float>(
 /// Adds a tile of a matrix that lies in order.
 #[cube]
 fn add_lines<L: Numeric, M: Size>(
-    sums: &mut Array<Four>,
+    sums: &mut Array<Vec4>,
     x: &[Vector<L, M>],
     row: u32,
     column: u32,
@@ -258,7 +258,7 @@ fn add_lines<L: Numeric, M: Size>(
         for j in 0..fours {
             if row + (i as u32) < m && column + (j as u32) < n4 {
                 let at = (row + i as u32) * n4 + column + j as u32;
-                sums[i * fours + j] += Four::cast_from(x[at as usize]);
+                sums[i * fours + j] += Vec4::cast_from(x[at as usize]);
             }
         }
     }

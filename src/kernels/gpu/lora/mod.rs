@@ -9,7 +9,7 @@ pub use backward::backward;
 pub use forward::forward;
 
 use super::matmul::add_product;
-use super::{Four, GpuTensor, MOST_GROUPS, UNITS, buffer, in_fours, in_software};
+use super::{GpuTensor, MOST_GROUPS, UNITS, Vec4, buffer, is_aligned, on_software_adapter};
 use crate::kernels::blocks::{BLOCK, Form};
 use crate::kernels::lora::Stored;
 use burn::backend::{TensorMetadata, Wgpu};
@@ -56,15 +56,15 @@ impl<'a> Layers<'a> {
         let rank = ranks.iter().copied().max()?;
         let alike = ranks.iter().all(|&r| r == 0 || r == rank);
         let suits = |weight: &Stored<Wgpu>| {
-            let in_order = match weight {
-                Stored::Dense(weight) => in_fours(weight),
+            let is_contiguous = match weight {
+                Stored::Dense(weight) => is_aligned(weight),
                 Stored::Blocks { .. } => true,
             };
-            in_order && weight.dims()[0].is_multiple_of(4)
+            is_contiguous && weight.dims()[0].is_multiple_of(4)
         };
-        let lined_up = in_fours(x) && in_fours(lora) && weights.iter().all(suits);
+        let aligned = is_aligned(x) && is_aligned(lora) && weights.iter().all(suits);
         let in_blocks = weights.iter().filter(|weight| matches!(weight, Stored::Blocks { .. })).count();
-        if !alike || !lined_up || !rank.is_multiple_of(4) || tokens == 0 {
+        if !alike || !aligned || !rank.is_multiple_of(4) || tokens == 0 {
             return None;
         }
         if weights.is_empty() || weights.len() > MOST_PARTS || ![0, weights.len()].contains(&in_blocks) {
@@ -157,7 +157,7 @@ impl Groups {
 fn tiles(products: &[(usize, usize)], edges: &[usize]) -> Option<(usize, Groups)> {
     let units = |tile: usize, (rows, columns): (usize, usize)| rows.div_ceil(tile) * columns.div_ceil(tile);
     let all = |tile: usize| products.iter().map(|&product| units(tile, product)).sum::<usize>();
-    let (sides, wanted): (&[usize], usize) = if in_software() { (&[16, 8], 64) } else { (&[8], 512) };
+    let (sides, wanted): (&[usize], usize) = if on_software_adapter() { (&[16, 8], 64) } else { (&[8], 512) };
     let fits = |tile: usize| all(tile) >= wanted && edges.iter().all(|edge| edge.is_multiple_of(tile));
     let tile = sides.iter().copied().find(|&tile| fits(tile)).unwrap_or(4);
     let groups = |product: &(usize, usize)| units(tile, *product).div_ceil(UNITS as usize);
@@ -170,8 +170,8 @@ fn tiles(products: &[(usize, usize)], edges: &[usize]) -> Option<(usize, Groups)
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn add_layer<W: Numeric, N: Size, L: Numeric, M: Size, H: Float>(
-    sums: &mut Array<Four>,
-    lhs: &[Four],
+    sums: &mut Array<Vec4>,
+    lhs: &[Vec4],
     w0: &[Vector<W, N>],
     w1: &[Vector<W, N>],
     w2: &[Vector<L, M>],

@@ -17,7 +17,7 @@ recall_at_5: number | null,
  */
 mrr: number | null, 
 /**
- * Of scored pairs: Spearman's rank correlation of cosines and scores; null where one side is all equal.
+ * For scored pairs, Spearman's rank correlation of cosines and scores; null where one side is all equal.
  */
 spearman: number | null, 
 /**

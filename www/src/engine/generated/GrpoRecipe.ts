@@ -16,7 +16,7 @@ num_generations: number,
  */
 max_completion_length: number, 
 /**
- * Of the sampling, and of the probabilities in the loss. Default 1.
+ * Divides the logits, in sampling and in the loss. Default 1.
  */
 temperature: number, 
 /**

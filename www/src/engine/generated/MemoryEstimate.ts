@@ -33,7 +33,7 @@ helper: number,
  */
 tensor: number, 
 /**
- * Of everything at the moment that takes most; less than the sum, since not all is there at once.
+ * Everything at the moment that takes most; less than the sum, since not all is there at once.
  */
 total: number, 
 /**

@@ -26,10 +26,10 @@ completion_length: number,
  */
 truncated: number, 
 /**
- * Of a step: mean of an estimate of KL(tuned ‖ base) over the answers' tokens, in nats.
+ * On a step, the mean of an estimate of KL(tuned ‖ base) over the answers' tokens, in nats.
  */
 kl: number | null, 
 /**
- * Of a step: share of the answers' tokens that are clipped.
+ * On a step, the share of the answers' tokens that are clipped.
  */
 clip_ratio: number | null, };

@@ -49,7 +49,7 @@ grad_norm: number,
  */
 tokens: number, tokens_per_second: number, 
 /**
- * Of steps that were launched together, the mean.
+ * Steps that were launched together have their mean.
  */
 seconds: number, 
 /**

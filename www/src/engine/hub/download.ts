@@ -19,7 +19,7 @@ export interface RemoteFile {
   /** Bytes; null where the server has not said. */
   bytes: number | null;
   version: string;
-  /** Of the content, in hexadecimal, where the server's listing has it. */
+  /** The sha256 of the content, in hexadecimal, where the server's listing has it. */
   sha256?: string | null;
 }
 

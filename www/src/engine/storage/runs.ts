@@ -35,7 +35,7 @@ export interface RunRecord {
 
 export interface RunData {
   name: string;
-  /** Of the file's bytes, so that another file of the same name is noticed. */
+  /** A digest of the file's bytes, so that another file of the same name is noticed. */
   sha256: string;
 }
 

@@ -32,7 +32,7 @@ interface Current {
   singleSteps: number;
   lastCheckpoint: number;
   step: number;
-  /** Of the last step, in seconds. */
+  /** The last step's, in seconds. */
   stepSeconds: number;
   /** The step after which to pause. */
   until: number;

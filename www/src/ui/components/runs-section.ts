@@ -239,7 +239,7 @@ export class RunsSection extends WorkspaceElement {
   }
 }
 
-/** Of all runs that can be compared: same model, data and objective. */
+/** The losses of all runs that can be compared: same model, data and objective. */
 function bestOf(records: RunRecord[]): Set<string> {
   const best = new Map<string, RunRecord>();
   for (const run of records) {

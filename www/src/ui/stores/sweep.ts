@@ -33,7 +33,7 @@ export class SweepStore extends Store {
   strategy: Strategy = 'grid';
   state: 'idle' | 'estimating' | 'running' | 'stopping' = 'idle';
   plan: SweepPlan | null = null;
-  /** Of the whole sweep, by measured steps. */
+  /** The whole sweep's, by measured steps. */
   seconds: number | null = null;
   progress: SweepProgress | null = null;
   /** How the last sweep ended. */
