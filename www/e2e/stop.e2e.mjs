@@ -1,6 +1,7 @@
 /** One Stop ends all that one press asked for, queued or running, within a token. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import {
   CHATS,
   at,
@@ -14,15 +15,25 @@ import {
 } from './setup.mjs';
 
 let server, browser, page;
-before(async () => (server = await startServer()), { timeout: 1_800_000 });
-after(() => server.stop());
+before(
+  async () => {
+    server = await startServer();
+    browser = await startBrowser();
+  },
+  { timeout: 1_800_000 },
+);
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+const TINY = fileURLToPath(new URL('../public/models/tiny', import.meta.url));
 
 /** At this temperature any token follows any other, so that an answer hardly ever ends by itself. */
 const ENDLESS = { tokens: '480', temperature: '20' };
 
 describe('Stop', () => {
   before(async () => {
-    browser = await startBrowser();
     page = await openPage(browser, `${server.url}?device=cpu`);
     await openTiny(page);
     const section = page.locator('compare-section');
@@ -32,8 +43,6 @@ describe('Stop', () => {
     await page.locator('#pick-length').fill(ENDLESS.tokens);
     await page.locator('#pick-temperature').fill(ENDLESS.temperature);
   });
-  after(() => browser.close());
-
   const stop = (section) => page.locator(section).getByRole('button', { name: 'Stop', exact: true });
   const ended = (section) => stop(section).waitFor({ state: 'detached' });
   const answer = (side) => page.locator(`compare-section article.${side}`);
@@ -113,3 +122,44 @@ describe('Stop', () => {
     assert.deepEqual(page.thrown, []);
   });
 });
+
+test('Stop ends the opening of a model: what was open before is open again, and its run goes on', async () => {
+  const page = await openPage(browser, `${server.url}?device=cpu`);
+  await openTiny(page);
+  await chooseData(page, 'cats.jsonl', CHATS);
+  await at(page, 'report').waitFor();
+  await set(page, { 'train.max_steps': 4000, 'eval.validation_fraction': 0 });
+  await at(page, 'start').click();
+  // Checkpoints come every 20 steps.
+  const chart = await page.locator('loss-chart').elementHandle();
+  await page.waitForFunction((chart) => chart.reports.at(-1)?.step > 21, chart);
+  await at(page, 'pause').click();
+  await status(page, 'Paused at step');
+  for (const worker of page.workers()) await worker.evaluate(readSlowly);
+  await page.locator('[data-test="model-files"] input[name=folder]').setInputFiles(TINY);
+  const line = page.locator('model-section transfer-line');
+  await line.filter({ hasText: 'Reading the weights' }).waitFor();
+  await line.getByRole('button', { name: 'Stop', exact: true }).click();
+  await at(page, 'train-error')
+    .filter({ hasText: /^The run is back at its last checkpoint, step \d+0, on the CPU/ })
+    .waitFor();
+  assert.match(await at(page, 'model-facts').innerText(), /loralet\/tiny/i);
+  assert.equal(await line.getByRole('button').count(), 0, 'it is still being opened');
+  await at(page, 'continue').click();
+  await status(page, 'Training: step');
+  await at(page, 'stop').click();
+  await status(page, 'Stopped');
+  assert.deepEqual(page.thrown, []);
+  await page.context().close();
+});
+
+/** In a worker: a disk that takes a third of a second for each tensor. */
+function readSlowly() {
+  const { prototype } = FileReaderSync;
+  const { readAsArrayBuffer } = prototype;
+  prototype.readAsArrayBuffer = function (blob) {
+    const until = performance.now() + 300;
+    while (performance.now() < until);
+    return readAsArrayBuffer.call(this, blob);
+  };
+}

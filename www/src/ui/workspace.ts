@@ -69,6 +69,7 @@ export class Workspace {
     recipe.onDataSetting = () => void data.reread();
     recipe.onDevice = () => void restart.changeDevice();
     trainer.onBroken = (error) => void restart.recover(error);
+    model.onStopReading = () => void restart.stopReading();
     // An estimate holds for the recipe, the model and the data that it was made with.
     for (const store of [recipe, model, data]) store.subscribe(() => this.sweep.forgetEstimate());
   }

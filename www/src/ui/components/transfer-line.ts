@@ -35,7 +35,7 @@ export class TransferLine extends WorkspaceElement {
     return html`<div class="notice" data-test="transfer">
       <div class="row">
         <span class="grow small">${shown(busy)}</span>
-        ${busy.canStop ? html`<button class="plain" @click=${() => this.workspace.model.cancel()}>Stop</button>` : nothing}
+        <button class="plain" @click=${() => void this.workspace.model.cancel()}>Stop</button>
       </div>
       <progress max="1" .value=${busy.share} aria-label=${name(busy)}></progress>
     </div>`;

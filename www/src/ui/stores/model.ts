@@ -48,8 +48,10 @@ export interface Busy {
   share: number;
   /** The server has asked for a pause. */
   wait: Wait | null;
-  canStop: boolean;
 }
+
+/** How long a Stop waits, in milliseconds, for the trainer to hear of it. */
+const PATIENCE = 500;
 
 type FetchFiles = (link: Link) => Promise<Omit<OpenModel, 'report'>>;
 
@@ -67,6 +69,8 @@ export class ModelStore extends Store {
   open: OpenModel | null = null;
   busy: Busy | null = null;
   error: { place: Place; problem: Problem } | null = null;
+  /** Called where the trainer reads on although its model is not wanted any more. */
+  onStopReading: () => void = () => undefined;
   private abort: AbortController | null = null;
   private opening: Promise<boolean> = Promise.resolve(false);
 
@@ -207,8 +211,13 @@ export class ModelStore extends Store {
     return this.error?.problem ?? problem(new LoraletError('not_ready', 'another model is being opened'));
   }
 
-  cancel(): void {
-    this.abort?.abort();
+  /** Ends what is fetched or opened. A trainer hears of it only between two models: one that reads on has to be replaced. */
+  async cancel(): Promise<void> {
+    const { abort, opening } = this;
+    abort?.abort();
+    const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), PATIENCE));
+    if ((await Promise.race([opening, late])) === 'late' && this.abort === abort && this.busy)
+      this.onStopReading();
   }
 
   forget(model: CachedModel): Promise<void> {
@@ -271,7 +280,7 @@ export class ModelStore extends Store {
     try {
       const fetched = await fetchFiles(link);
       link.signal.throwIfAborted();
-      link = this.begin(place, name, 'Reading the weights', false);
+      link = this.begin(place, name, 'Reading the weights');
       const client = await this.trainer.client();
       const baseDtype = this.recipe.loaded ? this.recipe.value.base_dtype : 'auto';
       const label = fetched.base ?? fetched.label;
@@ -294,9 +303,9 @@ export class ModelStore extends Store {
     }
   }
 
-  private begin(place: Place, name: string, what: string, canStop = true): Link {
+  private begin(place: Place, name: string, what: string): Link {
     this.error = null;
-    this.busy = { place, name, what, transfer: null, share: 0, wait: null, canStop };
+    this.busy = { place, name, what, transfer: null, share: 0, wait: null };
     this.abort = new AbortController();
     this.changed();
     return { signal: this.abort.signal, onWait: this.onWait };

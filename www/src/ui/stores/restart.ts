@@ -81,6 +81,20 @@ export class Restart {
     });
   }
 
+  /** While a model is opened that is not wanted any more: another trainer, with what was open before. */
+  stopReading(): Promise<void> {
+    const { trainer, model, training } = this.stores;
+    return this.inTurn(async () => {
+      const { open } = model;
+      trainer.end();
+      await model.settled();
+      await training.goOnElsewhere(async () => {
+        await this.start(trainer.choice, open);
+        return trainer.device && trainer.client();
+      });
+    });
+  }
+
   /** Why there is no trainer on the device, or null: then it has what the one before had. */
   private async start(device: DeviceChoice, open: OpenModel | null): Promise<Problem | null> {
     const { trainer, recipe, model, data, probe, rewardModel } = this.stores;

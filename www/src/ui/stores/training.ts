@@ -273,6 +273,15 @@ export class TrainingStore extends Store {
     });
   }
 
+  /** The same where nothing went wrong, which is worth a word only where there is a run. */
+  async goOnElsewhere(replace: () => Promise<Trainer | null>): Promise<void> {
+    await this.whileReplaced(async () => {
+      const { known } = this;
+      const done = await this.goOnIn(known, replace).catch(messageOf);
+      if (known) this.error = { ...problem(new LoraletError('stopped', done)), text: sentence(done) };
+    });
+  }
+
   /** Leaves the run, once its checkpoints are kept, to whoever goes on with it. */
   async close(): Promise<void> {
     this.replaceRun(null);
