@@ -13,7 +13,7 @@ const LONGEST_WORD: u64 = 1000;
 /// # Errors
 /// Half a sentence on what is wrong. What is not JSON, or has a part missing, is left to the crate to say.
 pub(super) fn check(tokenizer_json: &str) -> Result<(), String> {
-    let File { normalizer, pre_tokenizer, model } =
+    let File { normalizer, pre_tokenizer, post_processor, model } =
         serde_json::from_str(tokenizer_json).map_err(|error| format!("it is damaged ({error})"))?;
     each_part(&normalizer, &mut |part| match part["type"].as_str() {
         Some("Precompiled") => check_character_map(part["precompiled_charsmap"].as_str().unwrap_or_default()),
@@ -23,10 +23,41 @@ pub(super) fn check(tokenizer_json: &str) -> Result<(), String> {
         Some(0) => Err("its pre_tokenizer makes pieces of length 0".into()),
         _ => Ok(()),
     })?;
+    each_part(&post_processor, &mut |part| match part["type"].as_str() {
+        Some("TemplateProcessing") => check_template(part),
+        _ => Ok(()),
+    })?;
     model.check()
 }
 
-/// A normalizer or pre-tokenizer, and those that it is a sequence of.
+/// What is put around a text, and around two: pieces that are a sequence or a special token of the template's own list.
+fn check_template(part: &Value) -> Result<(), String> {
+    let tokens = &part["special_tokens"];
+    for (name, token) in tokens.as_object().into_iter().flatten() {
+        let length = |key: &str| token[key].as_array().map(Vec::len);
+        if length("ids") != length("tokens") {
+            return Err(format!(
+                "its post_processor's special token \"{name}\" has other numbers of ids and tokens"
+            ));
+        }
+    }
+    for template in ["single", "pair"] {
+        for piece in part[template].as_array().into_iter().flatten() {
+            let id = &piece["SpecialToken"]["id"];
+            if let Some(id) = id.as_str().filter(|id| tokens.get(id).is_none()) {
+                return Err(format!(
+                    "its post_processor puts the special token \"{id}\" around texts, which its special_tokens lack"
+                ));
+            }
+            if template == "single" && piece["Sequence"]["id"] == "B" {
+                return Err("its post_processor puts a second text around a single one".into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A normalizer, pre-tokenizer or post-processor, and those that it is a sequence of.
 fn each_part(part: &Value, check: &mut impl FnMut(&Value) -> Result<(), String>) -> Result<(), String> {
     check(part)?;
     let parts = match part {
@@ -45,6 +76,8 @@ struct File {
     normalizer: Value,
     #[serde(default)]
     pre_tokenizer: Value,
+    #[serde(default)]
+    post_processor: Value,
     #[serde(default)]
     model: Model,
 }
