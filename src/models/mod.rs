@@ -2,7 +2,7 @@
 //! through [`ReadWeights`], token ids arrive as [`Input`], hidden states go out.
 //!
 //! An architecture is a file: how its `config.json` is read, which weights it asks a [`Loader`] for, and what it computes with
-//! them. [`load`] dispatches on `model_type`; nothing else knows one by its name.
+//! them. `load` dispatches on `model_type`; nothing else knows one by its name.
 
 pub mod bert;
 pub mod block;
