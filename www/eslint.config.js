@@ -61,7 +61,9 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/engine/**/*.ts', 'src/ui/**/*.ts', 'src/element/**/*.ts'],
+    files: ['src/engine/**/*.ts', 'src/ui/**/*.ts', 'src/element/**/*.ts', 'src/lessons/**/*.ts'],
+    // An entry makes the workspace of its page.
+    ignores: ['src/lessons/main.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',
@@ -81,8 +83,13 @@ export default tseslint.config(
       ],
     },
   },
-  closed('src/engine', ['ui', 'element', 'page'], 'The engine knows no interface.'),
-  closed('src/ui', ['element', 'page'], 'Components know nothing of the page that they are on.'),
-  closed('src/element', ['page'], 'The element stands on pages of others.'),
-  closed('src/page', ['element'], 'The page and the element are two shells over the same components.'),
+  closed('src/engine', ['ui', 'element', 'page', 'lessons'], 'The engine knows no interface.'),
+  closed('src/ui', ['element', 'page', 'lessons'], 'Components know nothing of the page that they are on.'),
+  closed('src/element', ['page', 'lessons'], 'The element stands on pages of others.'),
+  closed(
+    'src/page',
+    ['element', 'lessons'],
+    'The page and the element are two shells over the same components.',
+  ),
+  closed('src/lessons', ['element'], 'Lessons are a page of their own over the same components.'),
 );

@@ -18,5 +18,8 @@ export const common: UserConfig = {
   server: { fs: { allow: [here('..')] } },
 };
 
-/** The page as it ships. */
-export default defineConfig(common);
+/** The pages that ship: the studio, and the lessons. */
+export default defineConfig({
+  ...common,
+  build: { ...common.build, rolldownOptions: { input: ['index.html', 'lessons.html'].map(here) } },
+});

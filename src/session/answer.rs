@@ -64,11 +64,7 @@ impl Session {
                     .into(),
             });
         };
-        let prompt = match (&request.messages, request.raw) {
-            (None, true) => model.tokenizer.encode(&text, true)?,
-            (None, false) => model.tokenizer.encode_chat(&said, true)?,
-            (Some(messages), _) => model.tokenizer.encode_chat(messages, true)?,
-        };
+        let prompt = model.prompt_ids(request.messages.as_deref(), &text, request.raw)?;
         generate(
             &answering,
             &model.tokenizer,

@@ -11,6 +11,7 @@ mod device;
 mod general;
 mod judge;
 mod model;
+mod predict;
 mod reward;
 mod score;
 mod search;
@@ -20,6 +21,7 @@ pub use answer::GenerateRequest;
 pub use data::DataSummary;
 pub use device::{DeviceKind, DeviceReport, MemoryReport};
 pub use model::ModelReport;
+pub use predict::{PredictRequest, Predictions, TokenProbability};
 pub use search::Neighbour;
 pub use weights::outline;
 

@@ -3,7 +3,7 @@
 use super::Session;
 use super::general::GeneralFiles;
 use super::weights::{Weights, bytes_on_device, outline};
-use crate::data::Tokenizer;
+use crate::data::{Message, Tokenizer};
 use crate::error::{Error, Result};
 use crate::memory::MemoryEstimate;
 use crate::models::{Model, Outline};
@@ -58,6 +58,21 @@ pub(super) struct OpenModel {
     pub general: GeneralFiles,
     /// The digest of its weights, as the file has them.
     pub digest: String,
+}
+
+impl OpenModel {
+    /// The tokens of a conversation or of one user message, up to where an answer begins; with `raw` of a text as it
+    /// stands.
+    ///
+    /// # Errors
+    /// What the chat template or the tokenizer refuses.
+    pub fn prompt_ids(&self, messages: Option<&[Message]>, prompt: &str, raw: bool) -> Result<Vec<u32>> {
+        match (messages, raw) {
+            (None, true) => self.tokenizer.encode(prompt, true),
+            (None, false) => self.tokenizer.encode_chat(&[Message::new("user", prompt)], true),
+            (Some(messages), _) => self.tokenizer.encode_chat(messages, true),
+        }
+    }
 }
 
 impl Session {

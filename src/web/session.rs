@@ -9,7 +9,7 @@ use crate::export::{self, OutputFile};
 use crate::generate::Caller;
 use crate::recipe::BaseDtype;
 use crate::rewards::person::Person;
-use crate::session::{DeviceReport, GenerateRequest, MemoryReport, Session as Core};
+use crate::session::{DeviceReport, GenerateRequest, MemoryReport, PredictRequest, Session as Core};
 use crate::weights::source::ByteSource;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -218,6 +218,20 @@ impl Session {
         let found = self.core.search(query, adapter).await;
         self.gpu_error()?;
         to_js(&found.map_err(error::to_js)?)
+    }
+
+    /// The likeliest next tokens after a text, and how likely the text's own tokens are.
+    #[wasm_bindgen(unchecked_return_type = "Predictions")]
+    pub async fn predict(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "PredictRequest")] request: JsValue,
+    ) -> JsResult {
+        let request: PredictRequest = serde_wasm_bindgen::from_value(request).map_err(|error| {
+            error::to_js(Error::InvalidRecipe { reason: format!("the request cannot be read ({error})") })
+        })?;
+        let predictions = self.core.predict(&request).await;
+        self.gpu_error()?;
+        to_js(&predictions.map_err(error::to_js)?)
     }
 
     /// Logits `[seq, vocab]`, row-major, for comparing with other implementations.

@@ -6,8 +6,8 @@ use wasm_bindgen::prelude::*;
 const TYPES: &str = r#"
 import type {
     AdapterFile, BaseDtype, DataSummary, DeviceChoice, DeviceReport, Evaluation, GenerateReport, GenerateRequest,
-    Measured, MemoryReport, Message, ModelFile, ModelReport, Neighbour, OpTime, Plan, ProbeSummary, Recipe,
-    StepReport, Sweep, SweepPlan, Workload,
+    Measured, MemoryReport, Message, ModelFile, ModelReport, Neighbour, OpTime, Plan, PredictRequest, Predictions,
+    ProbeSummary, Recipe, StepReport, Sweep, SweepPlan, Workload,
 } from "../www/src/engine/types.js";
 
 export type OnProgress = (done_bytes: number, total_bytes: number) => void;

@@ -20,6 +20,8 @@ import type {
   ModelReport,
   Neighbour,
   Plan,
+  PredictRequest,
+  Predictions,
   ProbeSummary,
   Recipe,
   StepReport,
@@ -70,6 +72,7 @@ interface Calls {
   search: { carries: { query: string; adapter: boolean }; answers: Neighbour[] };
   score: { carries: { recipe: Recipe; adapter: boolean; heldOut: boolean }; answers: Evaluation };
   logits: { carries: { inputIds: Uint32Array; adapter: boolean }; answers: Float32Array<ArrayBuffer> };
+  predict: { carries: { request: PredictRequest }; answers: Predictions };
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
   /**
    * Ends the request with this id, if it is not answered yet: one that waits for its turn fails at once as `stopped` and is never

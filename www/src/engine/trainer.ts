@@ -14,6 +14,8 @@ import type {
   ModelReport,
   Neighbour,
   Plan,
+  PredictRequest,
+  Predictions,
   ProbeSummary,
   Recipe,
   Sweep,
@@ -207,6 +209,11 @@ export class Trainer {
   /** Logits after each token, `[tokens, vocabulary]` row-major, for comparing with other implementations. */
   logits(inputIds: Uint32Array, adapter: boolean, options: Options = {}): Promise<Float32Array<ArrayBuffer>> {
     return this.call('logits', { inputIds, adapter }, options);
+  }
+
+  /** The likeliest next tokens after a text, and how likely the text's own tokens are. */
+  predict(request: PredictRequest, options: Options = {}): Promise<Predictions> {
+    return this.call('predict', { request }, options);
   }
 
   /** An answer. Where the signal is aborted while it is written, it ends within a token with what it has. */

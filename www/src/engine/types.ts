@@ -26,6 +26,8 @@ export type { Neighbour } from './generated/Neighbour.js';
 export type { Objective } from './generated/Objective.js';
 export type { OpTime } from './generated/OpTime.js';
 export type { Plan } from './generated/Plan.js';
+export type { PredictRequest } from './generated/PredictRequest.js';
+export type { Predictions } from './generated/Predictions.js';
 export type { PreviewPiece } from './generated/PreviewPiece.js';
 export type { PreviewRow } from './generated/PreviewRow.js';
 export type { ProbeSummary } from './generated/ProbeSummary.js';
@@ -36,6 +38,7 @@ export type { Strategy } from './generated/Strategy.js';
 export type { Sweep } from './generated/Sweep.js';
 export type { SweepPlan } from './generated/SweepPlan.js';
 export type { SweptSetting } from './generated/SweptSetting.js';
+export type { TokenProbability } from './generated/TokenProbability.js';
 export type { Workload } from './generated/Workload.js';
 
 /** One file of a model, on disk or in storage, not in memory. */

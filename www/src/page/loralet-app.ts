@@ -6,6 +6,7 @@ import '../ui/components/data-section.js';
 import '../ui/components/download-section.js';
 import '../ui/components/model-section.js';
 import '../ui/components/picks-section.js';
+import { logo } from './logo.js';
 import './privacy-line.js';
 import '../ui/components/resume-banner.js';
 import '../ui/components/runs-section.js';
@@ -278,7 +279,8 @@ export class LoraletApp extends LitElement {
             <h1>Fine-tune a language model in this browser tab</h1>
             <p>
               Choose a small model, drop in examples, press start. Nothing is installed and nothing is
-              uploaded: the training runs on this computer, here.
+              uploaded: the training runs on this computer, here. New to language models?
+              <a href="./lessons.html" data-test="lessons">Take a lesson</a>.
             </p>
           </div>
           ${errorNotice(trainer.error, 'trainer-error')}
@@ -361,12 +363,6 @@ export class LoraletApp extends LitElement {
     return this.renderRoot.querySelector(`#${id}`);
   }
 }
-
-const logo = html`<svg width="28" height="28" viewBox="0 0 32 32" aria-hidden="true">
-  <rect width="32" height="32" rx="8" fill="var(--accent)" />
-  <path d="M6 7l8 6v6l-8 6z" fill="var(--on-accent)" />
-  <path d="M26 7l-8 6v6l8 6z" fill="var(--on-accent)" opacity="0.7" />
-</svg>`;
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -113,6 +113,8 @@ export class Requests {
         return this.exclusive(id, async (session) => ({
           value: await session.logits(request.inputIds, request.adapter),
         }));
+      case 'predict':
+        return this.exclusive(id, async (session) => ({ value: await session.predict(request.request) }));
       case 'generate':
         return this.exclusive(id, async (session) => {
           const mine = (this.writing = { id, cancelled: false });

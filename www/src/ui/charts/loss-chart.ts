@@ -38,6 +38,9 @@ export class LossChart extends LitElement {
       .u-legend th {
         font-weight: 600;
       }
+      .u-legend .u-series[hidden] {
+        display: none;
+      }
       .visually-hidden {
         position: absolute;
         clip-path: inset(50%);
@@ -48,9 +51,10 @@ export class LossChart extends LitElement {
   @property({ type: Number }) totalSteps = 0;
   @query('.chart') private place!: HTMLElement;
   private plot: uPlot | null = null;
-  private readonly resize = new ResizeObserver(() =>
-    this.plot?.setSize({ width: this.clientWidth, height: HEIGHT }),
-  );
+  private readonly resize = new ResizeObserver(() => {
+    this.plot?.setSize({ width: this.clientWidth, height: HEIGHT });
+    this.tellLast();
+  });
   private readonly darkness = matchMedia('(prefers-color-scheme: dark)');
   private readonly redraw = () => this.draw();
 
@@ -89,9 +93,22 @@ export class LossChart extends LitElement {
     const drawn = this.plot?.series[4]?.show === probed && this.plot.series[1]?.label === label;
     if (!drawn || changed.has('totalSteps')) this.draw();
     else this.plot?.setData(this.series());
-    // Without a cursor the legend tells the last step.
+    this.tellWhatIsDrawn();
+    this.tellLast();
+  }
+
+  /** Without a cursor the legend tells the last step. */
+  private tellLast(): void {
     if (this.plot?.cursor.idx == null && this.reports.length > 0)
       this.plot?.setLegend({ idx: this.reports.length - 1 });
+  }
+
+  /** Lines without any value have no place in the legend. */
+  private tellWhatIsDrawn(): void {
+    const lines = this.plot?.data ?? [];
+    this.place.querySelectorAll<HTMLElement>('.u-series').forEach((entry, place) => {
+      entry.hidden = this.reports.length > 0 && !lines[place]?.some((value) => value != null);
+    });
   }
 
   /** The lines' names, in the order of `series`. */
@@ -184,6 +201,8 @@ export class LossChart extends LitElement {
       this.series(),
       this.place,
     );
+    this.tellWhatIsDrawn();
+    this.tellLast();
   }
 }
 
