@@ -15,6 +15,7 @@ const TRUE = {
   overfit: { heart: 'rises', read: 'some', data: 'more' },
   forget: { harsh: 'rises', lost: 'few', mixed: 'less', gentle: 'gentle' },
   rlhf: { rate: 'short', after: 'shorter', machine: 'worse' },
+  methods: { last: 'most', lora: 'most', full: 'few' },
 };
 
 let page, lab;

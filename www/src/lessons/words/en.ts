@@ -1,4 +1,5 @@
 import { forget } from './en/forget.js';
+import { methods } from './en/methods.js';
 import { overfit } from './en/overfit.js';
 import { predicts } from './en/predicts.js';
 import { rlhf } from './en/rlhf.js';
@@ -91,5 +92,5 @@ export const en: Words = {
     badRow: 'Line {line} has no “|” between a question and its answer.',
     noRows: 'The model needs at least four lines to learn from.',
   },
-  lessons: { predicts, style, overfit, forget, rlhf },
+  lessons: { predicts, style, overfit, forget, rlhf, methods },
 };
