@@ -172,9 +172,11 @@ fn run(objective: &str, is_encoder: bool, checkpointing: &str, changes: Value) -
         }
     }
     let recipe = Recipe::from_json(&recipe).unwrap();
+    // A session keeps its files open; what they take of memory here they take of a disk elsewhere.
+    let files = files(is_encoder);
     let before = NOW.load(Relaxed);
     let mut session = Session::new(Device::flex(), Limits::default());
-    session.open_model(files(is_encoder), "model", BaseDtype::F32, &|_, _| {}).unwrap();
+    session.open_model(files, "model", BaseDtype::F32, &|_, _| {}).unwrap();
     session.open_data("rows.jsonl", &rows(objective), &recipe).unwrap();
     let plan = session.begin(&recipe).unwrap();
     PEAK.store(NOW.load(Relaxed), Relaxed);

@@ -59,6 +59,15 @@ pub fn targets(base: &Model, recipe: &LoraRecipe) -> Vec<Target> {
     paths.filter(is_target).map(|path| Target { path, rank: recipe.rank, alpha: recipe.alpha }).collect()
 }
 
+/// The names of some targets as a recipe has them: by their kind where that says it all, else by their paths.
+pub fn names(base: &Model, lora: &LoraRecipe, chosen: &[Target]) -> Vec<String> {
+    let is_kind = |kind: &String| chosen.iter().any(|target| is_end(kind, &target.path));
+    let kinds: Vec<String> = base.linear_modules().into_iter().filter(is_kind).collect();
+    let named = LoraRecipe { target_modules: TargetModules::Named(kinds.clone()), ..lora.clone() };
+    let paths = |targets: &[Target]| targets.iter().map(|target| target.path.clone()).collect::<Vec<_>>();
+    if paths(&targets(base, &named)) == paths(chosen) { kinds } else { paths(chosen) }
+}
+
 /// Each target's layer, in the model's order.
 pub(super) fn layers<'a>(model: &'a mut Model, targets: &'a [Target]) -> Vec<(&'a Target, &'a mut Linear)> {
     let mut targets = targets.iter().peekable();

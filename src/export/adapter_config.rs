@@ -106,7 +106,7 @@ pub(super) fn read(config: &Value, base: &Model, stored: &[NamedTensor]) -> Resu
     let targets = sized(config, paths, lora.alpha, stored)?;
     let default_rank = rank("r", config.get("r"))?;
     lora.rank = usize::try_from(default_rank).unwrap_or(targets[0].rank);
-    lora.target_modules = TargetModules::Named(named(base, &lora, &targets));
+    lora.target_modules = TargetModules::Named(target::names(base, &lora, &targets));
     Ok(AdapterConfig { lora, targets })
 }
 
@@ -335,18 +335,6 @@ fn sized(
         targets.push(Target { path, rank: found, alpha });
     }
     Ok(targets)
-}
-
-/// The names of the targets as a recipe has them: by their kind where that says it all, else by their paths.
-fn named(base: &Model, lora: &LoraRecipe, targets: &[Target]) -> Vec<String> {
-    let is_kind = |kind: &String| targets.iter().any(|target| is_end(kind, &target.path, ""));
-    let kinds: Vec<String> = base.linear_modules().into_iter().filter(is_kind).collect();
-    let by_kind = target::targets(
-        base,
-        &LoraRecipe { target_modules: TargetModules::Named(kinds.clone()), ..lora.clone() },
-    );
-    let paths = |targets: &[Target]| targets.iter().map(|target| target.path.clone()).collect::<Vec<_>>();
-    if paths(&by_kind) == paths(targets) { kinds } else { paths(targets) }
 }
 
 /// Patterns of module paths with what they set, in the file's order, of which the first that fits counts.

@@ -16,11 +16,16 @@ pub fn files(
     is_encoder: bool,
     tokenizer: &TokenizerFiles,
 ) -> Vec<OutputFile> {
+    let card = card(plan, base_model_name, steps, last, is_encoder);
+    let mut files = vec![OutputFile { name: "README.md".into(), bytes: card.into_bytes() }];
+    files.extend(tokenizer_files(tokenizer));
+    files
+}
+
+/// tokenizer.json, tokenizer_config.json and chat_template.jinja, as far as the model has them.
+pub fn tokenizer_files(tokenizer: &TokenizerFiles) -> Vec<OutputFile> {
     let file = |name: &str, text: String| OutputFile { name: name.into(), bytes: text.into_bytes() };
-    let mut files = vec![
-        file("README.md", card(plan, base_model_name, steps, last, is_encoder)),
-        file("tokenizer.json", tokenizer.tokenizer_json.clone()),
-    ];
+    let mut files = vec![file("tokenizer.json", tokenizer.tokenizer_json.clone())];
     if tokenizer.additional.is_object() {
         let text = serde_json::to_string_pretty(&tokenizer.additional).expect("plain JSON");
         files.push(file("tokenizer_config.json", text));

@@ -3,8 +3,17 @@
 mod adapter_config;
 pub mod card;
 pub mod full;
+pub mod gguf_lora;
+mod gguf_vocabulary;
+pub mod merge;
+pub mod merged;
+pub mod merged_gguf;
+pub mod mlx;
+pub mod modelfile;
 mod path_pattern;
 pub mod peft;
+mod request;
+mod sink;
 
 use crate::adapters::Trainable;
 use crate::error::Result;
@@ -12,6 +21,9 @@ use crate::models::score::with_labels;
 use crate::recipe::Method;
 use serde_json::Value;
 use std::io::{Cursor, Read, Write};
+
+pub use request::{ExportDtype, ExportFormat, ExportRequest};
+pub use sink::{FileEntry, Manifest, Sink};
 
 /// A file ready to be written.
 #[derive(Debug, Clone)]

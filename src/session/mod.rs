@@ -11,6 +11,7 @@ mod device;
 mod general;
 mod judge;
 mod model;
+mod outputs;
 mod predict;
 mod reward;
 mod score;
@@ -34,6 +35,7 @@ use crate::metrics::{Evaluation, StepReport};
 use crate::recipe::{Method, Recipe};
 use crate::rewards::person::Person;
 use crate::train::{Plan, Trainer, checkpoint};
+use crate::weights::MemorySource;
 use burn::tensor::Device;
 use chrono::{NaiveDateTime, Timelike};
 use data::OpenData;
@@ -197,7 +199,11 @@ impl Session {
             Method::Lora => export::peft::save(trainable, &model.name).await?,
             Method::Full | Method::LastLayer => export::full::save(&self.tuned()?).await?,
         };
-        files.extend(export::model_config(trainable, &model.config, model.tokenizer.pad_token_id()));
+        files.extend(export::model_config(
+            trainable,
+            &model.checkpoint.config,
+            model.tokenizer.pad_token_id(),
+        ));
         if let Some(trainer) = &self.trainer {
             files.extend(export::card::files(
                 &trainer.plan,
@@ -205,18 +211,24 @@ impl Session {
                 trainer.step_of_values(),
                 self.last_evaluation.as_ref(),
                 model.base.is_encoder(),
-                &model.tokenizer_files,
+                &model.checkpoint.tokenizer,
             ));
         }
         Ok(files)
     }
 
-    /// Loads a PEFT adapter for the open model; a run that was open is dropped.
+    /// Loads an adapter for the open model, a PEFT folder's files or one GGUF file; a run that was open is dropped.
     ///
     /// # Errors
     /// A missing file or tensor, or an adapter of another model.
     pub fn load_adapter(&mut self, files: &[OutputFile]) -> Result<()> {
-        let loaded = export::peft::load(files, &self.model()?.base)?;
+        let base = &self.model()?.base;
+        let loaded = match files {
+            [OutputFile { name, bytes }] if export::gguf_lora::is_gguf(bytes) => {
+                export::gguf_lora::load(&MemorySource::new(name, bytes.clone()), base)?
+            }
+            files => export::peft::load(files, base)?,
+        };
         self.trainer = None;
         self.last_evaluation = None;
         self.loaded = Some(loaded);

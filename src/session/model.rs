@@ -8,10 +8,9 @@ use crate::error::{Error, Result};
 use crate::memory::MemoryEstimate;
 use crate::models::{Model, Outline};
 use crate::recipe::BaseDtype;
-use crate::weights::checkpoint::{Checkpoint, SourceFormat, TokenizerFiles};
+use crate::weights::checkpoint::{Checkpoint, SourceFormat};
 use crate::weights::source::ByteSource;
 use serde::Serialize;
-use serde_json::Value;
 
 /// What the page says of an open model.
 #[derive(Debug, Clone, Serialize)]
@@ -51,9 +50,9 @@ pub struct ModelReport {
 pub(super) struct OpenModel {
     pub name: String,
     pub base: Model,
-    pub config: Value,
+    /// Its files: config and tokenizer as they have them, and what an export keeps.
+    pub checkpoint: Checkpoint,
     pub tokenizer: Tokenizer,
-    pub tokenizer_files: TokenizerFiles,
     pub end_ids: Vec<u32>,
     pub general: GeneralFiles,
     /// The digest of its weights, as the file has them.
@@ -107,16 +106,8 @@ impl Session {
         let digest = checkpoint.digest()?;
         self.reset_training();
         self.reward_model = None;
-        self.model = Some(OpenModel {
-            name: name.into(),
-            base,
-            config: checkpoint.config,
-            tokenizer,
-            tokenizer_files: checkpoint.tokenizer,
-            end_ids,
-            general,
-            digest,
-        });
+        self.model =
+            Some(OpenModel { name: name.into(), base, checkpoint, tokenizer, end_ids, general, digest });
         Ok(report)
     }
 

@@ -5,7 +5,7 @@ use super::device::{choose, take_gpu_error};
 use super::person::Listener;
 use super::{error, read_recipe, to_js};
 use crate::error::Error;
-use crate::export::{self, OutputFile};
+use crate::export::{self, ExportRequest, OutputFile, Sink};
 use crate::generate::Caller;
 use crate::recipe::BaseDtype;
 use crate::rewards::person::Person;
@@ -169,6 +169,29 @@ impl Session {
         Ok(Uint8Array::from(bytes.as_slice()))
     }
 
+    /// Names and sizes of the files that [`Session::export`] writes, and what to type to use them.
+    #[wasm_bindgen(unchecked_return_type = "Manifest")]
+    pub async fn export_manifest(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ExportRequest")] request: JsValue,
+    ) -> JsResult {
+        let request = export_request(request)?;
+        to_js(&self.core.export_manifest(&request).await.map_err(error::to_js)?)
+    }
+
+    /// What was trained in another tool's format, piece by piece: `write` gets the file's name and bytes.
+    pub async fn export(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ExportRequest")] request: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "(name: string, bytes: Uint8Array<ArrayBuffer>) => void")]
+        write: Function,
+    ) -> Result<(), JsValue> {
+        let mut sink = FunctionSink { name: JsValue::NULL, write };
+        let exported = self.core.export(&export_request(request)?, &mut sink).await;
+        self.gpu_error()?;
+        exported.map_err(error::to_js)
+    }
+
     pub async fn load_adapter(
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "AdapterFile[]")] files: Array,
@@ -279,6 +302,33 @@ impl Session {
             None => Ok(()),
         }
     }
+}
+
+/// Hands files to JavaScript, which keeps them outside of wasm's memory.
+struct FunctionSink {
+    /// The file's that is being written.
+    name: JsValue,
+    write: Function,
+}
+
+impl Sink for FunctionSink {
+    fn begin(&mut self, name: &str) -> crate::Result<()> {
+        self.name = name.into();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> crate::Result<()> {
+        let written = self.write.call2(&JsValue::NULL, &self.name, &Uint8Array::from(bytes));
+        written.map(drop).map_err(|_| Error::Training { reason: "the file could not be written".into() })
+    }
+}
+
+fn export_request(request: JsValue) -> Result<ExportRequest, JsValue> {
+    serde_wasm_bindgen::from_value(request).map_err(|error| {
+        error::to_js(Error::InvalidRecipe {
+            reason: format!("the request for an export cannot be read ({error})"),
+        })
+    })
 }
 
 fn output_files(files: &Array) -> Result<Vec<OutputFile>, JsValue> {

@@ -5,9 +5,9 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 import type {
-    AdapterFile, BaseDtype, DataSummary, DeviceChoice, DeviceReport, Evaluation, GenerateReport, GenerateRequest,
-    Measured, MemoryReport, Message, ModelFile, ModelReport, Neighbour, OpTime, Plan, PredictRequest, Predictions,
-    ProbeSummary, Recipe, StepReport, Sweep, SweepPlan, Workload,
+    AdapterFile, BaseDtype, DataSummary, DeviceChoice, DeviceReport, Evaluation, ExportRequest, GenerateReport,
+    GenerateRequest, Manifest, Measured, MemoryReport, Message, ModelFile, ModelReport, Neighbour, OpTime, Plan,
+    PredictRequest, Predictions, ProbeSummary, Recipe, StepReport, Sweep, SweepPlan, Workload,
 } from "../www/src/engine/types.js";
 
 export type OnProgress = (done_bytes: number, total_bytes: number) => void;

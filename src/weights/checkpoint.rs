@@ -157,6 +157,16 @@ impl Checkpoint {
         Ok(format!("{hash:016x}"))
     }
 
+    /// The header of a GGUF model, read anew, and its file; `None` for a Hugging Face folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read any more.
+    pub fn gguf(&self) -> Result<Option<(gguf::Gguf, &dyn ByteSource)>> {
+        let file = self.tensors.first().filter(|_| self.format == SourceFormat::Gguf);
+        let source = file.map(|tensor| self.sources[tensor.file].as_ref());
+        source.map(|source| Ok((gguf::Gguf::open(source)?, source))).transpose()
+    }
+
     /// Bytes of the files that hold the tensors.
     pub fn file_bytes(&self) -> u64 {
         let used: std::collections::BTreeSet<usize> = self.tensors.iter().map(|tensor| tensor.file).collect();

@@ -219,6 +219,23 @@ pub fn read_f32(source: &dyn ByteSource, tensor: &GgufTensor) -> Result<Vec<f32>
     read_rows(&StoredRows { name, source, offset: *offset, dtype: *dtype, shape, order: RowOrder::Same })
 }
 
+/// GGUF's number of a type.
+pub(super) fn type_number(dtype: StorageType) -> u32 {
+    match dtype {
+        StorageType::F32 => 0,
+        StorageType::F16 => 1,
+        StorageType::Q4_0 => 2,
+        StorageType::Q4_1 => 3,
+        StorageType::Q5_0 => 6,
+        StorageType::Q5_1 => 7,
+        StorageType::Q8_0 => 8,
+        StorageType::Q4_K => 12,
+        StorageType::Q5_K => 13,
+        StorageType::Q6_K => 14,
+        StorageType::BF16 => 30,
+    }
+}
+
 fn storage_type(kind: u32) -> Option<StorageType> {
     Some(match kind {
         0 => StorageType::F32,

@@ -5,6 +5,7 @@
 //! - `answers`: prompts in the cache, answers that are stopped.
 //! - `data`: data files, chat templates, token ids, loss masks, findings.
 //! - `weights`: model files and adapters of other tools.
+//! - `export`: what was trained in the formats of other tools.
 //! - `recipe`: settings and their documentation.
 //! - `rooms`: the order in which modules import each other.
 //! - `training`, `preference`, `judging`, `judging_bases`, `embedding`, `grpo`, `forgetting`: whole runs with small models.
@@ -26,6 +27,7 @@ mod answers;
 mod architectures;
 mod data;
 mod embedding;
+mod export;
 mod forgetting;
 mod grpo;
 mod hostile;

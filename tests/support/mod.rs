@@ -349,7 +349,7 @@ fn dims(tensors: &Tensors, name: &str) -> [usize; 2] {
     tensors[name].0[..].try_into().unwrap()
 }
 
-fn close(what: &str, values: &[f32], expected: &[f32], tolerance: f32) {
+pub fn close(what: &str, values: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(values.len(), expected.len(), "{what}");
     let apart = values.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(apart <= tolerance, "{what}: {apart} apart from the reference, at most {tolerance} is allowed");

@@ -4,7 +4,7 @@
 use burn::tensor::Device;
 use loralet::data::*;
 use loralet::error::{Error, Result};
-use loralet::export::{OutputFile, peft, unzip};
+use loralet::export::{OutputFile, gguf_lora, peft, unzip};
 use loralet::models::Model;
 use loralet::recipe::{Fix, Objective, Recipe};
 use loralet::session::outline;
@@ -120,6 +120,11 @@ pub fn adapter(bytes: &[u8]) {
     const NAMES: [&str; 3] = ["adapter_config.json", "adapter_model.safetensors", "config.json"];
     thread_local! {
         static BASE: Model = small_llama();
+    }
+    if gguf_lora::is_gguf(bytes) {
+        let source = MemorySource::new("adapter.gguf", bytes.to_vec());
+        BASE.with(|base| said(gguf_lora::load(&source, base)));
+        return;
     }
     let file = |(name, part): (&&str, &[u8])| OutputFile { name: name.to_string(), bytes: part.to_vec() };
     let files: Vec<OutputFile> = NAMES.iter().zip(parts(bytes)).map(file).collect();

@@ -8,6 +8,7 @@ import {
   measure,
   runSweep,
   type DeviceChoice,
+  type ExportRequest,
   type GenerateRequest,
   type Recipe,
   type Sweep,
@@ -55,6 +56,7 @@ type Task =
       vocab_ids: number[];
     }
   | { task: 'save_adapter' }
+  | { task: 'export'; request: ExportRequest }
   | { task: 'sweep'; sweep: Sweep; estimate_only: boolean };
 
 /** What the command is told meanwhile: one JSON object each. */
@@ -120,6 +122,12 @@ async function perform(trainer: Trainer, task: Task, recipe: Recipe, emit: Emit)
     case 'save_adapter':
       for (const { name, bytes } of await trainer.adapterFiles()) await put(`adapter/${name}`, bytes);
       break;
+    case 'export': {
+      const manifest = await trainer.exportManifest(task.request);
+      for (const { name, blob } of await trainer.export(task.request)) await put(name, blob);
+      emit({ event: 'exported', manifest });
+      break;
+    }
     case 'sweep':
       await sweep(trainer, task, recipe, emit);
       break;
@@ -222,8 +230,9 @@ async function bytesOf(file: RemoteFile): Promise<Uint8Array> {
   return new Uint8Array(await (await get(file.url)).arrayBuffer());
 }
 
-async function put(name: string, bytes: Uint8Array): Promise<void> {
-  const response = await fetch(OUTPUTS + name, { method: 'PUT', body: new Blob([bytes as BlobPart]) });
+async function put(name: string, content: Uint8Array | Blob): Promise<void> {
+  const body = content instanceof Blob ? content : new Blob([content as BlobPart]);
+  const response = await fetch(OUTPUTS + name, { method: 'PUT', body });
   if (!response.ok) throw new Error(`the server answered ${response.status} to PUT ${OUTPUTS}${name}`);
 }
 

@@ -131,6 +131,11 @@ impl Job {
         self.task(json!({ "task": "sweep", "sweep": sweep, "estimate_only": estimate_only }))
     }
 
+    /// Writes the adapter, or the model with it, in another tool's format.
+    pub fn export(self, format: &str, dtype: Option<&str>) -> Self {
+        self.task(json!({ "task": "export", "request": { "format": format, "dtype": dtype } }))
+    }
+
     pub fn save_adapter(self) -> Self {
         self.task(json!({ "task": "save_adapter" }))
     }

@@ -43,8 +43,11 @@ pub fn model(given: &str) -> Result<Model> {
 }
 
 /// The files of a folder in PEFT's layout; those of a head too, where it has one: `config.json` names the classes, and
-/// `score.safetensors` is an encoder's.
+/// `score.safetensors` is an encoder's. Or one GGUF file.
 pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
+    if dir.extension().is_some_and(|extension| extension == "gguf") {
+        return Ok(vec![file(dir, "adapter")?]);
+    }
     // What the page writes by `train` lies one folder deeper; either is meant.
     let dir = if dir.join("adapter/adapter_config.json").is_file() {
         dir.join("adapter")

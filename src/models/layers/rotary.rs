@@ -65,6 +65,13 @@ impl RotaryEmbedding {
     }
 }
 
+/// What each frequency is divided by, as GGUF files store a scaling: `[rotary_dim / 2]`.
+pub fn divisors(rotary_dim: usize, theta: f64, scaling: &RopeScaling) -> Vec<f32> {
+    let plain = RotaryEmbedding::new(rotary_dim, theta, &RopeScaling::None).inverse_frequencies;
+    let divisor = |(i, frequency): (usize, f64)| (frequency / scaled(frequency, i, scaling)) as f32;
+    plain.into_iter().enumerate().map(divisor).collect()
+}
+
 impl Rotation {
     /// Turns queries and keys, and multiplies the queries with attention's scale on the way.
     ///

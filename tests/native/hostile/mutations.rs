@@ -77,6 +77,7 @@ fn whole() -> Vec<(&'static str, Vec<u8>)> {
         ("folder", join(&[fixture("cases/model/config.json"), b"{}".to_vec(), b"{}".to_vec(), b"{}".to_vec()])),
         ("tokenizer", fixture("cases/model/tokenizer.json")),
         ("adapter", join(&["adapter_config.json", "adapter_model.safetensors"].map(adapter))),
+        ("adapter", fixture("gguf_lora/llama.gguf")),
         (
             "checkpoint",
             hostile::safetensors(&format!("{{\"__metadata__\":{{\"loralet\":\"{run}\"}},{numbers}}}"), 16),

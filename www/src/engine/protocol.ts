@@ -11,8 +11,10 @@ import type {
   DeviceChoice,
   DeviceReport,
   Evaluation,
+  ExportRequest,
   GenerateReport,
   GenerateRequest,
+  Manifest,
   Measured,
   MemoryReport,
   Message,
@@ -82,6 +84,8 @@ interface Calls {
   save_checkpoint: { carries: object; answers: Uint8Array<ArrayBuffer> };
   adapter_files: { carries: object; answers: AdapterFile[] };
   adapter_zip: { carries: object; answers: Uint8Array<ArrayBuffer> };
+  export_manifest: { carries: { request: ExportRequest }; answers: Manifest };
+  export: { carries: { request: ExportRequest }; answers: ModelFile[] };
   load_adapter: { carries: { files: AdapterFile[] }; answers: null };
   memory: { carries: object; answers: MemoryReport };
   plan_sweep: { carries: { recipe: Recipe; sweep: Sweep }; answers: SweepPlan };

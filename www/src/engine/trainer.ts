@@ -6,8 +6,10 @@ import type {
   DeviceChoice,
   DeviceReport,
   Evaluation,
+  ExportRequest,
   GenerateReport,
   GenerateRequest,
+  Manifest,
   Measured,
   MemoryReport,
   ModelFile,
@@ -233,6 +235,16 @@ export class Trainer {
   /** The same files as one zip. */
   adapterZip(options: Options = {}): Promise<Uint8Array<ArrayBuffer>> {
     return this.call('adapter_zip', {}, options);
+  }
+
+  /** The files that `export` gives, with their sizes, and what to type to use them. */
+  exportManifest(request: ExportRequest, options: Options = {}): Promise<Manifest> {
+    return this.call('export_manifest', { request }, options);
+  }
+
+  /** What was trained, or the base where nothing was, as files of another tool; they are no part of the trainer's memory. */
+  export(request: ExportRequest, options: Options = {}): Promise<ModelFile[]> {
+    return this.call('export', { request }, options);
   }
 
   loadAdapter(files: AdapterFile[], options: Options = {}): Promise<null> {

@@ -94,7 +94,7 @@ impl Demo {
 }
 
 /// Short rows and few of them: minutes on two cores.
-fn recipe(steps: u32) -> Value {
+pub(super) fn recipe(steps: u32) -> Value {
     json!({
         "train": {
             "max_steps": steps, "batch_size": 2, "max_seq_length": 128, "learning_rate": 1e-3,

@@ -1,8 +1,11 @@
-//! `cargo xtask interop`: an adapter trained in the browser, opened by PEFT on the same base; with `--classify` a
+//! `cargo xtask interop`: adapters trained in the browser, opened by PEFT on the same base and, as GGUF, by llama.cpp; with `--classify` a
 //! classifier's adapter, and one whose last layer was trained, of a decoder and of an encoder, opened by transformers; with `--embed` an encoder's, opened
 //! by sentence-transformers.
 
+mod llama_cpp;
+
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
@@ -11,15 +14,17 @@ use super::Device;
 use super::train::{remove_outputs, require_outputs};
 use crate::browser::Job;
 use crate::error::{Context, Failure, Result};
+use crate::inputs::{self, Model};
 use crate::recorder::Recorder;
-use crate::{inputs, paths, process, progress, provision, site};
+use crate::{paths, process, provision, site};
+use llama_cpp::Trained;
 use serde_json::{Value, json};
 
 #[derive(Args)]
 pub struct Interop {
-    /// Optimizer steps of the adapter
-    #[arg(long, default_value_t = 8)]
-    steps: u32,
+    /// Optimizer steps of the adapters [default: 30, with --classify or --embed 8]
+    #[arg(long)]
+    steps: Option<u32>,
     /// Train `tiny` and MiniLM to classify the sample of moods instead of SmolLM2 to talk
     #[arg(long)]
     classify: bool,
@@ -39,43 +44,51 @@ impl Interop {
         if self.embed {
             return self.encoders();
         }
-        let model = inputs::model("smollm2")?;
-        let (data, _) = super::demo::sample()?;
+        let models = [inputs::model("smollm2")?, inputs::model("tiny")?];
+        let (data, prompt) = super::demo::sample()?;
         let python = provision::peers()?;
         site::build()?;
 
-        let out = paths::root().join("out/interop");
-        let mut recorder = Recorder::new(&out)?;
-        remove_outputs(&out)?;
-        let recipe = json!({
-            "train": { "max_steps": self.steps, "batch_size": 2, "max_seq_length": 96, "learning_rate": 1e-3 },
-            "eval": { "validation_fraction": 0.0 },
-        });
-        // Ids from all over the vocabulary, as inputs and as outputs.
+        let root = paths::root().join("out/interop");
+        let outs = ["smollm2", "tiny"].map(|name| root.join(name));
+        for (model, out) in models.iter().zip(&outs) {
+            self.train(model, &data, out)?;
+        }
+        let [smollm2, tiny] = &models;
+        let script = paths::root().join("tests/interop/check_peft.py");
+        for (base, out) in
+            [(&smollm2.files[0].1, &outs[0]), (&paths::www().join("public/models/tiny"), &outs[1])]
+        {
+            let mut check = Command::new(&python);
+            check.arg(&script).arg("--base").arg(base).arg("--adapter").arg(out.join("adapter"));
+            check.arg("--logits").arg(out.join("logits.json"));
+            println!("PEFT, {}", paths::shown(&out.join("adapter")));
+            show(&mut check)?;
+        }
+        println!();
+        let trained = |name, model, out| Trained { name, model, out, first_prompt: &prompt };
+        llama_cpp::check(&python, &[trained("tiny", tiny, &outs[1]), trained("smollm2", smollm2, &outs[0])])
+    }
+
+    /// As `cargo xtask demo` trains, with logits of tokens from all over the vocabulary.
+    fn train(&self, model: &Model, data: &(String, PathBuf), out: &Path) -> Result<()> {
+        let vocabulary = if model.name.contains("SmolLM2") { VOCABULARY } else { 1024 };
+        let mut recorder = Recorder::new(out)?;
+        remove_outputs(out)?;
         let spread =
-            |count: u32, stride: u32| (0..count).map(|i| (i * stride + 11) % VOCABULARY).collect::<Vec<_>>();
-        let (input_ids, vocab_ids) = (spread(48, 7919), spread(1024, 48));
-        Job::new(Device::Cpu.name(), &model)
-            .data(&data)
-            .recipe(recipe)
-            .outputs(&out)
+            |count: u32, stride: u32| (0..count).map(|i| (i * stride + 11) % vocabulary).collect::<Vec<_>>();
+        let (input_ids, vocab_ids) = (spread(48, 7919), spread(1024, (vocabulary / 1024).max(1)));
+        Job::new(Device::Cpu.name(), model)
+            .data(data)
+            .recipe(super::demo::recipe(self.steps.unwrap_or(30)))
+            .outputs(out)
             .train(None, None, None)
             .save_adapter()
             .logits(&input_ids, &vocab_ids)
             .run(|event| recorder.on_event(event))?;
         recorder.finish()?;
-        require_outputs(
-            &out,
-            &["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "logits.json"],
-        )?;
-
-        let script = paths::root().join("tests/interop/check_peft.py");
-        let mut check = Command::new(python);
-        check.arg(&script).arg("--base").arg(&model.files[0].1).arg("--adapter").arg(out.join("adapter"));
-        check.arg("--logits").arg(out.join("logits.json"));
-        show(&mut check)?;
-        progress::say("adapter", paths::shown(&out.join("adapter")));
-        Ok(())
+        let files = ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "logits.json"];
+        require_outputs(out, &files)
     }
 
     /// Scores of token ids and labels of texts, by both ways of training a head.
@@ -92,7 +105,7 @@ impl Interop {
             remove_outputs(&out)?;
             let recipe = json!({
                 "objective": "classify", "method": method,
-                "train": { "max_steps": self.steps, "batch_size": 8, "max_seq_length": 96, "learning_rate": 5e-3 },
+                "train": { "max_steps": self.steps.unwrap_or(8), "batch_size": 8, "max_seq_length": 96, "learning_rate": 5e-3 },
                 "eval": { "validation_fraction": 0.0 },
             });
             let input_ids: Vec<u32> = (0..24).map(|i| (i * 37 + 11) % 1000).collect();
@@ -143,7 +156,7 @@ impl Interop {
             remove_outputs(&out)?;
             let recipe = json!({
                 "objective": "contrastive", "method": method,
-                "train": { "max_steps": self.steps, "batch_size": 16, "max_seq_length": 64, "learning_rate": rate },
+                "train": { "max_steps": self.steps.unwrap_or(8), "batch_size": 16, "max_seq_length": 64, "learning_rate": rate },
                 "eval": { "validation_fraction": 0.0 },
             });
             // [CLS], words from all over the vocabulary, [SEP].

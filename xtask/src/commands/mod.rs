@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod compare;
+mod convert;
 mod demo;
 mod eval;
 mod fixtures;
@@ -37,9 +38,11 @@ pub enum Command {
     Compare(compare::Compare),
     /// Train with several values of some settings, and rank the runs by their validation loss
     Sweep(sweep::Sweep),
+    /// Write an adapter, or a model with it merged in, in the format of another tool
+    Convert(convert::Convert),
     /// Measure step time, memory, load time and sizes
     Bench(bench::Bench),
-    /// Open an adapter trained in the browser with PEFT and compare
+    /// Open what was trained in the browser with PEFT and llama.cpp, and compare
     Interop(interop::Interop),
     /// Write the tests' reference files anew with PyTorch, transformers and PEFT
     Fixtures(fixtures::Fixtures),
@@ -57,6 +60,7 @@ impl Command {
             Command::Eval(eval) => eval.run(),
             Command::Compare(compare) => compare.run(),
             Command::Sweep(sweep) => sweep.run(),
+            Command::Convert(convert) => convert.run(),
             Command::Bench(bench) => bench.run(),
             Command::Interop(interop) => interop.run(),
             Command::Fixtures(fixtures) => fixtures.run(),

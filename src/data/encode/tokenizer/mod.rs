@@ -266,6 +266,14 @@ impl Tokenizer {
         self.shared.prefix_id
     }
 
+    /// The id that begins every text that is rendered by no chat template, and those that end it; most tokenizers have none.
+    ///
+    /// # Errors
+    /// Such an id is of no token of the model.
+    pub fn ends(&self) -> Result<(Option<u32>, Vec<u32>)> {
+        Ok((self.prefix_id(), self.suffix_ids()?))
+    }
+
     /// The ids with which the tokenizer ends every text; most have none.
     pub(super) fn suffix_ids(&self) -> Result<Vec<u32>> {
         let mut ids = self.encode("", true)?;

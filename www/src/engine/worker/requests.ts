@@ -13,7 +13,7 @@ import init, {
 } from 'loralet-wasm/loralet.js';
 import { LoraletError } from '../errors.js';
 import { unreachable, type Answer, type FromWorker, type Request, type RequestType } from '../protocol.js';
-import type { DeviceChoice, DeviceReport } from '../types.js';
+import type { DeviceChoice, DeviceReport, ExportRequest, ModelFile } from '../types.js';
 import { startHelper } from './helper.js';
 import { Loop } from './loop.js';
 import { Turns, nextTask } from './turns.js';
@@ -135,6 +135,12 @@ export class Requests {
         return this.exclusive(id, async (session) => ({ value: await session.adapter_files() }));
       case 'adapter_zip':
         return this.exclusive(id, async (session) => transferring(await session.adapter_zip()));
+      case 'export_manifest':
+        return this.exclusive(id, async (session) => ({
+          value: await session.export_manifest(request.request),
+        }));
+      case 'export':
+        return this.exclusive(id, async (session) => ({ value: await exported(session, request.request) }));
       case 'load_adapter':
         return this.exclusive(id, async (session) => done(await session.load_adapter(request.files)));
       case 'memory':
@@ -191,6 +197,17 @@ export class Requests {
 /** Nothing is to be said of what was done. */
 function done(_: unknown): Answered {
   return { value: null };
+}
+
+/** The pieces of a file go into a blob, which the browser may keep on disk, as they are made. */
+async function exported(session: Session, request: ExportRequest): Promise<ModelFile[]> {
+  const files = new Map<string, Blob[]>();
+  await session.export(request, (name, bytes) => {
+    const pieces = files.get(name) ?? [];
+    files.set(name, pieces);
+    pieces.push(new Blob([bytes]));
+  });
+  return [...files].map(([name, pieces]) => ({ name, blob: new Blob(pieces) }));
 }
 
 function transferring(bytes: Uint8Array<ArrayBuffer>): Answered {

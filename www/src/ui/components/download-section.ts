@@ -3,6 +3,7 @@ import { customElement, state } from 'lit/decorators.js';
 import { bytes } from '../words/format.js';
 import type { Store } from '../stores/store.js';
 import { saveFile } from './save-file.js';
+import './gguf-downloads.js';
 import { errorNotice } from './error-notice.js';
 import { problem, type Problem } from '../problem.js';
 import { shared } from '../styles.js';
@@ -98,6 +99,11 @@ export class DownloadSection extends WorkspaceElement {
           <pre tabindex="0"><code>${this.snippet()}</code></pre>
         </div>
       </div>
+      ${
+        training.hasAdapter && settled && !model.isEncoder && !training.judges
+          ? html`<gguf-downloads></gguf-downloads>`
+          : nothing
+      }
     `;
   }
 

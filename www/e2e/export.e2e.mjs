@@ -1,0 +1,76 @@
+/** What was trained, downloaded in the formats of other tools. */
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import {
+  CHATS,
+  at,
+  chooseData,
+  chooseModel,
+  openPage,
+  openTiny,
+  set,
+  startBrowser,
+  startServer,
+  status,
+} from './setup.mjs';
+
+let server, browser, page;
+
+before(
+  async () => {
+    server = await startServer();
+    browser = await startBrowser();
+    page = await openPage(browser, `${server.url}?device=cpu`);
+    await openTiny(page);
+    await chooseData(page, 'cats.jsonl', CHATS);
+    await set(page, { 'train.max_steps': 30, 'train.learning_rate': 0.005 });
+    await at(page, 'start').click();
+    await status(page, 'Finished');
+  },
+  { timeout: 1_800_000 },
+);
+
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+/** The file that a button gives, whose size it says beforehand. */
+async function download(name) {
+  const button = at(page, name);
+  await button.and(page.locator(':enabled')).waitFor();
+  const said = /\((.+)\)/.exec(await button.innerText())?.[1];
+  const [file] = await Promise.all([page.waitForEvent('download'), button.click()]);
+  return { said, name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
+}
+
+test('the adapter is downloaded as GGUF, with a Modelfile', async () => {
+  const { said, name, bytes } = await download('download-gguf-lora');
+  assert.equal(name, 'tiny-lora-f16.gguf');
+  assert.equal(said, `${Math.round(bytes.length / 1000)} kB`);
+  assert.equal(bytes.toString('latin1', 0, 4), 'GGUF');
+  // A pair for each of seven layers in each of five blocks.
+  assert.equal(bytes.readBigUInt64LE(8), 70n);
+  const text = bytes.toString('latin1');
+  for (const part of ['adapter.lora.alpha', 'blk.0.attn_q.weight.lora_a', 'blk.4.ffn_down.weight.lora_b']) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.match(
+    await at(page, 'gguf-usage').innerText(),
+    /llama-cli -m BASE\.gguf --lora tiny-lora-f16\.gguf/,
+  );
+  const modelfile = await download('download-modelfile');
+  assert.match(modelfile.bytes.toString(), /^ADAPTER \.\/tiny-lora-f16\.gguf$/m);
+});
+
+test('the merged model, opened by itself, has learned', async () => {
+  const { name, bytes } = await download('download-merged-gguf');
+  assert.equal(name, 'tiny-tuned-Q8_0.gguf');
+  await chooseModel(page, name, bytes);
+  await at(page, 'model-facts').filter({ hasText: 'Q8_0' }).waitFor();
+  await page.getByLabel('Prompt', { exact: true }).fill('Where is cat number 7?');
+  await at(page, 'ask').click();
+  await page.locator('article.base').filter({ hasText: 'sleeps on the roof.' }).waitFor();
+  assert.deepEqual(page.thrown, []);
+});
