@@ -147,6 +147,8 @@ fn stem(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let last = last.strip_suffix(".gguf").unwrap_or(last);
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-    let stem: String = last.chars().map(plain).collect();
-    if stem.trim_matches(['.', '-']).is_empty() { "model".into() } else { stem }
+    let plain: String = last.chars().map(plain).collect();
+    let words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
+    let stem = words.join("-");
+    if stem.trim_matches('.').is_empty() { "model".into() } else { stem }
 }

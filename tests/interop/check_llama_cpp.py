@@ -2,9 +2,9 @@
 
     python check_llama_cpp.py rows.json
 
-`rows.json` is a list of rows: {"name", "model", "adapter" (or null), "logits": file of {"input_ids", "vocab_ids", "logits"},
-"answers": [{"prompt", "text"}], "tolerance"}; or {"name", "quantised", "merged"}: whether ggml makes the bytes of `quantised` of the
-same model in f32. Prints one JSON object a row; exits 1 when one is not ok.
+`rows.json` is a list of rows: {"name", "model", "adapter" (or null), "logits": file of {"input_ids", "vocab_ids", "logits",
+"base_logits"}, "of": which of the two, "answers": [{"prompt", "text"}], "tolerance"}; or {"name", "quantised", "merged"}: whether
+ggml makes the bytes of `quantised` of the same model in f32. Prints one JSON object a row; exits 1 when one is not ok.
 
 Logits are compared up to a constant, which no probability depends on. An answer counts as the same where it is, and where, at the
 first token that is not, llama.cpp's two likeliest are less apart than twice the row's tolerance.
@@ -42,7 +42,7 @@ def check_row(row):
     for length in (8, 24, len(ours["input_ids"])):
         theirs = log_probabilities(server, ours["input_ids"][:length])
         theirs = np.array([theirs[i] for i in ours["vocab_ids"]])
-        expected = np.array(ours["logits"][length - 1])
+        expected = np.array(ours[row["of"]][length - 1])
         apart = (theirs - theirs.mean()) - (expected - expected.mean())
         difference = max(difference, float(np.abs(apart).max()))
     same, gaps, texts = 0, [], []
@@ -66,6 +66,9 @@ def open_server(model, adapter):
     parameters.n_gpu_layers = 0
     parameters.warmup = False
     parameters.use_jinja = True
+    # By itself it keeps keys and values in f16.
+    parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    parameters.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     parameters.cpuparams.n_threads = os.cpu_count()
     if adapter:
         lora = xllamacpp.CommonAdapterLoraInfo()

@@ -47,7 +47,7 @@ async function download(name) {
 
 test('the adapter is downloaded as GGUF, with a Modelfile', async () => {
   const { said, name, bytes } = await download('download-gguf-lora');
-  assert.equal(name, 'tiny-lora-f16.gguf');
+  assert.match(name, /-lora-f16\.gguf$/);
   assert.equal(said, `${Math.round(bytes.length / 1000)} kB`);
   assert.equal(bytes.toString('latin1', 0, 4), 'GGUF');
   // A pair for each of seven layers in each of five blocks.
@@ -56,17 +56,15 @@ test('the adapter is downloaded as GGUF, with a Modelfile', async () => {
   for (const part of ['adapter.lora.alpha', 'blk.0.attn_q.weight.lora_a', 'blk.4.ffn_down.weight.lora_b']) {
     assert.ok(text.includes(part), part);
   }
-  assert.match(
-    await at(page, 'gguf-usage').innerText(),
-    /llama-cli -m BASE\.gguf --lora tiny-lora-f16\.gguf/,
-  );
+  const usage = await at(page, 'gguf-usage').innerText();
+  assert.ok(usage.includes(`llama-cli -m BASE.gguf --lora ${name}`), usage);
   const modelfile = await download('download-modelfile');
-  assert.match(modelfile.bytes.toString(), /^ADAPTER \.\/tiny-lora-f16\.gguf$/m);
+  assert.ok(modelfile.bytes.toString().includes(`\nADAPTER ./${name}\n`));
 });
 
 test('the merged model, opened by itself, has learned', async () => {
   const { name, bytes } = await download('download-merged-gguf');
-  assert.equal(name, 'tiny-tuned-Q8_0.gguf');
+  assert.match(name, /-tuned-Q8_0\.gguf$/);
   await chooseModel(page, name, bytes);
   await at(page, 'model-facts').filter({ hasText: 'Q8_0' }).waitFor();
   await page.getByLabel('Prompt', { exact: true }).fill('Where is cat number 7?');

@@ -27,6 +27,7 @@ pub fn run(length: Length) -> Result<Counts> {
 
     let mut checks = Checks::default();
     trains_and_uses_the_adapter(&dir, &data, &mut checks)?;
+    converts_to_gguf_and_back(&dir, &mut checks)?;
     resumes_to_the_same_losses(&dir, &data, &mut checks)?;
     measures_forgetting_and_mends_data(&dir, &mut checks)?;
     every_objective_beats_its_base(&dir, length, &mut checks)?;
@@ -102,6 +103,30 @@ fn trains_and_uses_the_adapter(dir: &Path, data: &Path, checks: &mut Checks) -> 
         "the adapter lowers the loss on its data",
         tuned.zip(base).is_some_and(|(tuned, base)| tuned < base),
         &ended,
+    );
+    Ok(())
+}
+
+/// With the adapter that was trained first.
+fn converts_to_gguf_and_back(dir: &Path, checks: &mut Checks) -> Result<()> {
+    let convert = |adapter: &Path, to: &[&str], out: &Path| {
+        let (adapter, out) = (text(adapter), text(out));
+        xtask(&[&["convert", "--model", "tiny", "--adapter", &adapter, "--out", &out, "--to"], to].concat())
+    };
+    let (run, gguf, peft) = (dir.join("run"), dir.join("gguf"), dir.join("peft"));
+    let written = convert(&run, &["gguf-lora", "--dtype", "f32"], &gguf)?;
+    let file = gguf.join("tiny-lora-f32.gguf");
+    let listed = written.stdout.contains("tiny-lora-f32.gguf\t") && written.stdout.contains("Modelfile\t");
+    checks.that("convert writes a GGUF adapter and lists it", written.code == Some(0) && listed, &written);
+    let again = convert(&file, &["peft"], &peft)?;
+    let weights = |dir: &Path| fs::read(dir.join("adapter_model.safetensors")).unwrap_or_default();
+    let first = weights(&run.join("adapter"));
+    checks.that("and PEFT's again, to the last bit", !first.is_empty() && weights(&peft) == first, &again);
+    let refused = convert(&run, &["merged", "--dtype", "q4_0"], &peft)?;
+    checks.that(
+        "a storage that a format lacks is bad input",
+        refused.code == Some(2) && refused.error().contains("f32, f16, bf16"),
+        &refused,
     );
     Ok(())
 }
