@@ -11,6 +11,8 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `x / √(mean x² + eps) · weight`
 ///
@@ -18,33 +20,41 @@ use burn::tensor::Tensor;
 /// - x, output: `[tokens, hidden]`
 /// - weight: `[hidden]`
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
-    normed(x, weight, eps, false)
+    normed(x, weight, eps, Arc::default())
 }
 
-/// [`rms_norm`] of an x that also goes past it into a later operation, as a residual does: the gradient that this operation
-/// has left for x by the time the norm's turn comes is added in the same pass.
+/// [`rms_norm`] of an x that also goes past the norm: the normalised x, and x itself for the operation that adds it again. The
+/// gradient that comes back past the norm is added in the norm's own backward pass, where it is there by then; else by autodiff.
 ///
-/// # Panics
-/// In the backward pass, when no later operation has left a gradient for x: autodiff tells whether there is one only of a tensor, and
-/// an operation that holds its own input as a tensor would keep every graph that no backward pass goes through.
-pub fn rms_norm_beside_residual(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
-    normed(x, weight, eps, true)
+/// # Shapes
+/// - x, both outputs: `[tokens, hidden]`
+/// - weight: `[hidden]`
+pub fn rms_norm_beside_residual(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> [Tensor<2>; 2] {
+    let passed = Arc::<AtomicBool>::default();
+    let residual = <Dispatch as RmsNorm>::residual(x.clone().into_dispatch(), passed.clone());
+    [normed(x, weight, eps, passed), Tensor::from_dispatch(residual)]
 }
 
-fn normed(x: Tensor<2>, weight: Tensor<1>, eps: f64, beside_residual: bool) -> Tensor<2> {
+fn normed(x: Tensor<2>, weight: Tensor<1>, eps: f64, passed: Arc<AtomicBool>) -> Tensor<2> {
     let (x, weight) = (x.into_dispatch(), weight.unsqueeze::<2>().into_dispatch());
-    Tensor::from_dispatch(<Dispatch as RmsNorm>::rms_norm(x, weight, eps as f32, beside_residual))
+    Tensor::from_dispatch(<Dispatch as RmsNorm>::rms_norm(x, weight, eps as f32, passed))
 }
 
 #[backend_extension(Autodiff, Flex, Cube: cfg(any(target_arch = "wasm32", feature = "vulkan")))]
 pub trait RmsNorm: Backend {
     /// - weight: `[1, hidden]`
+    /// - passed: whether the gradient of [`RmsNorm::residual`] is there already
     fn rms_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         eps: f32,
-        beside_residual: bool,
+        passed: Arc<AtomicBool>,
     ) -> FloatTensor<Self>;
+
+    /// x as it is; its backward pass says that it has passed.
+    fn residual(x: FloatTensor<Self>, _passed: Arc<AtomicBool>) -> FloatTensor<Self> {
+        x
+    }
 
     /// The gradient for x, and what others have left for it where there is some. With g the gradient times the weight and
     /// r = 1/√(mean x² + eps): r·(g − x·r²·Σ(g·x)/n).
@@ -70,7 +80,7 @@ impl RmsNorm for burn::backend::Wgpu {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         eps: f32,
-        _beside_residual: bool,
+        _passed: Arc<AtomicBool>,
     ) -> FloatTensor<Self> {
         super::gpu::rms_norm::rms_norm(&x, &weight, eps).unwrap_or_else(|| {
             let inverse = inverse_rms::<Self>(x.clone(), eps);
@@ -103,7 +113,7 @@ impl RmsNorm for Flex {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         eps: f32,
-        _beside_residual: bool,
+        _passed: Arc<AtomicBool>,
     ) -> FloatTensor<Self> {
         let (mut x, weight) = (contiguous(x), contiguous(weight));
         let weight = weight.storage::<f32>();
@@ -146,13 +156,13 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         eps: f32,
-        beside_residual: bool,
+        passed: Arc<AtomicBool>,
     ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Normed;
 
         impl<B: RmsNorm> Backward<B, 2> for Normed {
-            type State = (FloatTensor<B>, FloatTensor<B>, f32, bool);
+            type State = (FloatTensor<B>, FloatTensor<B>, f32, Arc<AtomicBool>);
 
             fn backward(
                 self,
@@ -160,7 +170,7 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
                 grads: &mut Gradients,
                 _checkpointer: &mut Checkpointer,
             ) {
-                let (x, weight, eps, beside_residual) = ops.state;
+                let (x, weight, eps, passed) = ops.state;
                 let grad = grads.consume::<B>(&ops.node);
                 let [for_x, for_weight] = ops.parents;
                 if let Some(parent) = for_weight {
@@ -170,7 +180,7 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
                 }
                 if let Some(parent) = for_x {
                     // A leaf's gradient stays where it is; there, and where there is none yet, autodiff adds them up.
-                    let has_others = beside_residual && !parent.parents.is_empty();
+                    let has_others = passed.load(Ordering::Relaxed) && !parent.parents.is_empty();
                     let others = if has_others { grads.consume::<B>(&parent) } else { grad.clone() };
                     let grad = B::rms_norm_backward(x, weight, grad, others, has_others, eps);
                     grads.register::<B>(parent.id, grad);
@@ -182,10 +192,39 @@ impl<B: RmsNorm, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
         match Normed.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let output = B::rms_norm(x.clone(), weight.clone(), eps, beside_residual);
-                prepared.finish((x, weight, eps, beside_residual), output)
+                let output = B::rms_norm(x.clone(), weight.clone(), eps, passed.clone());
+                prepared.finish((x, weight, eps, passed), output)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::rms_norm(x, weight, eps, beside_residual)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::rms_norm(x, weight, eps, passed)),
+        }
+    }
+
+    fn residual(x: FloatTensor<Self>, passed: Arc<AtomicBool>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Residual;
+
+        impl<B: Backend> Backward<B, 1> for Residual {
+            type State = Arc<AtomicBool>;
+
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _checkpointer: &mut Checkpointer,
+            ) {
+                let grad = grads.consume::<B>(&ops.node);
+                let [parent] = ops.parents;
+                if let Some(parent) = parent {
+                    grads.register::<B>(parent.id, grad);
+                    ops.state.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+
+        let (x, node) = x.into_parts();
+        match Residual.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(passed, x),
+            OpsKind::UnTracked(prepared) => prepared.finish(x),
         }
     }
 
@@ -233,13 +272,23 @@ mod tests {
     fn the_gradient_of_a_residual_is_added() {
         let device = Device::flex();
         let (x, weight) = (random([5, 8], 1, &device), random([8], 2, &device));
-        let run = |norm: fn(Tensor<2>, Tensor<1>, f64) -> Tensor<2>| {
+        let apart = |x: Tensor<2>| [rms_norm(x.clone(), weight.clone(), 1e-5), x];
+        let beside = |x: Tensor<2>| rms_norm_beside_residual(x, weight.clone(), 1e-5);
+        let run = |norm: &dyn Fn(Tensor<2>) -> [Tensor<2>; 2],
+                   after: &dyn Fn([Tensor<2>; 2]) -> Tensor<2>| {
             let leaf = x.clone().autodiff().require_grad();
             // Once of a leaf, once of what was computed.
-            let inner = leaf.clone() * 0.5 + norm(leaf.clone(), weight.clone(), 1e-5);
-            let y = inner.clone().square() * norm(inner.clone(), weight.clone(), 1e-5).square() + inner * 3.0;
+            let [normed, residual] = norm(leaf.clone());
+            let y = after(norm(normed + residual * 0.5));
             leaf.grad(&y.sum().backward()).unwrap()
         };
-        close(run(rms_norm_beside_residual), run(rms_norm), 1e-4);
+        type After = fn([Tensor<2>; 2]) -> Tensor<2>;
+        let both: After = |[normed, residual]| normed.square() * residual.clone().square() + residual * 3.0;
+        let residual_first: After = |[normed, residual]| residual * normed.square();
+        let norm_alone: After = |[normed, _]| normed.square();
+        let residual_alone: After = |[_, residual]| residual.square();
+        for after in [both, residual_first, norm_alone, residual_alone] {
+            close(run(&beside, &after), run(&apart, &after), 1e-4);
+        }
     }
 }

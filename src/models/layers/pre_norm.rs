@@ -26,8 +26,10 @@ impl PreNorm {
         x: Tensor<2>,
         attend: impl FnOnce(&Attention, Tensor<2>, Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
-        let x = attend(&self.attention, self.attention_norm.beside_residual(x.clone()), x);
-        self.mlp.forward(self.mlp_norm.beside_residual(x.clone()), x)
+        let [normed, residual] = self.attention_norm.beside_residual(x);
+        let x = attend(&self.attention, normed, residual);
+        let [normed, residual] = self.mlp_norm.beside_residual(x);
+        self.mlp.forward(normed, residual)
     }
 }
 

@@ -21,12 +21,11 @@ impl RmsNorm {
         rms_norm(x, self.weight.clone(), self.eps)
     }
 
-    /// The same of an x that the layer's output is added to.
+    /// The same of an x that the layer's output is added to, and that x.
     ///
     /// # Shapes
-    /// - x: `[tokens, hidden]`
-    /// - output: `[tokens, hidden]`
-    pub fn beside_residual(&self, x: Tensor<2>) -> Tensor<2> {
+    /// - x, both outputs: `[tokens, hidden]`
+    pub fn beside_residual(&self, x: Tensor<2>) -> [Tensor<2>; 2] {
         rms_norm_beside_residual(x, self.weight.clone(), self.eps)
     }
 
