@@ -138,7 +138,7 @@ test('two tabs that pick answers of the same model both keep their picks', async
 test('a model that another tab is downloading is left to it', async () => {
   const network = await first.context().newCDPSession(first);
   await network.send('Network.enable');
-  const slow = { offline: false, latency: 0, downloadThroughput: 300_000, uploadThroughput: -1 };
+  const slow = { offline: false, latency: 0, downloadThroughput: 10_000, uploadThroughput: -1 };
   await network.send('Network.emulateNetworkConditions', slow);
   await fillHub(first, server.url, 'loralet/tiny');
   await at(first, 'hub-download').click();
