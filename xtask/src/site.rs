@@ -20,41 +20,28 @@ const WASM: &str = "loralet_bg.wasm";
 pub struct WasmSize {
     pub raw: u64,
     pub gzipped: u64,
-    /// Whether wasm-opt has been over it.
-    pub optimised: bool,
 }
 
 /// Takes the wasm and the page as they are; for commands that are run by the stage that has just built them.
 pub const NO_BUILD: &str = "LORALET_NO_BUILD";
 
-/// What `wasm-opt` does to the wasm that ships.
-const WASM_OPT: &[&str] = &[
-    "-Os",
-    "--strip-debug",
-    "--enable-simd",
-    "--enable-bulk-memory",
-    "--enable-nontrapping-float-to-int",
-    "--enable-sign-ext",
-    "--enable-mutable-globals",
-    "--enable-reference-types",
-    "--enable-multivalue",
+/// The names of functions, which only a debugger reads, would be a quarter of the download.
+const WASM_BINDGEN: &[&str] = &[
+    "--target",
+    "web",
+    "--typescript",
+    "--out-name",
+    "loralet",
+    "--remove-name-section",
+    "--remove-producers-section",
 ];
 
-/// Builds wasm and page where they are out of date, for this machine: it trains as fast without `wasm-opt`, which takes minutes.
+/// Builds wasm and page where they are out of date.
 pub fn build() -> Result<()> {
-    build_both(build_wasm)
-}
-
-/// Builds wasm and page where they are out of date, as they ship.
-pub fn build_shipped() -> Result<()> {
-    build_both(build_shipped_wasm)
-}
-
-fn build_both(wasm: fn() -> Result<()>) -> Result<()> {
     if is_set(NO_BUILD) && paths::tool_pages().join("headless.html").is_file() {
         return Ok(());
     }
-    process::side_by_side(vec![Box::new(wasm), Box::new(|| provision::node_modules().map(drop))])?;
+    process::side_by_side(vec![Box::new(build_wasm), Box::new(|| provision::node_modules().map(drop))])?;
     build_page()
 }
 
@@ -62,35 +49,11 @@ fn build_both(wasm: fn() -> Result<()>) -> Result<()> {
 pub fn build_wasm() -> Result<()> {
     let _turn = turn();
     let stamp = build_package()?;
-    let stamp_file = stamp_file();
-    let built = fs::read_to_string(&stamp_file).unwrap_or_default();
-    if built.split(' ').next() == Some(stamp.as_str()) {
+    if fs::read_to_string(stamp_file()).is_ok_and(|built| built == stamp) {
         say("wasm", format!("up to date, {}", shown_size()?));
         return Ok(());
     }
     bind(&stamp)?;
-    say("wasm", format!("built, {}", shown_size()?));
-    Ok(())
-}
-
-/// The same, optimised by `wasm-opt`; `LORALET_FAST=1` leaves that out.
-pub fn build_shipped_wasm() -> Result<()> {
-    if is_set("LORALET_FAST") {
-        return build_wasm();
-    }
-    let _turn = turn();
-    let stamp = build_package()?;
-    let optimised = format!("{stamp} optimised");
-    if fs::read_to_string(stamp_file()).unwrap_or_default() == optimised {
-        say("wasm", format!("up to date, {}", shown_size()?));
-        return Ok(());
-    }
-    bind(&stamp)?;
-    let wasm = paths::pkg().join(WASM);
-    let mut optimise = Command::new(provision::wasm_opt()?.join("wasm-opt"));
-    optimise.arg(&wasm).arg("-o").arg(&wasm).args(WASM_OPT);
-    run("wasm-opt", &mut optimise)?;
-    fs::write(stamp_file(), optimised).context(stamp_file().display())?;
     say("wasm", format!("built, {}", shown_size()?));
     Ok(())
 }
@@ -113,15 +76,8 @@ fn build_package() -> Result<String> {
 fn bind(stamp: &str) -> Result<()> {
     let _ = fs::remove_dir_all(paths::pkg());
     let mut bindgen = Command::new(provision::wasm_bindgen()?.join("wasm-bindgen"));
-    bindgen.arg(cargo_output()).args([
-        "--target",
-        "web",
-        "--typescript",
-        "--out-name",
-        "loralet",
-        "--out-dir",
-    ]);
-    run("wasm-bindgen", bindgen.arg(paths::pkg()))?;
+    bindgen.arg(cargo_output()).args(WASM_BINDGEN).arg("--out-dir").arg(paths::pkg());
+    run("wasm-bindgen", &mut bindgen)?;
     fs::write(stamp_file(), stamp).context(stamp_file().display())
 }
 
@@ -164,14 +120,12 @@ pub fn wasm_size() -> Result<WasmSize> {
     let gzipped = String::from_utf8_lossy(&output.stdout).trim().parse();
     let gzipped =
         gzipped.map_err(|_| Failure::failed(format!("{} could not be compressed", file.display())))?;
-    let built = fs::read_to_string(stamp_file()).unwrap_or_default();
-    Ok(WasmSize { raw, gzipped, optimised: built.ends_with(" optimised") })
+    Ok(WasmSize { raw, gzipped })
 }
 
 fn shown_size() -> Result<String> {
     let size = wasm_size()?;
-    let how = if size.optimised { "" } else { ", without wasm-opt" };
-    Ok(format!("{}, {} gzipped{how}", megabytes(size.raw), megabytes(size.gzipped)))
+    Ok(format!("{}, {} gzipped", megabytes(size.raw), megabytes(size.gzipped)))
 }
 
 fn cargo_output() -> PathBuf {
@@ -190,10 +144,8 @@ fn is_set(variable: &str) -> bool {
 fn stamp(wasm: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     fs::read(wasm).context(wasm.display())?.hash(&mut hasher);
-    WASM_OPT.hash(&mut hasher);
-    for file in ["Cargo.lock", "xtask/tools/package-lock.json"] {
-        fs::read(paths::root().join(file)).context(file)?.hash(&mut hasher);
-    }
+    WASM_BINDGEN.hash(&mut hasher);
+    fs::read(paths::root().join("Cargo.lock")).context("Cargo.lock")?.hash(&mut hasher);
     Ok(format!("{:016x}", hasher.finish()))
 }
 

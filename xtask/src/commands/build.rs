@@ -10,7 +10,7 @@ pub struct Build {}
 
 impl Build {
     pub fn run(self) -> Result<()> {
-        site::build_shipped()?;
+        site::build()?;
         println!("The page is in {}", paths::shown(&paths::www().join("dist")));
         Ok(())
     }

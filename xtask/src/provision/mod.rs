@@ -12,6 +12,6 @@ mod system;
 
 pub use chromium::{chromedriver, chromium};
 pub use model::{default_model, default_model_dir, minilm, minilm_dir};
-pub use node::{jax_js, node, node_modules, wasm_opt};
+pub use node::{jax_js, node, node_modules};
 pub use python::peers;
 pub use rust::{cargo, wasm_bindgen, wasm_toolchain};

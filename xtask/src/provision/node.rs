@@ -1,4 +1,4 @@
-//! Node.js, the page's packages, and two programs that come as npm packages: wasm-opt and jax-js.
+//! Node.js, the page's packages, and jax-js.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,6 @@ pub fn node() -> Result<PathBuf> {
 pub fn node_modules() -> Result<PathBuf> {
     node()?;
     npm_ci("npm packages of the page", &paths::www())
-}
-
-/// The folder that holds a recent `wasm-opt`.
-pub fn wasm_opt() -> Result<PathBuf> {
-    let source = paths::root().join("xtask/tools");
-    Ok(npm_ci_in_cache("wasm-opt", &source, "tools/npm")?.join(".bin"))
 }
 
 /// The folder of jax-js's package, at the version of its lock file.

@@ -79,7 +79,7 @@ impl Bench {
         let smollm2 = inputs::model("smollm2")?;
         let python = self.peer.contains(&Peer::Peft).then(provision::peers).transpose()?;
         let jax_js = self.peer.contains(&Peer::JaxJs).then(small::jax_js_page).transpose()?;
-        site::build_shipped()?;
+        site::build()?;
         let native = self.native_devices();
         if !native.is_empty() {
             crate::native::build(native.contains(&"vulkan"))?;
@@ -94,7 +94,6 @@ impl Bench {
         let size = site::wasm_size()?;
         result.insert("wasm_bytes".into(), size.raw.into());
         result.insert("wasm_gzipped_bytes".into(), size.gzipped.into());
-        result.insert("wasm_optimised".into(), size.optimised.into());
         self.smollm2(&mut result, &smollm2, &data, &native, python.as_deref(), &out)?;
         match inputs::model("tiny") {
             Ok(tiny) => {

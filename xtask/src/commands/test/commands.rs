@@ -13,7 +13,7 @@ use crate::error::{Context, Result};
 use crate::{paths, site};
 
 pub fn run(length: Length) -> Result<Counts> {
-    site::build_shipped()?;
+    site::build()?;
     let dir = paths::root().join("out/test-commands");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).context(dir.display())?;

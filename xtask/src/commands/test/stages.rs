@@ -61,10 +61,7 @@ const WASM_LIMIT: u64 = 5_000_000;
 fn setup(_: Length) -> Result<Counts> {
     provision::wasm_toolchain()?;
     process::side_by_side(vec![
-        Box::new(|| {
-            provision::wasm_opt()?;
-            provision::node_modules().map(drop)
-        }),
+        Box::new(|| provision::node_modules().map(drop)),
         Box::new(|| {
             provision::chromium()?;
             provision::chromedriver().map(drop)
@@ -125,12 +122,8 @@ fn types(_: Length) -> Result<Counts> {
 }
 
 fn wasm(_: Length) -> Result<Counts> {
-    site::build_shipped_wasm()?;
+    site::build_wasm()?;
     let size = site::wasm_size()?;
-    if !size.optimised {
-        say("wasm", "not optimised, so its size is not checked");
-        return Ok(Counts::check(true));
-    }
     let small = size.gzipped <= WASM_LIMIT;
     if !small {
         eprintln!("the wasm is {} gzipped, more than {}", megabytes(size.gzipped), megabytes(WASM_LIMIT));
@@ -188,7 +181,7 @@ fn mishaps(_: Length) -> Result<Counts> {
 
 /// Runs a script of `www/package.json` whose tests open the page.
 fn page_tests(script: &str) -> Result<Counts> {
-    site::build_shipped()?;
+    site::build()?;
     models()?;
     let server = Server::start(0, JobFiles::default())?;
     let mut test = Command::new("npm");
@@ -203,7 +196,7 @@ fn memory(length: Length) -> Result<Counts> {
         Length::Short => (300, 100),
         Length::Long => (1000, 200),
     };
-    site::build_shipped()?;
+    site::build()?;
     let out = paths::root().join("out/test-memory");
     let measured = flat::measure(cpu_steps, webgpu_steps, &out)?;
     let flat = |device: &str| {
