@@ -139,7 +139,9 @@ export class SharePanel extends LitElement {
     for (const [place, line] of lines.entries()) {
       if (!line.trim()) continue;
       const [prompt, ...completion] = line.split('|').map((part) => part.trim());
-      if (!prompt || completion.join('') === '') {
+      // Where the model answers by itself there are only questions.
+      const isAnswered = completion.join('') !== '' || lesson.rows.every((row) => row.completion === '');
+      if (!prompt || !isAnswered) {
         this.problem = fill(share.badRow, { line: String(place + 1) });
         return null;
       }
@@ -159,7 +161,7 @@ export class SharePanel extends LitElement {
 }
 
 function asLines(rows: Row[]): string {
-  return rows.map(({ prompt, completion }) => `${prompt} | ${completion}`).join('\n');
+  return rows.map(({ prompt, completion }) => (completion ? `${prompt} | ${completion}` : prompt)).join('\n');
 }
 
 function valueOf(event: Event): string {

@@ -31,7 +31,7 @@ export class RatingsPanel extends WorkspaceElement {
         border-top: 1px solid var(--line);
       }
       .answer {
-        flex: 1 1 260px;
+        flex: 1 1 100%;
         margin: 0;
         white-space: pre-wrap;
         overflow-wrap: anywhere;
@@ -42,6 +42,15 @@ export class RatingsPanel extends WorkspaceElement {
         gap: 6px;
         margin: 0;
         min-height: 36px;
+        white-space: nowrap;
+      }
+      input[type='radio'] {
+        width: 18px;
+        height: 18px;
+        min-height: 0;
+        margin: 0;
+        flex: none;
+        accent-color: var(--accent);
       }
     `,
   ];
