@@ -35,7 +35,7 @@ const moduleState = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist', 'dist-tools', 'src/engine/generated', 'node_modules', 'public'] },
+  { ignores: ['dist', 'dist-tools', 'dist-package', 'src/engine/generated', 'node_modules', 'public'] },
   ...tseslint.configs.strict,
   {
     rules: {
@@ -61,7 +61,13 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/engine/**/*.ts', 'src/ui/**/*.ts', 'src/element/**/*.ts', 'src/lessons/**/*.ts'],
+    files: [
+      'src/engine/**/*.ts',
+      'src/ui/**/*.ts',
+      'src/element/**/*.ts',
+      'src/lessons/**/*.ts',
+      'src/package/**/*.ts',
+    ],
     // An entry makes the workspace of its page.
     ignores: ['src/lessons/main.ts'],
     rules: {
@@ -86,6 +92,11 @@ export default tseslint.config(
   closed('src/engine', ['ui', 'element', 'page', 'lessons'], 'The engine knows no interface.'),
   closed('src/ui', ['element', 'page', 'lessons'], 'Components know nothing of the page that they are on.'),
   closed('src/element', ['page', 'lessons'], 'The element stands on pages of others.'),
+  closed(
+    'src/package',
+    ['ui', 'element', 'page', 'lessons'],
+    'The engine in the package knows no interface.',
+  ),
   closed(
     'src/page',
     ['element', 'lessons'],

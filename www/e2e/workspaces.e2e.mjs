@@ -111,9 +111,9 @@ test('two models are trained at once, each as if it were alone', { timeout: 180_
     ['right', right],
   ]) {
     assert.equal(await at(place, 'runs').locator('tbody tr').count(), 1);
-    assert.equal((await folders(page, 'workspaces', name, 'run')).length, 1);
+    assert.equal((await folders(page, 'loralet', 'workspaces', name, 'run')).length, 1);
   }
-  assert.deepEqual(await folders(page), ['workspaces']);
+  assert.deepEqual(await folders(page), ['loralet']);
   assert.deepEqual(page.thrown, []);
   await page.context().close();
 });

@@ -104,8 +104,9 @@ test('a run is repeated, or it is said what that takes', async () => {
 });
 
 test('a record that cannot be read stays until a person deletes it', async () => {
-  const runs = await (await disk.root.getDirectoryHandle('workspaces')).getDirectoryHandle('picks');
-  const folder = await runs.getDirectoryHandle('runs');
+  let folder = disk.root;
+  for (const name of ['loralet', 'workspaces', 'picks', 'runs'])
+    folder = await folder.getDirectoryHandle(name);
   const stream = await (await folder.getFileHandle('theirs.json', { create: true })).createWritable();
   await stream.write('{"version": 9}');
   await stream.close();

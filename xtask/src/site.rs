@@ -86,9 +86,11 @@ pub fn build_page() -> Result<()> {
     let _turn = turn();
     provision::node_modules()?;
     let www = paths::www();
-    let newest_source =
-        newest(&www, &["node_modules", "dist", "dist-tools", "e2e", "test", "test-results", "generated"])
-            .max(newest(&paths::pkg(), &[]));
+    let newest_source = newest(
+        &www,
+        &["node_modules", "dist", "dist-package", "dist-tools", "e2e", "test", "test-results", "generated"],
+    )
+    .max(newest(&paths::pkg(), &[]));
     let built = fs::metadata(www.join("dist/index.html")).and_then(|meta| meta.modified()).ok();
     if built >= newest_source && paths::tool_pages().join("headless.html").is_file() {
         say("page", "up to date");

@@ -42,6 +42,9 @@ export { DEFAULT_ENDPOINT, downloadJob, listWeights } from './hub/hub.js';
 export type { HubAddress, WeightsChoice } from './hub/hub.js';
 export { download, openCached } from './hub/download.js';
 export type { DownloadJob, Transfer } from './hub/download.js';
+export { sha256Of } from './hub/digest.js';
+export { fetchData, fetchModel, nameOf } from './hub/url.js';
+export { CARRIED, carriedModel } from './hub/carried.js';
 export type { Link, Wait } from './hub/request.js';
 
 /** What is kept on this device. */

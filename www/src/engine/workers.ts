@@ -30,6 +30,9 @@ export class BrowserWorkers implements Workers {
   private compiled: Promise<WebAssembly.Module> | undefined;
   private source: Promise<string> | undefined;
 
+  /** `place` is where the frames go, each of which ends its worker when it leaves the page. */
+  constructor(private readonly place: () => Node = () => document.body) {}
+
   module(): Promise<WebAssembly.Module> {
     this.compiled ??= compile().catch((error: unknown) => {
       this.compiled = undefined;
@@ -45,51 +48,78 @@ export class BrowserWorkers implements Workers {
       return { worker, terminate: () => worker.terminate() };
     }
     this.source ??= fetchText(workerUrl);
-    const blobUrl = URL.createObjectURL(new Blob([await this.source], { type: 'text/javascript' }));
-    const frame = await lockedFrame();
-    const frameWindow = frame.contentWindow as (Window & { Worker: typeof Worker }) | null;
-    if (!frameWindow) {
-      frame.remove();
-      throw new LoraletError('worker', 'the browser did not open the frame that the trainer runs in');
-    }
-    const worker = new frameWindow.Worker(blobUrl, { type: 'module' });
+    const text = await this.source;
+    const frame = await lockedFrame(this.place());
+    const inside = insideOf(frame);
+    if (inside === 'closed') frame.remove();
+    const url = blobUrl(inside === 'closed' ? asClassic(text) : text);
+    const worker = inside === 'closed' ? new Worker(url) : new inside.Worker(url, { type: 'module' });
     return {
       worker,
       terminate() {
         worker.terminate();
-        URL.revokeObjectURL(blobUrl);
+        URL.revokeObjectURL(url);
         frame.remove();
       },
     };
   }
 }
 
-function lockedFrame(): Promise<HTMLIFrameElement> {
+type Inside = Window & { Worker: typeof Worker };
+
+/**
+ * The window of the frame. In a sandbox without `allow-same-origin` every frame is a stranger, and closed, to this page, which
+ * then makes the workers itself: they have its policy.
+ */
+function insideOf(frame: HTMLIFrameElement): Inside | 'closed' {
+  const inside = frame.contentWindow as Inside | null;
+  if (!inside) {
+    frame.remove();
+    throw new LoraletError('worker', 'the browser did not open the frame that the trainer runs in');
+  }
+  try {
+    return typeof inside.Worker === 'function' ? inside : 'closed';
+  } catch {
+    return 'closed';
+  }
+}
+
+/** A page without an origin may start scripts from a Blob, but no modules. The worker's module imports nothing. */
+function asClassic(text: string): string {
+  return text.replaceAll('import.meta.url', 'self.location.href');
+}
+
+function blobUrl(text: string): string {
+  return URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
+}
+
+function lockedFrame(place: Node): Promise<HTMLIFrameElement> {
   const frame = document.createElement('iframe');
   frame.hidden = true;
   frame.title = 'Training worker';
   frame.srcdoc = `<meta http-equiv="Content-Security-Policy" content="${WORKER_POLICY}">`;
   return new Promise((resolve) => {
     frame.addEventListener('load', () => resolve(frame), { once: true });
-    document.body.append(frame);
+    place.appendChild(frame);
   });
 }
 
 async function compile(): Promise<WebAssembly.Module> {
-  const response = await fetch(wasmUrl);
-  if (!response.ok) throw notLoaded(wasmUrl, response.status);
+  const response = await get(wasmUrl);
   const type = response.headers.get('content-type') ?? '';
   if (type.startsWith('application/wasm')) return WebAssembly.compileStreaming(response);
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
 async function fetchText(url: string): Promise<string> {
-  const response = await fetch(url);
-  if (!response.ok) throw notLoaded(url, response.status);
-  return response.text();
+  return (await get(url)).text();
 }
 
-function notLoaded(url: string, status: number): LoraletError {
-  const message = `the trainer (${url}) could not be loaded: the server answered ${status}`;
-  return new LoraletError('refused', message, { key: url, args: { status: String(status) } });
+async function get(url: string): Promise<Response> {
+  const response = await fetch(url).catch(() => null);
+  if (response?.ok) return response;
+  const why = response ? `the server answered ${response.status}` : 'check the connection, and try again';
+  const message = `the trainer (${url}) could not be loaded: ${why}`;
+  const args = response ? { status: String(response.status) } : {};
+  throw new LoraletError(response ? 'refused' : 'unreachable', message, { key: url, args });
 }

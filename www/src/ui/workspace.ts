@@ -22,6 +22,8 @@ export interface Ground {
   engine: Engine;
   storage: WorkspaceStorage;
   network: NetworkPolicy;
+  /** Whether the page's own server offers models and samples, under `models/` and `samples/`; by default it does. */
+  hasSite?: boolean;
 }
 
 /**
@@ -45,12 +47,12 @@ export class Workspace {
   readonly picks: PicksStore;
   readonly sweep: SweepStore;
 
-  constructor({ engine, storage, network }: Ground) {
-    const samples = new Samples();
+  constructor({ engine, storage, network, hasSite = true }: Ground) {
+    const samples = new Samples(hasSite);
     this.network = network;
     this.trainer = new TrainerStore(engine);
     this.recipe = new RecipeStore(this.trainer);
-    this.model = new ModelStore(storage.models, network, this.trainer, this.recipe, samples);
+    this.model = new ModelStore(storage.models, network, this.trainer, this.recipe, samples, hasSite);
     this.data = new DataStore(samples, this.trainer, this.recipe, this.model);
     this.probe = new ProbeStore(this.trainer);
     this.rewardModel = new RewardModelStore(this.trainer);
@@ -110,7 +112,8 @@ export class Workspace {
   private async startTrainer(device: DeviceChoice): Promise<void> {
     const { trainer } = this;
     await trainer.start(device).catch(async (error: unknown) => {
-      if (device === 'auto') throw error;
+      // One that was ended meanwhile has no error.
+      if (device === 'auto' || trainer.error === null) throw error;
       const reason = trainer.error;
       await trainer.start('auto');
       trainer.error = reason;

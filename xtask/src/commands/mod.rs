@@ -9,6 +9,7 @@ mod eval;
 mod fixtures;
 mod generate;
 mod interop;
+mod package;
 mod serve;
 mod sweep;
 mod test;
@@ -26,6 +27,8 @@ pub enum Command {
     Test(test::Test),
     /// The page as it ships, for any static host
     Build(build::Build),
+    /// The npm package with the element `<loralet-trainer>`, in out/npm, and the page for any static host, in out/site
+    Package(package::Package),
     /// The page on localhost
     Serve(serve::Serve),
     /// Fine-tune a model on a data file
@@ -54,6 +57,7 @@ impl Command {
             Command::Demo(demo) => demo.run(),
             Command::Test(test) => test.run(),
             Command::Build(build) => build.run(),
+            Command::Package(package) => package.run(),
             Command::Serve(serve) => serve.run(),
             Command::Train(train) => train.run(),
             Command::Generate(generate) => generate.run(),

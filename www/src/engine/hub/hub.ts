@@ -28,7 +28,8 @@ interface TreeEntry {
   lfs?: { oid?: string; size?: number };
 }
 
-const FOLDER_FILES = [
+/** What a model's folder may hold beside its weights. */
+export const FOLDER_FILES = [
   'config.json',
   'generation_config.json',
   'tokenizer.json',

@@ -17,6 +17,8 @@ export interface Asked {
   headers?: Record<string, string>;
   /** A repository's listing is asked for, not one of its files. */
   listing?: boolean;
+  /** A person wrote the address; no listing has it. */
+  written?: boolean;
   /** Where a person can look at the repository. */
   page?: string;
 }
@@ -197,8 +199,13 @@ function secondsAsked(headers: Headers): number | null {
  * Why the server gives nothing, as far as it says. The Hub answers 401 alike for a repository that does not exist
  * and for a private one, unless the request is signed in, which a page's is not.
  */
-function refusal(response: Response, host: string, { listing, page }: Asked): string {
+function refusal(response: Response, host: string, { listing, written, page }: Asked): string {
   const { status } = response;
+  if (written) {
+    return status === 404 || status === 410
+      ? `not found on ${host} (${status}); check the address`
+      : `${host} answered ${status}; check the address, or try again later`;
+  }
   const code = response.headers.get('x-error-code');
   if (/access to this resource is disabled/i.test(response.headers.get('x-error-message') ?? '')) {
     return `${host} has taken this repository down (${status}); choose another`;

@@ -6,7 +6,8 @@
  *     run/<key>/                        a run that can go on, see checkpoints.ts
  *     runs/<id>.json                    a record of each run, see runs.ts
  *     picks/<model>.json                what a person picked of a model's answers, see picks.ts
- *     workspaces/<name>/                the same for a workspace with a name of its own
+ *     loralet/models/…                  the models of all workspaces with a name of their own
+ *     loralet/workspaces/<name>/        the rest for one of them
  *
  * What cannot be read is never deleted unasked, and what another tab writes is left to it (locks.ts).
  */
@@ -53,6 +54,23 @@ export class Folders {
       }
       return place;
     });
+  }
+}
+
+/** For a workspace that keeps nothing. */
+export class NoFolders extends Folders {
+  constructor() {
+    super([]);
+  }
+
+  override make(): Promise<FileSystemDirectoryHandle> {
+    return Promise.reject(
+      new LoraletError('storage', 'nothing is kept of the runs here', { key: 'unwanted' }),
+    );
+  }
+
+  override existing(): Promise<null> {
+    return Promise.resolve(null);
   }
 }
 

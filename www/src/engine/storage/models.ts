@@ -23,6 +23,8 @@ const LOCK = 'model ';
 export type ModelSource =
   | { kind: 'bundled'; name: string }
   | { kind: 'hub'; endpoint: string; repo: string; revision: string; weights: string }
+  /** A GGUF file, or a folder as on the Hub. */
+  | { kind: 'url'; url: string }
   | { kind: 'local' };
 
 export interface CachedFile {

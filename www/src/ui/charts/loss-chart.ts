@@ -3,14 +3,12 @@ import { customElement, property, query } from 'lit/decorators.js';
 import uPlot from 'uplot';
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
 import { capital, loss } from '../words/format.js';
-import { evaluationFigures, stepFigures } from '../../engine/index.js';
-import type { Figure, StepReport } from '../../engine/index.js';
+import type { StepReport } from '../../engine/index.js';
+import { drawn, heldOut, lineNames, probed, smoothed, trained } from './losses.js';
 import { axisStyle, resolved } from './theme.js';
 import { lastValues } from './words.js';
 
 const HEIGHT = 280;
-/** Weight of the past in the smoothed line. */
-const SMOOTHING = 0.75;
 
 /** Training and validation loss over the steps, live, or what is drawn in its place; and the loss on general text. */
 @customElement('loss-chart')
@@ -88,10 +86,10 @@ export class LossChart extends LitElement {
   }
 
   protected override updated(changed: PropertyValues): void {
-    const probed = this.reports.some((report) => report.base_probe_loss !== null);
+    const isProbed = this.reports.some((report) => report.base_probe_loss !== null);
     const label = this.labels()[0];
-    const drawn = this.plot?.series[4]?.show === probed && this.plot.series[1]?.label === label;
-    if (!drawn || changed.has('totalSteps')) this.draw();
+    const isDrawn = this.plot?.series[4]?.show === isProbed && this.plot.series[1]?.label === label;
+    if (!isDrawn || changed.has('totalSteps')) this.draw();
     else this.plot?.setData(this.series());
     this.tellWhatIsDrawn();
     this.tellLast();
@@ -113,26 +111,18 @@ export class LossChart extends LitElement {
 
   /** The lines' names, in the order of `series`. */
   private labels(): [string, string, string, string] {
-    const name = this.reports[0] && drawn(this.reports[0])?.name;
-    const [training, validation] = name ? [capital(name), `Validation ${name}`] : ['Training', 'Validation'];
+    const [training, validation] = lineNames(this.reports);
     return [training, `${training}, smoothed`, validation, 'Forgetting probe'];
   }
 
   private series(): uPlot.AlignedData {
-    let smooth: number | null = null;
+    const training = this.reports.map(trained);
     return [
       this.reports.map((report) => report.step),
-      this.reports.map(trained),
-      this.reports.map(
-        (report) =>
-          (smooth =
-            smooth === null ? trained(report) : SMOOTHING * smooth + (1 - SMOOTHING) * trained(report)),
-      ),
-      this.reports.map(({ evaluation }) => {
-        const [figure] = evaluation ? evaluationFigures(evaluation, 'loss') : [];
-        return figure?.value ?? evaluation?.loss ?? null;
-      }),
-      this.reports.map((report) => report.probe_loss ?? report.base_probe_loss),
+      training,
+      smoothed(training),
+      this.reports.map(heldOut),
+      this.reports.map(probed),
     ];
   }
 
@@ -204,13 +194,4 @@ export class LossChart extends LitElement {
     this.tellWhatIsDrawn();
     this.tellLast();
   }
-}
-
-/** What the objective is about, where that is not the loss. */
-function drawn(report: StepReport): Figure | undefined {
-  return stepFigures(report, 'loss')[0];
-}
-
-function trained(report: StepReport): number {
-  return drawn(report)?.value ?? report.loss;
 }

@@ -17,7 +17,7 @@ export function axisStyle(place: HTMLElement) {
     stroke: resolved(place, 'var(--muted)'),
     grid: line,
     ticks: line,
-    font: '12px system-ui, sans-serif',
+    font: `12px ${getComputedStyle(place).fontFamily}`,
   };
 }
 

@@ -2,11 +2,16 @@
 import {
   baseOf,
   bundledKey,
+  CARRIED,
+  carriedModel,
   download,
+  downloadJob,
   fetchBundled,
+  fetchModel,
   listBundled,
   listWeights,
   LoraletError,
+  nameOf,
   openCached,
   type BundledModel,
   type CachedModel,
@@ -80,6 +85,8 @@ export class ModelStore extends Store {
     private readonly trainer: TrainerStore,
     private readonly recipe: RecipeStore,
     private readonly samples: Samples,
+    /** Whether the page's own server offers models. */
+    private readonly hasBundled = true,
   ) {
     super();
   }
@@ -90,7 +97,7 @@ export class ModelStore extends Store {
   }
 
   async refresh(): Promise<void> {
-    this.bundled = await listBundled().catch(() => []);
+    if (this.hasBundled) this.bundled = await listBundled().catch(() => []);
     await this.refreshStored();
   }
 
@@ -160,6 +167,44 @@ export class ModelStore extends Store {
       files: await this.keeping(job.key, job.label, () => download(this.storage, job, this.onTransfer, link)),
       base: knownBase(job.source),
     }));
+  }
+
+  /** The one that the library carries. */
+  openCarried(): Promise<boolean> {
+    return this.load('bundled', CARRIED, async () => ({
+      label: CARRIED,
+      source: { kind: 'bundled', name: CARRIED },
+      files: await carriedModel(),
+      base: baseOf(CARRIED),
+    }));
+  }
+
+  /** From an absolute address: a GGUF file, or a folder. */
+  openUrl(url: string): Promise<boolean> {
+    const label = nameOf(url);
+    return this.load('hub', label, async (link) => ({
+      label,
+      source: { kind: 'url', url },
+      files: await this.keeping(url, label, () => fetchModel(this.storage, url, this.onTransfer, link)),
+      base: null,
+    }));
+  }
+
+  /** Looks at a repository and opens the weights of this name, or, with null, its safetensors or its only GGUF file. */
+  async openHubModel(address: HubAddress, weights: string | null): Promise<boolean> {
+    const choices = await this.lookHub(address);
+    if (!choices) return false;
+    const named = (name: string) => choices.find((choice) => choice.weights === name);
+    const only = choices.length === 1 ? choices[0] : undefined;
+    const choice = weights === null ? (named('safetensors') ?? only) : named(weights);
+    if (choice) return this.openHub(downloadJob(address, choice));
+    const names = choices.map((other) => other.weights).join(', ');
+    const message =
+      weights === null
+        ? `${address.repo} holds several models; name one of ${names}`
+        : `${address.repo} has no ${weights}; it has ${names}`;
+    this.fail('hub', new LoraletError('no_weights', message, { key: address.repo }));
+    return false;
   }
 
   openStored(model: CachedModel): Promise<boolean> {

@@ -8,6 +8,7 @@ import {
   type RunData,
   type RunRecord,
   type RunState,
+  sha256Of,
   type StepReport,
   type WorkspaceStorage,
 } from '../../engine/index.js';
@@ -213,8 +214,7 @@ export class RunsStore extends Store {
 
 /** Name and fingerprint of a data file. */
 export async function fileOf(file: { name: string; bytes: Uint8Array<ArrayBuffer> }): Promise<RunData> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', file.bytes));
-  return { name: file.name, sha256: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('') };
+  return { name: file.name, sha256: await sha256Of(file.bytes) };
 }
 
 function point(report: StepReport): CurvePoint {

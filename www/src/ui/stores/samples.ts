@@ -20,8 +20,12 @@ export interface LoadedSample {
 export class Samples {
   private all: Promise<LoadedSample[]> | undefined;
 
+  /** `areThere`: whether the page's own server has samples. */
+  constructor(private readonly areThere = true) {}
+
   /** All of them; empty where they cannot be had. */
   load(): Promise<LoadedSample[]> {
+    if (!this.areThere) return Promise.resolve([]);
     this.all ??= fetchSamples().catch(() => []);
     return this.all;
   }
