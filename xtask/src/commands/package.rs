@@ -14,7 +14,7 @@ pub struct Package {}
 
 impl Package {
     pub fn run(self) -> Result<()> {
-        site::build_shipped()?;
+        site::build()?;
         provision::node_modules()?;
         let mut npm = Command::new("npm");
         npm.args(["run", "--silent", "package"]).current_dir(paths::www());
