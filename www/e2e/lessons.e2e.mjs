@@ -148,6 +148,13 @@ test('a class link opens the lesson with the teacher’s words and rows', { time
   const link = await at(teacher, 'class-link').getAttribute('href');
   assert.ok(link.length < 1000, link);
   await looksRight(teacher, 'the class link');
+  // What is chosen in one version of the lesson is not chosen in another.
+  await guessAndDo(teacher);
+  await at(teacher, 'say').first().check();
+  await teacher.evaluate((hash) => (window.location.hash = hash), new URL(link).hash);
+  await at(teacher, 'class-version').waitFor();
+  await guessAndDo(teacher);
+  assert.equal(await teacher.locator('input[name=say]:checked').count(), 0);
   await teacher.context().close();
 
   const pupil = await openPage(browser, link, PHONE);
