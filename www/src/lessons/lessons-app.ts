@@ -1,6 +1,7 @@
 import { ContextProvider } from '@lit/context';
 import { LitElement, css, html, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { keyed } from 'lit/directives/keyed.js';
 import { logo } from '../page/logo.js';
 import '../page/privacy-line.js';
 import '../page/theme-toggle.js';
@@ -255,13 +256,17 @@ export class LessonsApp extends LitElement {
             </p>`
           : nothing
       }
-      <lesson-view
-        .lesson=${lesson}
-        .words=${this.words}
-        .lab=${this.lab}
-        .progress=${progress}
-        @field=${(event: CustomEvent<{ name: string; value: string }>) => this.field(event.detail)}
-      ></lesson-view>
+      ${keyed(
+        // A view follows one progress.
+        progress,
+        html`<lesson-view
+          .lesson=${lesson}
+          .words=${this.words}
+          .lab=${this.lab}
+          .progress=${progress}
+          @field=${(event: CustomEvent<{ name: string; value: string }>) => this.field(event.detail)}
+        ></lesson-view>`,
+      )}
       <share-panel .lesson=${lesson} .words=${this.words}></share-panel>
       <p class="foot">
         <a data-test="sheet-link" href=${hashOf(lesson.id, packed, true)}>${said.sheet}</a>
