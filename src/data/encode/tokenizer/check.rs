@@ -15,10 +15,10 @@ const LONGEST_WORD: u64 = 1000;
 pub(super) fn check(tokenizer_json: &str) -> Result<(), String> {
     let File { normalizer, pre_tokenizer, post_processor, model } =
         serde_json::from_str(tokenizer_json).map_err(|error| format!("it is damaged ({error})"))?;
-    // The crate takes a part without a type for whatever its fields fit, so fields say what a part is.
-    each_part(&normalizer, &mut |part| match part["precompiled_charsmap"].as_str() {
-        Some(map) => check_character_map(map),
-        None => Ok(()),
+    // The crate takes a part without a type for whatever its fields fit.
+    each_part(&normalizer, &mut |part| match part.get("precompiled_charsmap") {
+        None if part["type"] != "Precompiled" => Ok(()),
+        map => check_character_map(map.and_then(Value::as_str).unwrap_or_default()),
     })?;
     each_part(&pre_tokenizer, &mut |part| match part["length"].as_u64() {
         Some(0) => Err("its pre_tokenizer makes pieces of length 0".into()),
