@@ -32,7 +32,7 @@ pub(super) fn q4_k(block: &[f32; 256], bytes: &mut Vec<u8>) {
 
     bytes.extend(scale.to_le_bytes());
     bytes.extend(minimum.to_le_bytes());
-    // Of the last four groups the upper two bits lie in the bytes of the first four.
+    // The upper two bits of the last four groups lie in the bytes of the first four.
     let upper = |place: usize| packed[place + 4];
     bytes.extend((0..4).map(|i| packed[i].0 | upper(i).0 >> 4 << 6));
     bytes.extend((0..4).map(|i| packed[i].1 | upper(i).1 >> 4 << 6));

@@ -78,7 +78,7 @@ def open_server(model, adapter):
 
 
 def log_probabilities(server, ids):
-    """Of every token after these."""
+    """Logits of every token after these."""
     request = {"prompt": ids, "n_predict": 1, "temperature": 0, "n_probs": 1 << 20, "cache_prompt": False}
     answer = server.handle_completions(request)
     top = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]

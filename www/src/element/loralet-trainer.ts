@@ -1,5 +1,5 @@
 import { ContextProvider } from '@lit/context';
-import { LitElement, css, html, nothing } from 'lit';
+import { LitElement, html, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import { LoraletError } from '../engine/index.js';
@@ -11,8 +11,9 @@ import { workspaceContext } from '../ui/workspace-element.js';
 import type { Workspace } from '../ui/workspace.js';
 import type { AskOptions } from './ask-options.js';
 import type { Tell } from './events.js';
-import { controls, tokens } from './styles.js';
-import { DEFAULT_VIEWS, readTask, type Task, type View } from './task.js';
+import { controls, frame, tokens } from './styles.js';
+import { section } from './sections.js';
+import { DEFAULT_VIEWS, readTask, type Task } from './task.js';
 import { languageOf, wordsIn, type Words } from './words.js';
 import type { AdapterFormat, TrainerElement } from './trainer-element.js';
 import type { Work } from './work.js';
@@ -24,91 +25,7 @@ type Phase = 'idle' | 'loading' | 'ready' | 'running' | 'waiting' | 'paused' | '
 
 /** `<loralet-trainer>`; what its attributes and methods do stands in `trainer-element.ts`, its manifest is `package/custom-elements.json`. */
 export class Trainer extends LitElement implements TrainerElement {
-  static override styles = [
-    tokens,
-    controls,
-    css`
-      .frame {
-        container-type: inline-size;
-        padding: 1.1em 1.2em;
-        border: 1px solid var(--line);
-        border-radius: var(--radius);
-        background: var(--paper);
-        line-height: 1.5;
-        text-align: start;
-      }
-      ::slotted(*:first-child) {
-        margin-top: 0;
-      }
-      .controls {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 8px 10px;
-      }
-      .intro {
-        margin-bottom: 0.6em;
-      }
-      .controls .primary {
-        min-width: 7em;
-      }
-      .status {
-        flex: 1 1 11em;
-        min-width: 0;
-        font-size: 0.9375em;
-        font-variant-numeric: tabular-nums;
-        overflow-wrap: anywhere;
-      }
-      progress {
-        appearance: none;
-        display: block;
-        width: 100%;
-        height: 3px;
-        margin-top: 0.9em;
-        border: 0;
-        border-radius: 2px;
-        overflow: hidden;
-        background: var(--line);
-      }
-      progress.done {
-        visibility: hidden;
-      }
-      progress::-webkit-progress-bar {
-        background: var(--line);
-      }
-      progress::-webkit-progress-value {
-        background: var(--accent);
-        transition: inline-size 0.12s;
-      }
-      progress::-moz-progress-bar {
-        background: var(--accent);
-      }
-      section {
-        margin-top: 1em;
-      }
-      section + section {
-        padding-top: 1em;
-        border-top: 1px solid var(--line);
-      }
-      .title {
-        margin: 0 0 0.5em;
-        font-weight: 600;
-      }
-      .where {
-        margin-top: 1em;
-        color: var(--muted);
-        font-size: 0.8125em;
-      }
-      @container (max-width: 330px) {
-        .controls button {
-          flex: 1 1 auto;
-        }
-        .status {
-          flex-basis: 100%;
-        }
-      }
-    `,
-  ];
+  static override styles = [tokens, controls, frame];
 
   /** `lang`, which every element has, is the language of what it says: `en` or `de`, by default that of the page. */
   static override get observedAttributes(): string[] {
@@ -509,29 +426,4 @@ function loadingStatus(words: Words, { trainer, model, data }: Workspace, task: 
   }
   if (busy) return words.reading(task.modelName, percent(busy.share));
   return data.busy || model.open ? words.loadingData : words.loadingTrainer;
-}
-
-function section(view: Exclude<View, 'train' | 'try'>, words: Words) {
-  switch (view) {
-    case 'data':
-      return html`<section lang="en">
-        <p class="title">${words.data}</p>
-        <data-section></data-section>
-      </section>`;
-    case 'settings':
-      return html`<section lang="en">
-        <p class="title">${words.settings}</p>
-        <settings-section></settings-section>
-      </section>`;
-    case 'export':
-      return html`<section lang="en">
-        <p class="title">${words.export}</p>
-        <download-section></download-section>
-      </section>`;
-    case 'runs':
-      return html`<section lang="en">
-        <p class="title">${words.runs}</p>
-        <runs-section></runs-section>
-      </section>`;
-  }
 }

@@ -140,3 +140,86 @@ export const controls = css`
     }
   }
 `;
+
+/** What is around the views of the element: the button, what it says, and how far it is. */
+export const frame = css`
+  .frame {
+    container-type: inline-size;
+    padding: 1.1em 1.2em;
+    border: 1px solid var(--line);
+    border-radius: var(--radius);
+    background: var(--paper);
+    line-height: 1.5;
+    text-align: start;
+  }
+  ::slotted(*:first-child) {
+    margin-top: 0;
+  }
+  .controls {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 8px 10px;
+  }
+  .intro {
+    margin-bottom: 0.6em;
+  }
+  .controls .primary {
+    min-width: 7em;
+  }
+  .status {
+    flex: 1 1 11em;
+    min-width: 0;
+    font-size: 0.9375em;
+    font-variant-numeric: tabular-nums;
+    overflow-wrap: anywhere;
+  }
+  progress {
+    appearance: none;
+    display: block;
+    width: 100%;
+    height: 3px;
+    margin-top: 0.9em;
+    border: 0;
+    border-radius: 2px;
+    overflow: hidden;
+    background: var(--line);
+  }
+  progress.done {
+    visibility: hidden;
+  }
+  progress::-webkit-progress-bar {
+    background: var(--line);
+  }
+  progress::-webkit-progress-value {
+    background: var(--accent);
+    transition: inline-size 0.12s;
+  }
+  progress::-moz-progress-bar {
+    background: var(--accent);
+  }
+  section {
+    margin-top: 1em;
+  }
+  section + section {
+    padding-top: 1em;
+    border-top: 1px solid var(--line);
+  }
+  .title {
+    margin: 0 0 0.5em;
+    font-weight: 600;
+  }
+  .where {
+    margin-top: 1em;
+    color: var(--muted);
+    font-size: 0.8125em;
+  }
+  @container (max-width: 330px) {
+    .controls button {
+      flex: 1 1 auto;
+    }
+    .status {
+      flex-basis: 100%;
+    }
+  }
+`;

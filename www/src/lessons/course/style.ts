@@ -128,7 +128,7 @@ export const style: Lesson = {
         };
       },
       borneOut: (evidence) => {
-        // Of what is not among the likeliest, all is rare.
+        // Whatever is not among the likeliest is rare.
         const { next } = outcome(evidence, 'trained', 'tokens');
         return shareBand(next.find(({ token }) => token === END)?.probability ?? 0);
       },
