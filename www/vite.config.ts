@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type UserConfig } from 'vite';
+import { serviceWorker } from './offline/precache.mjs';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -18,8 +19,9 @@ export const common: UserConfig = {
   server: { fs: { allow: [here('..')] } },
 };
 
-/** The pages that ship: the studio, and the lessons. */
+/** The pages that ship: the studio, and the lessons, and what keeps them on a device. */
 export default defineConfig({
   ...common,
+  plugins: [serviceWorker()],
   build: { ...common.build, rolldownOptions: { input: ['index.html', 'lessons.html'].map(here) } },
 });

@@ -50,10 +50,15 @@ const LIMITS = await readFile(new URL('../../tests/support/default_limits.js', i
 
 /**
  * A page with storage of its own. Anything the page throws fails the test that looks at `page.thrown`. `inWorker` is a script
- * that runs before the training worker's own.
+ * that runs before the training worker's own. Nothing is kept offline unless the options allow service workers, which would
+ * take requests away from tests that answer them.
  */
 export async function openPage(browser, url, options = {}, prepare = () => undefined, inWorker = '') {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    serviceWorkers: 'block',
+    ...options,
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   page.thrown = [];

@@ -88,7 +88,17 @@ pub fn build_page() -> Result<()> {
     let www = paths::www();
     let newest_source = newest(
         &www,
-        &["node_modules", "dist", "dist-package", "dist-tools", "e2e", "test", "test-results", "generated"],
+        &[
+            "node_modules",
+            "dist",
+            "dist-package",
+            "dist-tools",
+            "docs",
+            "e2e",
+            "test",
+            "test-results",
+            "generated",
+        ],
     )
     .max(newest(&paths::pkg(), &[]));
     let built = fs::metadata(www.join("dist/index.html")).and_then(|meta| meta.modified()).ok();

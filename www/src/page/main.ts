@@ -3,13 +3,15 @@ import './loralet-app.js';
 import { Engine, WorkspaceStorage, type DeviceChoice } from '../engine/index.js';
 import { Workspace } from '../ui/workspace.js';
 import { keepFocus } from './focus.js';
-import { PageNetwork } from './network.js';
+import { KeptNetwork } from './offline.js';
+import { offerUpdates } from './update-notice.js';
 
-const network = new PageNetwork();
+const network = new KeptNetwork();
 const workspace = new Workspace({ engine: new Engine(), storage: new WorkspaceStorage(), network });
 const app = document.createElement('loralet-app');
 app.workspace = workspace;
 document.body.prepend(app);
+offerUpdates(network, workspace);
 keepFocus();
 void start();
 

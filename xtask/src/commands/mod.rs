@@ -27,7 +27,7 @@ pub enum Command {
     Test(test::Test),
     /// The page as it ships, for any static host
     Build(build::Build),
-    /// The npm package with the element `<loralet-trainer>`, in out/npm, and the page for any static host, in out/site
+    /// The npm package with the element `<loralet-trainer>`, in out/npm, and the page and its documentation for any static host, in out/site
     Package(package::Package),
     /// The page on localhost
     Serve(serve::Serve),

@@ -1,4 +1,4 @@
-//! `cargo xtask package`: the npm package, and the page for any static host.
+//! `cargo xtask package`: the npm package, and the page with its documentation for any static host.
 
 use std::fs;
 use std::path::Path;
@@ -16,17 +16,25 @@ impl Package {
     pub fn run(self) -> Result<()> {
         site::build()?;
         provision::node_modules()?;
-        let mut npm = Command::new("npm");
-        npm.args(["run", "--silent", "package"]).current_dir(paths::www());
-        let packed = process::run("npm run package", &mut npm)?;
+        let packed = process::run("npm run package", &mut npm("package"))?;
         let site = paths::root().join("out/site");
         // What an earlier build left there is of no use to anybody.
         let _ = fs::remove_dir_all(&site);
         copy(&paths::www().join("dist"), &site)?;
+        // Its live parts are the package, and learn from the page's samples.
+        let mut docs = npm("docs");
+        docs.arg("--").arg(site.join("docs"));
+        process::run("npm run docs", &mut docs)?;
         println!("The npm package is {}", tarball(&packed.output)?);
         println!("The site is in {}", paths::shown(&site));
         Ok(())
     }
+}
+
+fn npm(script: &str) -> Command {
+    let mut npm = Command::new("npm");
+    npm.args(["run", "--silent", script]).current_dir(paths::www());
+    npm
 }
 
 fn tarball(output: &str) -> Result<&str> {
