@@ -30,5 +30,7 @@ function words(value) {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-// On a narrow screen the contents would stand before the text.
-if (matchMedia('(max-width: 900px)').matches) document.querySelector('.contents').removeAttribute('open');
+const contents = document.querySelector('.contents');
+// On a narrow screen the contents would stand before the text; on a low one the page's own line may lie below its end.
+if (matchMedia('(max-width: 900px)').matches) contents.removeAttribute('open');
+else contents.scrollTop = contents.querySelector('[aria-current]').offsetTop - contents.clientHeight / 2;
