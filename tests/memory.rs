@@ -43,7 +43,7 @@ static ALLOCATOR: Counting = Counting;
 
 const HIDDEN: usize = 96;
 const INNER: usize = 256;
-const LAYERS: usize = 6;
+const LAYERS: usize = 4;
 
 fn files(is_encoder: bool) -> Vec<Box<dyn ByteSource>> {
     let path =

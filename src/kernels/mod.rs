@@ -13,6 +13,7 @@ mod gpu;
 pub mod head_norm;
 pub mod lora;
 pub mod matmul;
+pub mod move_rows;
 pub mod norm;
 pub mod readback;
 pub mod rms_norm;

@@ -34,6 +34,8 @@ pub(super) struct StepJson {
     grad_norm: f64,
     /// Tokens in the step, padding left out.
     tokens: usize,
+    /// Tokens that the model computed of the step's batches, with what padding is left.
+    computed_tokens: usize,
     tokens_per_second: f64,
     /// Steps that were launched together have their mean.
     seconds: f64,
@@ -124,6 +126,7 @@ impl From<StepReport> for StepJson {
             learning_rate: report.learning_rate,
             grad_norm: report.grad_norm,
             tokens: report.tokens,
+            computed_tokens: report.computed_tokens,
             tokens_per_second: report.tokens_per_second,
             seconds: report.seconds,
             evaluation: report.evaluation.map(EvaluationJson::from),

@@ -126,6 +126,7 @@ mod tests {
             learning_rate: 1e-4,
             grad_norm: 1.0,
             tokens: 10,
+            computed_tokens: 16,
             tokens_per_second: 5.0,
             seconds: 2.0,
             evaluation: Some(evaluation(metrics)),
@@ -161,7 +162,7 @@ mod tests {
     /// Scripts read these keys.
     #[test]
     fn keys_are_those_of_all_objectives_in_one_order() {
-        const STEP: [&str; 20] = [
+        const STEP: [&str; 21] = [
             "step",
             "total_steps",
             "epoch",
@@ -174,6 +175,7 @@ mod tests {
             "learning_rate",
             "grad_norm",
             "tokens",
+            "computed_tokens",
             "tokens_per_second",
             "seconds",
             "evaluation",

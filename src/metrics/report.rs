@@ -22,6 +22,8 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// Tokens in the step, padding left out.
     pub tokens: usize,
+    /// Tokens that the model computed of the step's batches, with what padding is left.
+    pub computed_tokens: usize,
     pub tokens_per_second: f64,
     /// Steps that were launched together have their mean.
     pub seconds: f64,

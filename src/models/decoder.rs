@@ -9,6 +9,7 @@ use super::layers::embedding::Embedding;
 use super::layers::rms_norm::RmsNorm;
 use super::loader::Loader;
 use super::score::{self, Score};
+use super::unpad::Unpadded;
 use super::visitor::{Place, Visitor, Weight};
 use super::{Input, float_tensor};
 use crate::error::Result;
@@ -98,11 +99,18 @@ impl Decoder {
         decoder
     }
 
-    /// The final hidden states of a micro-batch.
+    /// The final hidden states of a micro-batch. Padding is not computed; its hidden states are those of some token.
     ///
     /// # Shapes
     /// - output: `[batch * seq, hidden]`
     pub fn forward(&self, input: &Input) -> Tensor<2> {
+        match Unpadded::of(input) {
+            Some(unpadded) => unpadded.pad(self.forward_whole(&unpadded.input())),
+            None => self.forward_whole(input),
+        }
+    }
+
+    fn forward_whole(&self, input: &Input) -> Tensor<2> {
         let device = self.device();
         let view = |kind: &AttentionType| View {
             rotation: kind.rotary.rotation(input.position_ids, &device),

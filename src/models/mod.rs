@@ -18,6 +18,7 @@ pub mod pooling;
 pub mod qwen2;
 pub mod qwen3;
 pub mod score;
+mod unpad;
 pub mod visitor;
 
 use crate::error::{Error, Result};
@@ -146,6 +147,14 @@ impl Model {
         match self {
             Model::Decoder(decoder) => decoder.forward(input),
             Model::Encoder(encoder) => encoder.forward(input),
+        }
+    }
+
+    /// How many tokens [`Model::forward`] computes of a micro-batch, its padding included where that is computed too.
+    pub fn computed_tokens(&self, input: &Input) -> usize {
+        match self {
+            Model::Decoder(_) => unpad::computed_tokens(input),
+            Model::Encoder(_) => input.batch * input.seq,
         }
     }
 

@@ -26,6 +26,7 @@ struct Launched {
     count: usize,
     whole: Counts,
     tokens: usize,
+    computed_tokens: usize,
     learning_rate: f64,
 }
 
@@ -147,6 +148,7 @@ impl Trainer {
         let batches = self.next_batches().await?;
         let whole: Counts = batches.iter().map(|batch| self.loss.counts(batch)).sum();
         let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
+        let computed_tokens = batches.iter().map(|batch| self.base.computed_tokens(&batch.input())).sum();
         let leaves = self.trainable.leaves(true);
         let (mut figures_sum, mut gradient_sum) = (None, None);
         let checkpoints = self.plan.memory.gradient_checkpointing;
@@ -190,7 +192,7 @@ impl Trainer {
         let values = self.trainable.take_values();
         self.trainable.values = self.optimizer.update(values, gradient, figures.clone(), learning_rate);
         self.done += 1;
-        Ok(Launched { figures, count, whole, tokens, learning_rate })
+        Ok(Launched { figures, count, whole, tokens, computed_tokens, learning_rate })
     }
 
     /// What a step did, but for what is measured after it. `figures` are the loss and what else the objective measures.
@@ -222,6 +224,7 @@ impl Trainer {
             learning_rate: launched.learning_rate,
             grad_norm,
             tokens: launched.tokens,
+            computed_tokens: launched.computed_tokens,
             tokens_per_second: launched.tokens as f64 / seconds.max(1e-9),
             seconds,
             evaluation: None,

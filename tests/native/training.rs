@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 mod early_stopping;
 mod limits;
 mod outcome;
+mod padding;
 
 /// A random Llama over the vocabulary of the committed byte-level tokenizer.
 fn model_files() -> Vec<Box<dyn ByteSource>> {

@@ -16,30 +16,33 @@ pub async fn of_lengths(device: &Device, tolerance: f32) {
         let [heads, kv_heads, head_dim] = HEADS;
         // Documents of 1, 2, 4, … tokens, the second row's from its second token on.
         let starts = |row: usize| move |i: usize| (1_usize << (i + 1 - row.min(i)).ilog2()) - 1 + row.min(i);
-        let first_keys: Vec<usize> = (0..2).flat_map(|row| (0..seq).map(starts(row))).collect();
         let rows = |device: &Device| values(&[2, seq, heads + 2 * kv_heads, head_dim], 3, device);
-        let run = async |ours: bool, device: &Device| {
-            let leaf = rows(device).autodiff().require_grad();
-            let qkv = leaf.clone().reshape([2 * seq, heads + 2 * kv_heads, head_dim]);
-            let y = if ours {
-                let first_keys: Vec<f32> = first_keys.iter().map(|&first| first as f32).collect();
-                let first_keys = Tensor::from_floats(first_keys.as_slice(), device);
-                // Without gradients the CPU keeps nothing, so both ways are tried.
-                let plain = causal_attention(qkv.clone().inner(), first_keys.clone(), heads, seq);
-                let y = causal_attention(qkv, first_keys, heads, seq);
-                let apart = read((y.clone().inner() - plain).abs().max()).await.unwrap()[0];
-                assert_eq!(apart, 0.0, "{seq} tokens, with gradients and without");
-                y
-            } else {
-                plain_attention(qkv, &first_keys, heads, seq)
+        for window in [usize::MAX, 5] {
+            let seen = |row: usize| move |i: usize| starts(row)(i).max((i + 1).saturating_sub(window));
+            let first_keys: Vec<usize> = (0..2).flat_map(|row| (0..seq).map(seen(row))).collect();
+            let run = async |ours: bool, device: &Device| {
+                let leaf = rows(device).autodiff().require_grad();
+                let qkv = leaf.clone().reshape([2 * seq, heads + 2 * kv_heads, head_dim]);
+                let y = if ours {
+                    let first_keys: Vec<f32> = first_keys.iter().map(|&first| first as f32).collect();
+                    let first_keys = Tensor::from_floats(first_keys.as_slice(), device);
+                    // Without gradients the CPU keeps nothing, so both ways are tried.
+                    let plain = causal_attention(qkv.clone().inner(), first_keys.clone(), heads, seq);
+                    let y = causal_attention(qkv, first_keys, heads, seq);
+                    let apart = read((y.clone().inner() - plain).abs().max()).await.unwrap()[0];
+                    assert_eq!(apart, 0.0, "{seq} tokens, with gradients and without");
+                    y
+                } else {
+                    plain_attention(qkv, &first_keys, heads, seq)
+                };
+                let weights = values(&[1, 2 * seq, heads, head_dim], 9, device).squeeze_dim::<3>(0);
+                let gradients = (y.clone() * weights).sum().backward();
+                [read(y.inner()).await.unwrap(), read(leaf.grad(&gradients).unwrap()).await.unwrap()]
             };
-            let weights = values(&[1, 2 * seq, heads, head_dim], 9, device).squeeze_dim::<3>(0);
-            let gradients = (y.clone() * weights).sum().backward();
-            [read(y.inner()).await.unwrap(), read(leaf.grad(&gradients).unwrap()).await.unwrap()]
-        };
-        let (ours, plain) = (run(true, device).await, run(false, &Device::flex()).await);
-        for (part, (ours, plain)) in ["output", "gradient"].into_iter().zip(ours.iter().zip(&plain)) {
-            near(&format!("attention of {seq} tokens, {part}"), ours, plain, tolerance);
+            let (ours, plain) = (run(true, device).await, run(false, &Device::flex()).await);
+            for (part, (ours, plain)) in ["output", "gradient"].into_iter().zip(ours.iter().zip(&plain)) {
+                near(&format!("attention of {seq} tokens, window {window}, {part}"), ours, plain, tolerance);
+            }
         }
 
         let cpu = rows(&Device::flex()).reshape([2 * seq, heads + 2 * kv_heads, head_dim]);

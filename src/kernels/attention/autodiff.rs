@@ -18,8 +18,8 @@ impl<B: Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
         struct Attended;
 
         impl<B: Attention> Backward<B, 1> for Attended {
-            /// qkv, the output, what the forward pass saved, and seq.
-            type State = ([FloatTensor<B>; 3], usize);
+            /// qkv, the first keys, the output, what the forward pass saved, and seq.
+            type State = ([FloatTensor<B>; 4], usize);
 
             fn backward(
                 self,
@@ -27,9 +27,9 @@ impl<B: Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
                 grads: &mut Gradients,
                 _checkpointer: &mut Checkpointer,
             ) {
-                let ([qkv, output, saved], seq) = ops.state;
+                let ([qkv, first_keys, output, saved], seq) = ops.state;
                 unary::<B, _>(ops.parents, ops.node, grads, |grad| {
-                    B::attention_backward(qkv, output, saved, grad, seq)
+                    B::attention_backward(qkv, first_keys, output, saved, grad, seq)
                 });
             }
         }
@@ -38,8 +38,8 @@ impl<B: Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
         let [qkv, first_keys] = [qkv, first_keys].map(|tensor| tensor.into_primitive());
         match Attended.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (output, saved) = B::attention_forward(qkv.clone(), first_keys, heads, seq);
-                prepared.finish(([qkv, output.clone(), saved], seq), output)
+                let (output, saved) = B::attention_forward(qkv.clone(), first_keys.clone(), heads, seq);
+                prepared.finish(([qkv, first_keys, output.clone(), saved], seq), output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::causal_attention(qkv, first_keys, heads, seq)),
         }
@@ -66,6 +66,7 @@ impl<B: Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
 
     fn attention_backward(
         _qkv: FloatTensor<Self>,
+        _first_keys: FloatTensor<Self>,
         _output: FloatTensor<Self>,
         _saved: FloatTensor<Self>,
         _grad: FloatTensor<Self>,

@@ -13,6 +13,36 @@ use std::ops::Range;
 /// Queries whose keys are cut at the block's end: what lies above the diagonal is mostly not computed.
 pub(super) const BLOCK: usize = 64;
 
+/// Some queries of a row, and the keys that any of them sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Block {
+    queries: Range<usize>,
+    keys: Range<usize>,
+}
+
+impl Block {
+    /// How many probabilities it has.
+    fn len(&self) -> usize {
+        self.queries.len() * self.keys.len()
+    }
+}
+
+/// The blocks of a row: of each document, from its start on, so that the row computes what its documents alone would.
+fn row_blocks(first_keys: &[f32]) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for (position, &first) in first_keys.iter().enumerate() {
+        let first = first as usize;
+        match blocks.last_mut() {
+            Some(block) if first < position && block.queries.len() < BLOCK => {
+                block.queries.end = position + 1;
+                block.keys.end = position + 1;
+            }
+            _ => blocks.push(Block { queries: position..position + 1, keys: first..position + 1 }),
+        }
+    }
+    blocks
+}
+
 fn blocks(seq: usize) -> impl Iterator<Item = Range<usize>> {
     (0..seq).step_by(BLOCK).map(move |start| start..(start + BLOCK).min(seq))
 }
@@ -67,9 +97,9 @@ impl Attention for Flex {
         heads: usize,
         seq: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let batch = qkv.shape()[0] / seq.max(1);
-        let of_head: usize = blocks(seq).map(|block| block.len() * block.end).sum();
-        let total = batch * heads * of_head;
+        let first_keys = contiguous(first_keys);
+        let rows = first_keys.storage::<f32>().chunks(seq.max(1));
+        let total = heads * rows.flat_map(row_blocks).map(|block| block.len()).sum::<usize>();
         let mut saved = vec![0.0; total];
         let output = forward(qkv, first_keys, heads, seq, Some(&mut saved));
         (output, tensor(saved, vec![total]))
@@ -77,15 +107,17 @@ impl Attention for Flex {
 
     fn attention_backward(
         qkv: FloatTensor<Self>,
+        first_keys: FloatTensor<Self>,
         output: FloatTensor<Self>,
         saved: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         seq: usize,
     ) -> FloatTensor<Self> {
         let heads = output.shape()[1];
-        let [qkv, saved, grad] = [qkv, saved, grad].map(contiguous);
+        let [qkv, first_keys, saved, grad] = [qkv, first_keys, saved, grad].map(contiguous);
         let Sizes { tokens, batch, kv_heads, group, head_dim } = Sizes::of(&qkv, heads, seq);
         let all_heads = heads + 2 * kv_heads;
+        let rows_blocks: Vec<_> = first_keys.storage::<f32>().chunks(seq.max(1)).map(row_blocks).collect();
         let mut rest = saved.storage::<f32>();
         let mut gradient = vec![0.0; tokens * all_heads * head_dim];
         let mut of_scores = vec![0.0; BLOCK * seq];
@@ -94,28 +126,35 @@ impl Attention for Flex {
             let (key_head, value_head) = (heads + kv_head, heads + kv_heads + kv_head);
             let mut of_keys = vec![0.0; seq * head_dim];
             let mut of_values = of_keys.clone();
+            let blocks = &rows_blocks[b];
             for (h, block) in
-                (0..group).flat_map(|h| blocks(seq).map(move |block| (kv_head * group + h, block)))
+                (0..group).flat_map(|h| blocks.iter().map(move |block| (kv_head * group + h, block)))
             {
-                let (queries, keys) = (block.len(), 0..block.end);
+                let (queries, keys) = (block.queries.clone(), block.keys.clone());
                 let probabilities;
-                (probabilities, rest) = rest.split_at(queries * block.end);
-                let of_scores = &mut of_scores[..queries * block.end];
-                let of_output = rows(&grad, b * seq, block.clone(), h);
+                (probabilities, rest) = rest.split_at(block.len());
+                let of_scores = &mut of_scores[..block.len()];
+                let of_output = rows(&grad, b * seq, queries.clone(), h);
                 let value = rows(&qkv, b * seq, keys.clone(), value_head);
                 gemm(&of_output, &value.transposed(), of_scores);
                 // Where a probability is 0 by the mask, so is the gradient of its score.
-                let pairs = of_scores.chunks_exact_mut(block.end).zip(probabilities.chunks_exact(block.end));
+                let pairs =
+                    of_scores.chunks_exact_mut(keys.len()).zip(probabilities.chunks_exact(keys.len()));
                 for (grads, row) in pairs {
                     softmax_row_backward(row, grads);
                 }
-                let (of_scores, upto) = (plain(of_scores, queries), block.end * head_dim);
-                let of_queries = &mut of_queries[..queries * head_dim];
-                gemm(&of_scores, &rows(&qkv, b * seq, keys, key_head), of_queries);
-                put(of_queries, &mut gradient, all_heads, head_dim, b * seq + block.start, h);
-                let query = rows(&qkv, b * seq, block.clone(), h);
-                gemm_add(&of_scores.transposed(), &query, &mut of_keys[..upto]);
-                gemm_add(&plain(probabilities, queries).transposed(), &of_output, &mut of_values[..upto]);
+                let of_scores = plain(of_scores, queries.len());
+                let of_queries = &mut of_queries[..queries.len() * head_dim];
+                gemm(&of_scores, &rows(&qkv, b * seq, keys.clone(), key_head), of_queries);
+                put(of_queries, &mut gradient, all_heads, head_dim, b * seq + queries.start, h);
+                let query = rows(&qkv, b * seq, queries.clone(), h);
+                let places = keys.start * head_dim..keys.end * head_dim;
+                gemm_add(&of_scores.transposed(), &query, &mut of_keys[places.clone()]);
+                gemm_add(
+                    &plain(probabilities, queries.len()).transposed(),
+                    &of_output,
+                    &mut of_values[places],
+                );
             }
             put(&of_keys, &mut gradient, all_heads, head_dim, b * seq, key_head);
             put(&of_values, &mut gradient, all_heads, head_dim, b * seq, value_head);
@@ -133,27 +172,27 @@ fn forward(
     mut saved: Option<&mut [f32]>,
 ) -> FloatTensor<Flex> {
     let [qkv, first_keys] = [qkv, first_keys].map(contiguous);
-    let Sizes { tokens, batch, kv_heads, group, head_dim } = Sizes::of(&qkv, heads, seq);
+    let Sizes { tokens, kv_heads, group, head_dim, .. } = Sizes::of(&qkv, heads, seq);
     let first_keys = first_keys.storage::<f32>();
     let mut output = vec![0.0; tokens * heads * head_dim];
     let mut of_block = if saved.is_none() { vec![0.0; BLOCK.min(seq) * seq] } else { Vec::new() };
-    for (b, h) in (0..batch).flat_map(|b| (0..heads).map(move |h| (b, h))) {
-        let (key_head, value_head) = (heads + h / group, heads + kv_heads + h / group);
-        for block in blocks(seq) {
-            let count = block.len() * block.end;
+    for (b, first_keys) in first_keys.chunks(seq.max(1)).enumerate() {
+        let blocks = row_blocks(first_keys);
+        for (h, block) in (0..heads).flat_map(|h| blocks.iter().map(move |block| (h, block))) {
+            let (queries, keys) = (block.queries.clone(), block.keys.clone());
             let probabilities = match &mut saved {
-                Some(rest) => rest.split_off_mut(..count).expect("there is room for every block"),
-                None => &mut of_block[..count],
+                Some(rest) => rest.split_off_mut(..block.len()).expect("there is room for every block"),
+                None => &mut of_block[..block.len()],
             };
-            let keys = 0..block.end;
-            let [key, value] = [key_head, value_head].map(|head| rows(&qkv, b * seq, keys.clone(), head));
-            let query = rows(&qkv, b * seq, block.clone(), h);
+            let heads_read = [heads + h / group, heads + kv_heads + h / group];
+            let [key, value] = heads_read.map(|head| rows(&qkv, b * seq, keys.clone(), head));
+            let query = rows(&qkv, b * seq, queries.clone(), h);
             let seen = |i: usize| {
-                let position = block.start + i;
-                first_keys[b * seq + position] as usize..position + 1
+                let position = queries.start + i;
+                first_keys[position] as usize - keys.start..position + 1 - keys.start
             };
             let context = attend(&query, &key, &value, seen, probabilities);
-            put(&context, &mut output, heads, head_dim, b * seq + block.start, h);
+            put(&context, &mut output, heads, head_dim, b * seq + queries.start, h);
         }
     }
     tensor(output, vec![tokens, heads, head_dim])

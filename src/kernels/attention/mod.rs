@@ -15,7 +15,9 @@ use burn::tensor::{Tensor, TensorData};
 ///
 /// # Shapes
 /// - qkv: `[batch * seq, heads + 2 * kv_heads, head_dim]`: queries, already scaled, then keys, then values
-/// - first_keys: `[batch * seq]`, each below `seq`: where in its row a token's document starts
+/// - first_keys: `[batch * seq]`: where in its row the keys begin that a token sees, at most its own place and at least what
+///   the token before it in its document has; a token that sees itself alone begins a document, and what is before it, no later
+///   token sees
 /// - output: `[batch * seq, heads, head_dim]`
 pub fn causal_attention(qkv: Tensor<3>, first_keys: Tensor<1>, heads: usize, seq: usize) -> Tensor<3> {
     let (qkv, first_keys) = (qkv.into_dispatch(), first_keys.into_dispatch());
@@ -77,6 +79,7 @@ pub trait Attention: Backend {
     /// The gradient for qkv.
     fn attention_backward(
         qkv: FloatTensor<Self>,
+        first_keys: FloatTensor<Self>,
         output: FloatTensor<Self>,
         saved: FloatTensor<Self>,
         grad: FloatTensor<Self>,
@@ -112,6 +115,7 @@ impl Attention for burn::backend::Wgpu {
 
     fn attention_backward(
         qkv: FloatTensor<Self>,
+        _first_keys: FloatTensor<Self>,
         output: FloatTensor<Self>,
         saved: FloatTensor<Self>,
         grad: FloatTensor<Self>,

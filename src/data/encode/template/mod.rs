@@ -358,7 +358,10 @@ mod tests {
         let nested = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}\
             {% endfor %}{% endfor %}{% endfor %}x";
         let message = ChatTemplate::new(nested, Vec::new()).unwrap_err().to_string();
-        assert!(message.starts_with("chat template: does not come to an end"), "{message}");
+        // On a busy machine the time is up before the fuel.
+        let is_told =
+            [ENDLESS, TOO_MUCH].iter().any(|why| message.starts_with(&format!("chat template: {why}")));
+        assert!(is_told, "{message}");
     }
 
     #[test]

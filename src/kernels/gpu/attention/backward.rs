@@ -164,6 +164,10 @@ fn key_kernel(
             let head = kv_head * group + i % group;
             let row = (start + asking) * heads + head;
             let stat = stats[row as usize];
+            // A later document, or past the window: no later query sees these keys either.
+            if stat.extract(1usize) >= f32::cast_from(position + rows as u32) {
+                break;
+            }
             let from = ((start + asking) * all_heads + head) * fours as u32;
             let of_output = row * fours as u32;
             let scores = products(&key, qkv, from, fours, rows);

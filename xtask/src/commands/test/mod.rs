@@ -6,6 +6,7 @@ mod counts;
 mod margins;
 mod stages;
 
+use std::iter;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,11 +55,14 @@ impl Test {
         let length = if self.long { Length::Long } else { Length::Short };
         let start = Instant::now();
         let done = Mutex::new(Vec::new());
+        let of = |lane: Lane| STAGES.iter().filter(move |stage| stage.lane == lane).filter(&asked);
+        let either = Mutex::new(of(Lane::Either));
         thread::scope(|scope| {
             for lane in [Lane::Native, Lane::Browser] {
-                let (asked, done) = (&asked, &done);
+                let (own, either, done) = (of(lane), &either, &done);
+                let next = move || either.lock().expect("no stage panics").next();
                 scope.spawn(move || {
-                    for stage in STAGES.iter().filter(|stage| stage.lane == lane).filter(asked) {
+                    for stage in own.chain(iter::from_fn(next)) {
                         let ended = stage.carry_out(length);
                         done.lock().expect("no stage panics").push(ended);
                     }

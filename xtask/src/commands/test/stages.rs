@@ -28,6 +28,8 @@ pub struct Stage {
 pub enum Lane {
     Native,
     Browser,
+    /// What needs the built page and compiles nothing else: for the lane that is free first, the longest stage first.
+    Either,
 }
 
 /// `cargo xtask test`, or `cargo xtask test --long`.
@@ -44,14 +46,14 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "native", what: "native tests, with parity and real models", lane: Lane::Native, run: native },
     Stage { name: "types", what: "committed TypeScript types are those of the Rust types", lane: Lane::Native, run: types },
     Stage { name: "lint", what: "clippy for native and wasm, documentation", lane: Lane::Native, run: lint },
-    Stage { name: "memory", what: "memory over many steps, and at its peak beside the estimate", lane: Lane::Native, run: memory },
     Stage { name: "setup", what: "tools, browser and models", lane: Lane::Browser, run: setup },
     Stage { name: "wasm", what: "the wasm package and its size", lane: Lane::Browser, run: wasm },
     Stage { name: "www", what: "the page: types, lint, tests of its stores, build", lane: Lane::Browser, run: www },
     Stage { name: "browser", what: "wasm tests in headless Chromium", lane: Lane::Browser, run: browser },
-    Stage { name: "commands", what: "train, generate and eval from the command line", lane: Lane::Browser, run: super::commands::run },
-    Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", lane: Lane::Browser, run: e2e },
-    Stage { name: "mishaps", what: "the page where storage, network, devices or tabs fail, and its manners", lane: Lane::Native, run: mishaps },
+    Stage { name: "mishaps", what: "the page where storage, network, devices or tabs fail, and its manners", lane: Lane::Either, run: mishaps },
+    Stage { name: "e2e", what: "the page in headless Chromium, on CPU and on software WebGPU", lane: Lane::Either, run: e2e },
+    Stage { name: "memory", what: "memory over many steps, and at its peak beside the estimate", lane: Lane::Either, run: memory },
+    Stage { name: "commands", what: "train, generate and eval from the command line", lane: Lane::Either, run: super::commands::run },
 ];
 
 /// The shipped wasm may be this large, gzipped.
