@@ -1,7 +1,17 @@
 /** What spoils a data file: found, opened, mended by a click. And a lesson in overfitting. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { at, chooseData, openPage, openTiny, startBrowser, startServer, status } from './setup.mjs';
+import {
+  at,
+  chooseData,
+  chooseSample,
+  go,
+  openPage,
+  openTiny,
+  startBrowser,
+  startServer,
+  status,
+} from './setup.mjs';
 
 const STORY =
   'Every evening Tom walked from the mill to the bakery and bought a warm loaf of bread for his dog Bruno and himself';
@@ -69,16 +79,20 @@ describe('curation', () => {
   });
 
   test('one click makes it overfit, and one goes back', async () => {
-    await at(page, 'sample-tiny-duck.jsonl').click();
+    await chooseSample(page, 'tiny-duck.jsonl');
     await page.getByText('tiny-duck.jsonl holds 300 rows').waitFor();
+    await go(page, 'train');
     await at(page, 'overfit').click();
+    await go(page, 'data');
     await page.getByText('tiny-duck.jsonl holds 24 rows').waitFor();
+    await go(page, 'train');
     await at(page, 'start').click();
     await at(page, 'overfitting')
       .filter({ hasText: 'learning these rows by heart' })
       .waitFor({ timeout: 120_000 });
     await status(page, 'Finished');
     await at(page, 'overfit-undo').click();
+    await go(page, 'data');
     await page.getByText('tiny-duck.jsonl holds 300 rows').waitFor();
     assert.equal(await page.locator('input[name="lora.rank"]').inputValue(), '16');
     assert.deepEqual(page.thrown, []);

@@ -11,6 +11,7 @@ import {
   at,
   browserFlags,
   chooseData,
+  go,
   openPage,
   openTiny,
   set,
@@ -91,9 +92,11 @@ describe('a GPU that is lost', () => {
     await status(page, 'Paused at step 2; a checkpoint is kept.');
     assert.equal(await page.locator('select[name=device]').inputValue(), 'cpu');
     const waiting = page.waitForEvent('download');
+    await go(page, 'export');
     await at(page, 'download').click();
     const zip = await readFile(await (await waiting).path());
     assert.ok(zipEntries(zip).some((name) => name.endsWith('adapter_model.safetensors')));
+    await go(page, 'train');
     await at(page, 'continue').click();
     await status(page, 'Finished');
     const resumed = await losses(page);
@@ -157,6 +160,7 @@ describe('a device that is changed', () => {
       await writeFile(join(folder, name), Buffer.from(await answer.arrayBuffer()));
     }
     const page = await openPage(browser, `${server.url}?device=cpu`);
+    await go(page, 'model');
     await page.locator('[data-test="model-files"] input[name=folder]').setInputFiles(folder);
     await at(page, 'model-facts').waitFor();
     await chooseData(page, 'cats.jsonl', CHATS);
@@ -194,6 +198,7 @@ describe('a device that is changed', () => {
     };
     const page = await openPage(browser, `${server.url}?device=cpu`);
     await openTiny(page);
+    await go(page, 'data');
     await at(page, 'data-file')
       .getByRole('button', { name: 'Choose a file' })
       .and(page.locator(':enabled'))
@@ -203,8 +208,10 @@ describe('a device that is changed', () => {
     await set(page, { 'train.max_steps': 2000 });
     await at(page, 'start').click();
     await reaches(page, 1);
+    await go(page, 'data');
     await drop(page, path);
     await at(page, 'data-file').getByText('chosen.jsonl was not taken, because something else').waitFor();
+    await go(page, 'train');
     await at(page, 'pause').click();
     await status(page, /^Paused at step \d+; a checkpoint is kept\.$/);
     const steps = (await losses(page)).length;

@@ -7,12 +7,14 @@ import {
   at,
   chooseData,
   chooseModel,
+  go,
   openPage,
   openTiny,
   set,
   startBrowser,
   startServer,
   status,
+  zipEntries,
 } from './setup.mjs';
 
 let server, browser, page;
@@ -38,6 +40,7 @@ after(async () => {
 
 /** The file that a button gives, whose size it says beforehand. */
 async function download(name) {
+  await go(page, 'export');
   const button = at(page, name);
   await button.and(page.locator(':enabled')).waitFor();
   const said = /\((.+)\)/.exec(await button.innerText())?.[1];
@@ -45,7 +48,7 @@ async function download(name) {
   return { said, name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
 }
 
-test('the adapter is downloaded as GGUF, with a Modelfile', async () => {
+test('the adapter is downloaded as GGUF, for llama.cpp', async () => {
   const { said, name, bytes } = await download('download-gguf-lora');
   assert.match(name, /-lora-f16\.gguf$/);
   assert.equal(said, `${Math.round(bytes.length / 1000)} kB`);
@@ -58,8 +61,30 @@ test('the adapter is downloaded as GGUF, with a Modelfile', async () => {
   }
   const usage = await at(page, 'gguf-usage').innerText();
   assert.ok(usage.includes(`llama-cli -m BASE.gguf --lora ${name}`), usage);
-  const modelfile = await download('download-modelfile');
-  assert.ok(modelfile.bytes.toString().includes(`\nADAPTER ./${name}\n`));
+});
+
+test('for Ollama there is a Modelfile beside the adapter or the whole model', async () => {
+  const usage = at(page, 'ollama-usage').filter({ hasText: 'ollama create tuned -f Modelfile' });
+  const adapter = await download('ollama-gguf-lora');
+  let modelfile = await download('download-modelfile');
+  assert.ok(modelfile.bytes.toString().includes(`\nADAPTER ./${adapter.name}\n`));
+  await usage.waitFor();
+  const whole = await download('ollama-merged-gguf');
+  modelfile = await download('download-modelfile');
+  assert.ok(modelfile.bytes.toString().startsWith(`FROM ./${whole.name}\n`));
+  await usage.waitFor();
+});
+
+test('folders for mlx-lm and of merged files come as a zip', async () => {
+  const mlx = await download('download-mlx');
+  assert.deepEqual(zipEntries(mlx.bytes).sort(), ['adapter_config.json', 'adapters.safetensors']);
+  assert.match(await at(page, 'mlx-usage').innerText(), /^mlx_lm\.generate --model .* --adapter-path \. /);
+  const merged = await download('download-merged');
+  const names = zipEntries(merged.bytes);
+  for (const name of ['model.safetensors', 'config.json', 'tokenizer.json'])
+    assert.ok(names.includes(name), `${name} is missing among ${names}`);
+  // Stored, so the header of the weights lies in it as it is.
+  assert.ok(merged.bytes.includes('"model.layers.0.self_attn.q_proj.weight"'));
 });
 
 test('the merged model, opened by itself, has learned', async () => {
@@ -67,6 +92,7 @@ test('the merged model, opened by itself, has learned', async () => {
   assert.match(name, /-tuned-Q8_0\.gguf$/);
   await chooseModel(page, name, bytes);
   await at(page, 'model-facts').filter({ hasText: 'Q8_0' }).waitFor();
+  await go(page, 'try');
   await page.getByLabel('Prompt', { exact: true }).fill('Where is cat number 7?');
   await at(page, 'ask').click();
   await page.locator('article.base').filter({ hasText: 'sleeps on the roof.' }).waitFor();

@@ -1,7 +1,17 @@
 /** Forgetting: measured beside the loss, said in words, and held back. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { at, openPage, openTiny, set, startBrowser, startServer, status, tiles } from './setup.mjs';
+import {
+  at,
+  chooseSample,
+  openPage,
+  openTiny,
+  set,
+  startBrowser,
+  startServer,
+  status,
+  tiles,
+} from './setup.mjs';
 
 let server, browser, page;
 before(async () => (server = await startServer()), { timeout: 1_800_000 });
@@ -18,7 +28,7 @@ describe('forgetting', () => {
     browser = await startBrowser();
     page = await openPage(browser, `${server.url}?device=cpu`);
     await openTiny(page);
-    await at(page, 'sample-tiny-duck.jsonl').click();
+    await chooseSample(page, 'tiny-duck.jsonl');
     await at(page, 'report').waitFor();
   });
   after(() => browser.close());

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import {
   at,
   chooseData,
+  chooseSample,
   openPage,
   openTiny,
   set,
@@ -65,7 +66,7 @@ describe('answers of its own', () => {
   after(() => browser.close());
 
   test('the sample of prompts is for GRPO, with a reward for the length', async () => {
-    await at(page, 'sample-tiny-brief.jsonl').click();
+    await chooseSample(page, 'tiny-brief.jsonl');
     assert.match(
       await at(page, 'report').innerText(),
       /64 rows of prompts: [\d,]+ tokens, which the model answers itself/,
@@ -111,7 +112,7 @@ describe('answers of its own', () => {
   });
 
   test('a reward model that was trained here rewards the answers', async () => {
-    await at(page, 'sample-tiny-kindness.jsonl').click();
+    await chooseSample(page, 'tiny-kindness.jsonl');
     await at(page, 'objective').locator('select').selectOption('reward');
     await set(page, { 'train.max_steps': 6, 'eval.eval_steps': 6 });
     await at(page, 'start').click();
@@ -121,8 +122,8 @@ describe('answers of its own', () => {
     const prompts = ['Who is Pip?', 'Who is Mia?', 'Where does Tom live?', 'What do cats eat?'];
     await chooseData(page, 'ask.jsonl', prompts.map((prompt) => JSON.stringify({ prompt })).join('\n'));
     await at(page, 'report').filter({ hasText: '4 rows of prompts' }).waitFor();
-    await page.locator('select[name="grpo.reward"]').selectOption('reward_model');
     await set(page, { 'train.max_steps': 2, 'eval.eval_steps': 2 });
+    await page.locator('select[name="grpo.reward"]').selectOption('reward_model');
     await at(page, 'start').click();
     await status(page, 'Finished');
     assert.ok(Number.parseFloat((await tiles(page))['Spread of rewards']) > 0);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { AWKWARD, startHub } from './hub.mjs';
-import { at, openPage, startBrowser, startServer } from './setup.mjs';
+import { at, go, openPage, startBrowser, startServer } from './setup.mjs';
 
 let server, browser, hub;
 before(
@@ -29,6 +29,7 @@ async function fillHub(page, repo, endpoint = hub.url) {
 async function openHub(prepare) {
   hub.heal(false);
   const page = await openPage(browser, `${server.url}?device=cpu`, {}, prepare);
+  await go(page, 'model');
   await at(page, 'model-tiny').waitFor();
   return page;
 }

@@ -4,6 +4,8 @@ import { after, before, describe, test } from 'node:test';
 import {
   at,
   chooseData,
+  chooseSample,
+  go,
   openPage,
   openTiny,
   set,
@@ -26,7 +28,7 @@ describe('judging texts', () => {
   after(() => browser.close());
 
   test('the sample of moods shows its labels and is to be classified', async () => {
-    await at(page, 'sample-tiny-moods.jsonl').click();
+    await chooseSample(page, 'tiny-moods.jsonl');
     const report = await at(page, 'report').innerText();
     assert.match(report, /280 rows of labelled texts: [\d,]+ tokens, in 4 classes/);
     assert.match(report, /Labels: happy \(87\), sad \(67\), afraid \(65\), hungry \(61\)/);
@@ -40,6 +42,7 @@ describe('judging texts', () => {
   });
 
   test('accuracy rises above the most frequent label', async () => {
+    await go(page, 'train');
     await at(page, 'start').click();
     await status(page, 'Finished');
     const shown = await tiles(page);
@@ -56,6 +59,7 @@ describe('judging texts', () => {
   });
 
   test('base and tuned say how likely each label is', async () => {
+    await go(page, 'try');
     await page.getByLabel('Text', { exact: true }).fill('Mia lost her red kite and could not find it.');
     await at(page, 'ask').click();
     await at(page, 'answer-tuned').waitFor();
@@ -84,13 +88,14 @@ describe('judging texts', () => {
   });
 
   test('preference pairs can train a reward model, which judges an answer', async () => {
-    await at(page, 'sample-tiny-kindness.jsonl').click();
+    await chooseSample(page, 'tiny-kindness.jsonl');
     await at(page, 'objective').locator('select').selectOption('reward');
     await set(page, { 'train.max_steps': 24, 'eval.eval_steps': 8 });
     await at(page, 'start').click();
     await status(page, 'Finished');
     const shown = await tiles(page);
     assert.ok(Number.parseFloat(shown['Validation pairs ranked right']) > 90, JSON.stringify(shown));
+    await go(page, 'try');
     await page.getByLabel('Prompt', { exact: true }).fill('Who is Pip?');
     const reward = async (answer) => {
       await page.getByLabel('Answer to judge').fill(answer);

@@ -11,6 +11,7 @@ import {
   at,
   chooseData,
   fillHub,
+  go,
   openPage,
   openTiny,
   set,
@@ -76,6 +77,7 @@ async function killWorker(page) {
 }
 
 async function continues(page) {
+  await go(page, 'train');
   await at(page, 'continue').click();
   await finishes(page);
 }
@@ -88,6 +90,7 @@ async function finishes(page) {
 
 async function downloads(page) {
   const waiting = page.waitForEvent('download');
+  await go(page, 'export');
   await at(page, 'download').click();
   const names = zipEntries(await readFile(await (await waiting).path()));
   assert.ok(

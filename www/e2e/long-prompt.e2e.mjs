@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { SOFTWARE_WEBGPU, at, openPage, startBrowser, startServer } from './setup.mjs';
+import { SOFTWARE_WEBGPU, at, go, openPage, startBrowser, startServer } from './setup.mjs';
 
 const SENTENCE = 'Once upon a time there was a cat who lived in the mill. ';
 /** 14 tokens each; the model has 8,192 positions. */
@@ -25,8 +25,10 @@ after(async () => {
 
 async function answerOn(device) {
   const page = await openPage(browser, `${server.url}?device=${device}`);
+  await go(page, 'model');
   await at(page, 'model-smollm2').click();
   await at(page, 'model-facts').waitFor({ timeout: 300_000 });
+  await go(page, 'try');
   const section = page.locator('compare-section');
   await section.locator('details').evaluate((details) => (details.open = true));
   await section.locator('#temperature').fill('0');

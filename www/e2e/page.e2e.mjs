@@ -4,9 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import {
   CHATS,
+  VIEWS,
   at,
   chooseData,
   chooseModel,
+  go,
   openPage,
   openTiny,
   set,
@@ -35,10 +37,16 @@ const isSentence = (text) => /^[^\n]+[.!?]$/.test(text.trim());
 /** The kind and the key of an error that the page shows. */
 const saysWhat = (page, name) => at(page, name).evaluate(({ dataset }) => [dataset.kind, dataset.key]);
 
-test('data before a model is answered with a sentence', async () => {
-  await at(page, 'model-tiny').waitFor();
-  await chooseData(page, 'cats.jsonl', CHATS);
+test('data before a model is answered with a sentence, and read once there is one', async () => {
+  await chooseData(page, 'first.jsonl', CHATS);
   assert.deepEqual(await saysWhat(page, 'data-error'), ['not_ready', 'model']);
+  assert.ok(isSentence(await at(page, 'data-error').innerText()));
+  await at(page, 'to-model').click();
+  await at(page, 'model-tiny').click();
+  await at(page, 'model-facts').waitFor();
+  await go(page, 'data');
+  await at(page, 'report').filter({ hasText: 'first.jsonl holds 24 rows' }).waitFor();
+  assert.equal(await at(page, 'data-error').count(), 0);
 });
 
 const BAD_MODELS = [
@@ -106,6 +114,7 @@ test('a recipe is taken as JSON, and a wrong one refused with its key', async ()
 });
 
 test('and after all that it trains', async () => {
+  await go(page, 'train');
   await at(page, 'start').click();
   await status(page, 'Finished');
   assert.deepEqual(page.thrown, []);
@@ -141,9 +150,11 @@ test('every control has a name', async () => {
 test('it fits a phone, light and dark', async () => {
   for (const colorScheme of ['light', 'dark']) {
     const phone = await openPage(browser, server.url, { viewport: { width: 360, height: 740 }, colorScheme });
-    await at(phone, 'model-tiny').waitFor();
-    const wider = await phone.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    assert.equal(wider, 0);
+    for (const view of VIEWS) {
+      await go(phone, view);
+      const wider = await phone.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      assert.equal(wider, 0, view);
+    }
     await phone.context().close();
   }
 });

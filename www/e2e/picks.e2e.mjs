@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { at, openPage, openTiny, set, startBrowser, startServer, status, tiles } from './setup.mjs';
+import { at, go, openPage, openTiny, set, startBrowser, startServer, status, tiles } from './setup.mjs';
 
 const PROMPTS = ['Where does Mia live?', 'Who is Pip?', 'What does Bruno like to eat?', 'Who is Ben?'];
 
@@ -48,6 +48,7 @@ describe('picks', () => {
     await page.waitForTimeout(1000);
     await page.reload();
     await openTiny(page);
+    await go(page, 'try');
     await count('12 picks: 12 with a better answer, 24 rated answers');
     const rows = await downloaded('download-picks');
     assert.equal(rows.length, 12);
@@ -106,6 +107,7 @@ describe('picks', () => {
 });
 
 async function ask(prompt) {
+  await go(page, 'try');
   await page.locator('#pick-prompt').fill(prompt);
   // `tiny` is sure of itself: at 1 it often says the same twice.
   await page.locator('#pick-temperature').fill('1.6');

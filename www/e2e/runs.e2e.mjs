@@ -5,6 +5,7 @@ import {
   CHATS,
   at,
   chooseData,
+  go,
   openPage,
   openTiny,
   set,
@@ -19,6 +20,7 @@ after(() => server.stop());
 
 /** The table as objects by column, newest run first. */
 async function table() {
+  await go(page, 'runs');
   const rows = await at(page, 'runs').locator('tr').all();
   const cells = await Promise.all(rows.map((row) => row.locator('th, td').allInnerTexts()));
   const [head, ...body] = cells;
@@ -28,7 +30,9 @@ async function table() {
 async function train() {
   const rows = at(page, 'runs').locator('tr');
   const before = await rows.count();
+  await go(page, 'train');
   await at(page, 'start').click();
+  await go(page, 'runs');
   // "Finished" is still said of the run before, until this one has begun.
   await rows.nth(before).waitFor();
   await rows.nth(1).filter({ hasText: 'finished' }).waitFor({ timeout: 120_000 });
@@ -65,6 +69,7 @@ describe('runs', () => {
   after(() => browser.close());
 
   test('each run is kept, with the settings in which they differ', async () => {
+    await go(page, 'runs');
     await at(page, 'no-runs').waitFor();
     await set(page, { 'train.max_steps': 6, 'eval.eval_steps': 3, 'train.learning_rate': 0.001 });
     await train();
@@ -103,6 +108,7 @@ describe('runs', () => {
     await at(page, 'discard').click();
     await openAgain();
     await page.reload();
+    await go(page, 'runs');
     await at(page, 'unreadable-runs').getByText('later.json').waitFor();
     const halfOne = at(page, 'unreadable-runs').locator('li').filter({ hasText: 'half.json' });
     await halfOne.getByRole('button', { name: 'Delete' }).click();
@@ -111,9 +117,11 @@ describe('runs', () => {
   });
 
   test('a repeated run has its recipe and its losses', async () => {
+    await go(page, 'runs');
     await page.getByRole('button', { name: 'Repeat run 1' }).click();
     await at(page, 'runs-said').filter({ hasText: 'open the model' }).waitFor();
     await openAgain();
+    await go(page, 'runs');
     await page.getByRole('button', { name: 'Repeat run 1' }).click();
     await at(page, 'runs-said').filter({ hasText: 'with the same model and data' }).waitFor();
     assert.equal(await page.locator('input[name="train.learning_rate"]').inputValue(), '0.001');
@@ -127,12 +135,14 @@ describe('runs', () => {
   test('other data of the same name is noticed', async () => {
     await chooseData(page, 'cats.jsonl', CHATS.replaceAll('roof', 'wall'));
     await at(page, 'report').waitFor();
+    await go(page, 'runs');
     await page.getByRole('button', { name: 'Repeat run 1' }).click();
     await at(page, 'runs-said').filter({ hasText: 'the open file is another one' }).waitFor();
   });
 
   test('a deleted run is gone for good', async () => {
     await stored(3);
+    await go(page, 'runs');
     await page.getByRole('button', { name: 'Delete run 2' }).click();
     await page.getByRole('button', { name: 'Delete run 3' }).waitFor({ state: 'detached' });
     await page.reload();
@@ -143,6 +153,7 @@ describe('runs', () => {
   });
 
   test('a sweep that makes no sense gets one sentence', async () => {
+    await go(page, 'runs');
     await at(page, 'sweep').evaluate((details) => (details.open = true));
     const tryOut = async (key, values, words) => {
       await at(page, 'sweep-key').fill(key);
@@ -160,6 +171,7 @@ describe('runs', () => {
 
   test('successive halving says how long it takes, stops the worse and ends in the table', async () => {
     await set(page, { 'train.max_steps': 8 });
+    await go(page, 'runs');
     await at(page, 'sweep-key').fill('train.learning_rate');
     await at(page, 'sweep-key').press('Tab');
     await at(page, 'sweep-values').fill('1e-6, 1e-5, 1e-4, 4e-3');
@@ -190,12 +202,14 @@ describe('runs', () => {
   });
 
   test('a grid can be stopped', async () => {
+    await go(page, 'runs');
     await at(page, 'sweep-strategy').selectOption('grid');
     await at(page, 'sweep-key').fill('train.batch_size');
     await at(page, 'sweep-key').press('Tab');
     await at(page, 'sweep-values').fill('1, 2, 4');
     await at(page, 'sweep-values').press('Tab');
     await set(page, { 'train.max_steps': 400 });
+    await go(page, 'runs');
     await at(page, 'sweep-estimate').click();
     await at(page, 'sweep-status').filter({ hasText: '3 runs: about' }).waitFor();
     await at(page, 'sweep-start').click();

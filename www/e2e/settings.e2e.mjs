@@ -1,7 +1,7 @@
 /** Every setting of the recipe has its field on the page, with a sentence; what is typed reaches the recipe. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { at, chooseData, openPage, openTiny, set, startBrowser, startServer } from './setup.mjs';
+import { at, chooseData, go, openPage, openTiny, set, startBrowser, startServer } from './setup.mjs';
 
 let server, browser, page;
 before(async () => (server = await startServer()), { timeout: 1_800_000 });
@@ -9,6 +9,7 @@ after(() => server.stop());
 
 /** The recipe as the page shows it. */
 async function shown() {
+  await go(page, 'train');
   return JSON.parse(await page.getByRole('textbox', { name: 'Recipe as JSON' }).inputValue());
 }
 
@@ -26,6 +27,7 @@ describe('settings', () => {
     browser = await startBrowser();
     page = await openPage(browser, `${server.url}?device=cpu`);
     await openTiny(page);
+    await go(page, 'train');
     for (const name of ['more-settings', 'recipe'])
       await at(page, name).evaluate((details) => (details.open = true));
   });
@@ -61,6 +63,7 @@ describe('settings', () => {
     const { data } = await shown();
     assert.deepEqual([data.mapping.prompt, data.mapping.completion], ['asked', 'told']);
     await set(page, { 'data.mapping': 'prompt=question, completion=told' });
+    await go(page, 'data');
     await page
       .getByText('the file\u2019s columns are')
       .or(page.getByText("the file's columns are"))

@@ -72,19 +72,52 @@ export async function openPage(browser, url, options = {}, prepare = () => undef
 
 export const at = (page, name) => page.locator(`[data-test="${name}"]`);
 
+/** The views of the studio. */
+export const VIEWS = ['data', 'model', 'train', 'try', 'runs', 'export'];
+
+/** Goes to a view of the studio by its link, as a person does. */
+export async function go(page, view) {
+  const link = at(page, `view-${view}`);
+  if ((await link.getAttribute('aria-current')) !== 'page') await link.click();
+  await page.locator(`section#${view}`).waitFor();
+}
+
+/** The view in which the focus is, "page" outside of all, null where nothing has it. */
+export const focusedSection = (page) =>
+  page.evaluate(() => {
+    let element = document.activeElement;
+    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    if (!element || element === document.body) return null;
+    for (let node = element; node; node = node.parentNode ?? node.host) {
+      if (node.tagName === 'SECTION') return node.id;
+    }
+    return 'page';
+  });
+
 export async function openTiny(page) {
+  await go(page, 'model');
   await at(page, 'model-tiny').click();
   await at(page, 'model-facts').waitFor();
 }
 
 export async function chooseData(page, name, content) {
+  await go(page, 'data');
   // While a model is being opened no file is taken.
   const button = at(page, 'data-file').getByRole('button', { name: 'Choose a file' });
   await button.and(page.locator(':enabled')).waitFor();
   await page.locator('[data-test="data-file"] input[name=file]').setInputFiles(file(name, content));
 }
 
+export async function chooseSample(page, file) {
+  await go(page, 'data');
+  const list = at(page, 'samples');
+  await list.waitFor();
+  if (!(await list.evaluate((details) => details.open))) await list.locator('summary').click();
+  await at(page, `sample-${file}`).click();
+}
+
 export async function chooseModel(page, name, content) {
+  await go(page, 'model');
   await page.locator('[data-test="model-files"] input[name=file]').setInputFiles(file(name, content));
 }
 
@@ -104,6 +137,7 @@ export const CHATS = Array.from({ length: 24 }, (_, index) =>
 
 /** Fills fields by dotted key; those of the folded part as well. */
 export async function set(page, settings) {
+  await go(page, 'train');
   await page.locator('[data-test="more-settings"]').evaluate((details) => (details.open = true));
   for (const [path, value] of Object.entries(settings)) {
     const field = page.locator(`input[name="${path}"]`);
@@ -112,7 +146,9 @@ export async function set(page, settings) {
   }
 }
 
+/** Waits, in the view of the run, until it stands so. */
 export async function status(page, words, timeout = 120_000) {
+  await go(page, 'train');
   await at(page, 'train-status').filter({ hasText: words }).waitFor({ timeout });
 }
 
@@ -127,6 +163,7 @@ export async function tiles(page) {
 
 /** Names a repository of the server's that is laid out like the Hub. */
 export async function fillHub(page, url, repo) {
+  await go(page, 'model');
   const hub = page.locator('model-hub');
   await hub.locator('details').evaluate((details) => (details.open = true));
   await hub.getByLabel('Endpoint').fill(`${url}hub`);

@@ -6,6 +6,7 @@ import {
   CHATS,
   at,
   chooseData,
+  go,
   openPage,
   openTiny,
   set,
@@ -36,6 +37,7 @@ describe('Stop', () => {
   before(async () => {
     page = await openPage(browser, `${server.url}?device=cpu`);
     await openTiny(page);
+    await go(page, 'try');
     const section = page.locator('compare-section');
     await section.locator('details').evaluate((details) => (details.open = true));
     await section.locator('#length').fill(ENDLESS.tokens);
@@ -89,6 +91,7 @@ describe('Stop', () => {
     await set(page, { 'train.max_steps': 50, 'eval.validation_fraction': 0 });
     await at(page, 'step').click();
     await status(page, 'Paused at step 1');
+    await go(page, 'try');
     await askAndStop(/\w{3}/);
     await ended('compare-section');
     const [base, tuned] = [await answer('base').innerText(), await answer('tuned').innerText()];
@@ -99,6 +102,7 @@ describe('Stop', () => {
     await page.locator('#length').fill('12');
     await at(page, 'ask').click();
     await answer('tuned').filter({ hasText: CUT }).waitFor();
+    await go(page, 'train');
     await at(page, 'stop').click();
     await status(page, 'Stopped at step 1');
   });
@@ -107,13 +111,13 @@ describe('Stop', () => {
     const prompts = ['Who is Pip?', 'Who is Mia?', 'Where does Tom live?', 'What do cats eat?'];
     await chooseData(page, 'ask.jsonl', prompts.map((prompt) => JSON.stringify({ prompt })).join('\n'));
     await at(page, 'report').filter({ hasText: '4 rows of prompts' }).waitFor();
-    await page.locator('select[name="grpo.reward"]').selectOption('length');
     await set(page, {
       'train.max_steps': 20,
       'grpo.num_generations': 32,
       'grpo.max_completion_length': 480,
       'grpo.temperature': 10,
     });
+    await page.locator('select[name="grpo.reward"]').selectOption('length');
     await at(page, 'start').click();
     await status(page, 'Training: the first step');
     await page.waitForTimeout(500);
@@ -136,10 +140,12 @@ test('Stop ends the opening of a model: what was open before is open again, and 
   await at(page, 'pause').click();
   await status(page, 'Paused at step');
   await page.workers()[0].evaluate(readSlowly);
+  await go(page, 'model');
   await page.locator('[data-test="model-files"] input[name=folder]').setInputFiles(TINY);
   const line = page.locator('model-section transfer-line');
   await line.filter({ hasText: 'Reading the weights' }).waitFor();
   await line.getByRole('button', { name: 'Stop', exact: true }).click();
+  await go(page, 'train');
   await at(page, 'train-error')
     .filter({ hasText: /^The run is back at its last checkpoint, step \d+, on the CPU/ })
     .waitFor();

@@ -6,6 +6,7 @@ import {
   at,
   chooseData,
   fillHub,
+  go,
   openPage,
   openTiny,
   set,
@@ -123,6 +124,7 @@ test('a stopped run is offered after a reload and goes on', async () => {
   await banner.getByText('A finished run is kept here.').waitFor();
   await at(page, 'resume').click();
   await status(page, 'Finished');
+  await go(page, 'export');
   await at(page, 'files').getByText('adapter_model.safetensors').waitFor();
 
   await page.reload();
@@ -130,6 +132,7 @@ test('a stopped run is offered after a reload and goes on', async () => {
   await at(page, 'discard').click();
   await banner.waitFor({ state: 'detached' });
   await page.reload();
+  await go(page, 'model');
   await at(page, 'model-tiny').waitFor();
   assert.equal(await banner.count(), 0);
   assert.deepEqual(page.thrown, []);

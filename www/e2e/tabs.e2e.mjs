@@ -6,6 +6,7 @@ import {
   at,
   chooseData,
   fillHub,
+  go,
   openPage,
   openTiny,
   set,
@@ -35,6 +36,7 @@ async function anotherTab() {
   page.thrown = [];
   page.on('pageerror', (error) => page.thrown.push(error.message));
   await page.goto(`${server.url}?device=cpu`);
+  await go(page, 'model');
   await at(page, 'model-tiny').waitFor();
   return page;
 }
@@ -123,6 +125,7 @@ test('two tabs that pick answers of the same model both keep their picks', async
   const second = await anotherTab();
   for (const page of [first, second]) await openTiny(page);
   for (const [picks, page] of [first, second].entries()) {
+    await go(page, 'try');
     await page.locator('#pick-prompt').fill('Where does Mia live?');
     await page.locator('#pick-temperature').fill('1.6');
     await at(page, 'two-answers').click();
@@ -172,6 +175,7 @@ test('a stored model that cannot be read stays until a person deletes it', async
     }
   });
   await first.reload();
+  await go(first, 'model');
   await at(first, 'unreadable-models').filter({ hasText: '1 stored model cannot be read' }).waitFor();
   await first.reload();
   await at(first, 'unreadable-models').getByRole('button', { name: 'Delete' }).click();

@@ -7,6 +7,8 @@ import {
   SOFTWARE_WEBGPU,
   at,
   chooseData,
+  chooseSample,
+  go,
   openPage,
   openTiny,
   set,
@@ -34,8 +36,9 @@ describe('training on the processor', () => {
     const begun = Date.now();
     await fresh.reload();
     await openTiny(fresh);
-    await at(fresh, 'sample-newcomer.jsonl').click();
+    await chooseSample(fresh, 'newcomer.jsonl');
     await at(fresh, 'report').waitFor();
+    await go(fresh, 'train');
     await at(fresh, 'step').click();
     await status(fresh, 'Paused at step 1');
     const seconds = (Date.now() - begun) / 1000;
@@ -114,6 +117,7 @@ describe('training on the processor', () => {
   });
 
   test('base and tuned answer side by side', async () => {
+    await go(page, 'try');
     await page.getByLabel('Prompt', { exact: true }).fill('Where is cat number 7?');
     await at(page, 'ask').click();
     await answered(page);
@@ -126,13 +130,16 @@ describe('training on the processor', () => {
     await set(page, { 'train.max_steps': 2000 });
     await at(page, 'start').click();
     await status(page, 'Training');
+    await go(page, 'try');
     await at(page, 'ask').click();
     await answered(page);
+    await go(page, 'train');
     await at(page, 'stop').click();
     await status(page, 'Stopped at step');
   });
 
   test('the adapter is downloaded', async () => {
+    await go(page, 'export');
     const waiting = page.waitForEvent('download');
     await at(page, 'download').click();
     const bytes = await readFile(await (await waiting).path());
@@ -171,6 +178,7 @@ describe('training on software WebGPU', () => {
       .locator('loss-chart')
       .evaluate((element) => element.reports.map((report) => report.loss));
     assert.ok(losses.at(-1) < losses[0], `from ${losses[0]} to ${losses.at(-1)}`);
+    await go(page, 'try');
     await page.locator('compare-section details').evaluate((details) => (details.open = true));
     await page.getByLabel('Most tokens').fill('4');
     await page.getByLabel('Prompt', { exact: true }).fill('Where is cat number 7?');

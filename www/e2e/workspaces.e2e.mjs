@@ -5,6 +5,7 @@ import {
   CHATS,
   at,
   chooseData,
+  go,
   openPage,
   openTiny,
   set,
@@ -105,6 +106,7 @@ test('two models are trained at once, each as if it were alone', { timeout: 180_
   assert.ok(both.length > 5, `they did not train at once: ${JSON.stringify(progress)}`);
 
   // Each has its own run, in its own storage.
+  await go(left, 'runs');
   await at(left, 'runs').waitFor();
   for (const [name, place] of [
     ['left', left],
@@ -127,6 +129,7 @@ test('an answer of one is not the other’s, and one can be closed', { timeout: 
     await status(place, 'Finished');
   }
   await page.evaluate(() => window.workspaces.left.close());
+  await go(right, 'try');
   await right.getByLabel('Prompt', { exact: true }).fill('Where is cat number 7?');
   await at(right, 'ask').click();
   await right.locator('article.tuned[aria-busy=false]').filter({ hasText: 'tokens/s' }).waitFor();

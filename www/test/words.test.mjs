@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { stepFigures } from '../src/engine/index.js';
 import { forgetting, forgettingSentence } from '../src/ui/words/forgetting.js';
 import { bytes, duration, loss, percent, plural, short } from '../src/ui/words/format.js';
+import { learning } from '../src/ui/words/learning.js';
 import { Milestones } from '../src/ui/words/milestones.js';
 import { overfitting } from '../src/ui/words/overfitting.js';
 import { differences, measured, setting } from '../src/ui/words/run-differences.js';
@@ -39,6 +40,19 @@ test('overfitting is said once the held-out loss has risen for a while', () => {
   assert.equal(overfitting(steps([2, 1.5, 1.4, 1.3, 1.2])), null);
   assert.equal(overfitting(steps([2, 1.5, 1.6, 1.4])), null);
   assert.match(overfitting(steps([2, 1.5, 1.6, 1.7, 1.8])), /lowest at step 4 .* all 3 validations since/);
+});
+
+test('a run learns, or has stopped improving, or learns by heart', () => {
+  const flat = steps([2, 1.5, 1.5, 1.499, 1.5]).map((report) => ({ ...report, loss: 1 }));
+  const unmeasured = (loss) =>
+    Array.from({ length: 24 }, (_, place) => ({ step: place + 1, loss: loss(place), evaluation: null }));
+  assert.deepEqual(
+    [[], steps([2]), steps([2, 1.5, 1.4, 1.3]), flat, steps([2, 1.5, 1.6, 1.7, 1.8])].map(learning),
+    [null, null, 'is learning', 'has stopped improving', 'is learning by heart'],
+  );
+  assert.equal(learning(unmeasured((place) => 2 - place / 20)), 'is learning');
+  assert.equal(learning(unmeasured(() => 2)), 'has stopped improving');
+  assert.equal(learning(unmeasured(() => 2).slice(0, 10)), null);
 });
 
 test('forgetting is a rise of the probe', () => {

@@ -18,7 +18,9 @@ export function keepFocus(): void {
         control.focus({ preventScroll: true });
       }
     } else if (!works && (now === control || now === null)) {
-      const next = place.around.find((element) => element.isConnected && element.hasAttribute('tabindex'));
+      const next = place.around.find(
+        (element) => element.isConnected && element.hasAttribute('tabindex') && element.checkVisibility(),
+      );
       place.refuge = next ?? null;
       next?.focus({ preventScroll: true });
     }

@@ -1,366 +1,202 @@
 import { ContextProvider } from '@lit/context';
-import { LitElement, css, html, nothing } from 'lit';
-import { customElement, property } from 'lit/decorators.js';
+import { LitElement, html, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
 import '../ui/components/compare-section.js';
 import '../ui/components/data-section.js';
 import '../ui/components/download-section.js';
 import '../ui/components/model-section.js';
 import '../ui/components/picks-section.js';
-import { logo } from './logo.js';
-import './privacy-line.js';
 import '../ui/components/resume-banner.js';
+import '../ui/components/run-dock.js';
 import '../ui/components/runs-section.js';
 import '../ui/components/search-panel.js';
 import '../ui/components/settings-section.js';
-import './theme-toggle.js';
 import '../ui/components/train-section.js';
-import { Watch } from '../ui/stores/store.js';
 import { errorNotice } from '../ui/components/error-notice.js';
+import { Watch } from '../ui/stores/store.js';
 import { shared } from '../ui/styles.js';
+import { sentence } from '../ui/words/sentence.js';
 import { workspaceContext } from '../ui/workspace-element.js';
 import type { Workspace } from '../ui/workspace.js';
+import { layout } from './layout.js';
+import { logo } from './logo.js';
+import './privacy-line.js';
+import './theme-toggle.js';
+import './view-rail.js';
+import { nextView } from './view-states.js';
+import { VIEWS, viewInAddress, type View, type ViewName } from './views.js';
 
-interface Section {
-  id: string;
-  title: string;
-  lead: string;
-}
-
-const SECTIONS: Section[] = [
-  {
-    id: 'model',
-    title: 'Model',
-    lead: 'The language model to start from. It stays as it is; training adds a small adapter beside it.',
-  },
-  { id: 'data', title: 'Data', lead: 'The examples it learns from. Formats are recognised by themselves.' },
-  { id: 'settings', title: 'Settings', lead: 'Six that matter. The defaults are good ones.' },
-  { id: 'train', title: 'Train', lead: 'Watch it learn. Pause, look, go on.' },
-  { id: 'compare', title: 'Compare', lead: 'The same prompt or query, before and after.' },
-  {
-    id: 'prefer',
-    title: 'Prefer',
-    lead: 'Pick the better of two answers. Your picks become data: for DPO, KTO or a reward model.',
-  },
-  { id: 'download', title: 'Download', lead: 'What was trained, ready for PEFT or transformers.' },
-  {
-    id: 'runs',
-    title: 'Runs',
-    lead: 'Every run is kept in this browser: compare them, repeat one, sweep over settings.',
-  },
-];
-
-/** The page over a workspace: header, the sections in order, and a list of them that shows what is done. */
+/** The page over a workspace: one view at a time, which the address names, the list of them, and the run beside them. */
 @customElement('loralet-app')
 export class LoraletApp extends LitElement {
-  static override styles = [
-    shared,
-    css`
-      header {
-        position: sticky;
-        top: 0;
-        z-index: 4;
-        border-bottom: 1px solid var(--line);
-        background: color-mix(in srgb, var(--paper) 88%, transparent);
-        backdrop-filter: blur(10px);
-      }
-      .bar,
-      .columns {
-        max-width: 1120px;
-        margin: 0 auto;
-        padding: 0 24px;
-      }
-      .bar {
-        display: flex;
-        align-items: center;
-        gap: 10px;
-        height: 60px;
-      }
-      .brand {
-        display: flex;
-        align-items: center;
-        gap: 10px;
-        margin-right: auto;
-        font-weight: 700;
-        font-size: 1.1rem;
-        letter-spacing: -0.01em;
-      }
-      .intro {
-        padding: 40px 0 8px;
-      }
-      h1 {
-        margin: 0 0 10px;
-        font-size: clamp(1.6rem, 4.2vw, 2.35rem);
-        line-height: 1.15;
-        letter-spacing: -0.025em;
-        text-wrap: balance;
-      }
-      .intro p {
-        max-width: 62ch;
-        color: var(--muted);
-        font-size: 1.03rem;
-      }
-      .columns {
-        display: grid;
-        grid-template-columns: 168px minmax(0, 1fr);
-        gap: 40px;
-        padding-bottom: 96px;
-      }
-      nav ol {
-        position: sticky;
-        top: 100px;
-        margin: 48px 0 0;
-        padding: 0;
-        list-style: none;
-      }
-      nav a {
-        display: flex;
-        align-items: center;
-        gap: 10px;
-        padding: 7px 0;
-        color: var(--muted);
-        font-weight: 600;
-        font-size: 0.92rem;
-        text-decoration: none;
-      }
-      nav a:hover {
-        color: var(--accent);
-      }
-      .badge {
-        display: inline-grid;
-        place-items: center;
-        width: 24px;
-        height: 24px;
-        flex: none;
-        border: 1.5px solid var(--line-strong);
-        border-radius: 50%;
-        font-size: 0.75rem;
-        font-weight: 700;
-      }
-      .done .badge {
-        border-color: var(--good);
-        background: var(--good-soft);
-        color: var(--good);
-      }
-      section {
-        margin-top: 24px;
-        padding: 24px;
-        border: 1px solid var(--line);
-        border-radius: var(--radius);
-        background: var(--card);
-        box-shadow: var(--shadow);
-      }
-      main:focus {
-        outline: none;
-      }
-      h2 {
-        display: flex;
-        align-items: center;
-        gap: 10px;
-        margin: 0;
-        font-size: 1.2rem;
-        letter-spacing: -0.01em;
-      }
-      .lead {
-        margin: 4px 0 18px;
-        color: var(--muted);
-      }
-      footer {
-        margin-top: 32px;
-        color: var(--muted);
-        font-size: 0.86rem;
-      }
-      @media (max-width: 900px) {
-        .columns {
-          grid-template-columns: minmax(0, 1fr);
-        }
-        nav {
-          position: fixed;
-          inset: auto 0 0;
-          z-index: 4;
-          border-top: 1px solid var(--line);
-          background: var(--paper);
-        }
-        nav ol {
-          position: static;
-          display: flex;
-          flex-wrap: wrap;
-          justify-content: space-between;
-          max-width: 640px;
-          margin: 0 auto;
-          padding: 2px 8px calc(2px + env(safe-area-inset-bottom));
-        }
-        nav a {
-          flex-direction: column;
-          gap: 2px;
-          min-width: 26px;
-          padding: 4px 1px;
-          font-size: 0.75rem;
-          line-height: 1.2;
-        }
-      }
-      @media (max-width: 480px) {
-        nav ol {
-          padding-inline: 4px;
-        }
-        nav a {
-          padding-inline: 0;
-          font-size: 0.64rem;
-        }
-      }
-      @media (max-width: 360px) {
-        nav a {
-          font-size: 0.6rem;
-          font-weight: 500;
-          letter-spacing: -0.02em;
-        }
-      }
-      @media (max-height: 420px) {
-        header {
-          position: static;
-        }
-      }
-      @media (max-width: 640px) {
-        .bar,
-        .columns {
-          padding-left: 12px;
-          padding-right: 12px;
-        }
-        .intro {
-          padding: 24px 4px 0;
-        }
-        section {
-          padding: 18px 16px;
-          margin-top: 14px;
-        }
-      }
-    `,
-  ];
+  static override styles = [shared, layout];
 
   /** Given before it is put into a document. */
   @property({ attribute: false }) workspace!: Workspace;
+  @state() private view: ViewName = viewInAddress();
   private readonly provider = new ContextProvider(this, { context: workspaceContext });
   private watch: Watch | null = null;
+  /** How far each view was scrolled when it was left, in pixels. */
+  private readonly scrolled = new Map<ViewName, number>();
 
   override connectedCallback(): void {
     this.provider.setValue(this.workspace);
     super.connectedCallback();
-    const { trainer, model, data, recipe, training } = this.workspace;
-    this.watch ??= new Watch(this, trainer, model, data, recipe, training);
+    const { compare, data, model, search, trainer, training } = this.workspace;
+    this.watch ??= new Watch(this, compare, data, model, search, trainer, training);
+    history.scrollRestoration = 'manual';
+    window.addEventListener('hashchange', this.follow);
+    this.nameDocument();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    window.removeEventListener('hashchange', this.follow);
   }
 
   override render() {
-    const { trainer } = this.workspace;
+    const { data, model, trainer, training } = this.workspace;
+    const isNew = !data.open && !data.waiting && !model.open;
+    const isReady = data.open !== null && model.open !== null && !training.active;
+    const isOffered = training.plan !== null || isReady;
     return html`
       <header>
         <div class="bar">
-          <span class="brand">${logo} Loralet</span>
+          <h1>${logo} Loralet</h1>
           <privacy-line></privacy-line>
           <theme-toggle></theme-toggle>
         </div>
       </header>
-      <div class="columns">
-        <nav aria-label="Steps">
-          <ol>
-            ${SECTIONS.map(
-              (section, index) =>
-                html`<li class=${this.isDone(section.id) ? 'done' : ''}>
-                  <a href=${`#${section.id}`} @click=${(event: Event) => this.goTo(event, section.id)}
-                    >${this.badge(section.id, index)} ${section.title}</a
-                  >
-                </li>`,
-            )}
-          </ol>
-        </nav>
-        <main
-          tabindex="-1"
-          @show-section=${(event: CustomEvent<string>) => this.section(event.detail)?.scrollIntoView()}
-        >
-          <div class="intro">
-            <h1>Fine-tune a language model in this browser tab</h1>
-            <p>
-              Choose a small model, drop in examples, press start. Nothing is installed and nothing is
-              uploaded: the training runs on this computer, here. New to language models?
-              <a href="./lessons.html" data-test="lessons">Take a lesson</a>.
-            </p>
-          </div>
+      <div class="studio">
+        <view-rail
+          .current=${this.view}
+          @chosen=${({ detail }: CustomEvent<ViewName>) => detail === this.view && this.enter()}
+        ></view-rail>
+        <main tabindex="-1" @show-section=${this.show}>
           ${errorNotice(trainer.error, 'trainer-error')}
           <resume-banner></resume-banner>
-          ${SECTIONS.map(
-            (section, index) =>
-              html`<section id=${section.id} tabindex="-1" aria-labelledby=${`${section.id}-title`}>
-                <h2 id=${`${section.id}-title`} class=${this.isDone(section.id) ? 'done' : ''}>
-                  ${this.badge(section.id, index)} ${section.title}
-                </h2>
-                <p class="lead">${section.lead}</p>
-                ${this.content(section.id)}
-              </section>`,
-          )}
-          <footer>
-            ${trainer.device ? `${trainer.device.reason} (${trainer.device.name}).` : 'The trainer is starting …'}
-          </footer>
+          ${isNew && this.view === 'data' ? this.welcome() : nothing}
+          ${VIEWS.map((view) => this.section(view))}
+          <footer>${this.device()}</footer>
         </main>
+        <aside
+          class=${isOffered ? '' : 'empty'}
+          aria-label="The run"
+          tabindex="-1"
+          @show-section=${this.show}
+        >
+          <run-dock ?quiet=${this.view === 'train'}></run-dock>
+        </aside>
       </div>
     `;
   }
 
-  private content(id: string) {
-    const { model, training } = this.workspace;
+  /** The view of the run says it as well. */
+  private device() {
+    const { device } = this.workspace.trainer;
+    if (!device) return 'The trainer is starting …';
+    return this.view === 'train' ? nothing : sentence(`${device.reason} (${device.name})`);
+  }
+
+  private welcome() {
+    return html`<div class="welcome">
+      <p class="claim">Fine-tune a language model in this browser tab</p>
+      <p>
+        Drop in examples, choose a small model, press start. Nothing is installed and nothing is uploaded: the
+        training runs on this computer, here. New to language models?
+        <a href="./lessons.html">Take a lesson</a>.
+      </p>
+    </div>`;
+  }
+
+  /** What is not shown stays where it is, with all that was typed and opened in it. */
+  private section({ id, title, lead }: View) {
+    const next = nextView(this.workspace);
+    return html`<section id=${id} tabindex="-1" aria-labelledby=${`${id}-title`} ?hidden=${this.view !== id}>
+      <div class="title">
+        <h2 id=${`${id}-title`}>${title}</h2>
+        ${
+          next && next !== id
+            ? html`<button data-test=${`next-of-${id}`} @click=${() => (location.hash = next)}>
+                Next: ${VIEWS.find((view) => view.id === next)?.title} <span aria-hidden="true">→</span>
+              </button>`
+            : nothing
+        }
+      </div>
+      <p class="lead">${lead}</p>
+      ${this.content(id)}
+    </section>`;
+  }
+
+  private content(id: ViewName) {
     switch (id) {
-      case 'model':
-        return html`<model-section></model-section>`;
       case 'data':
-        return html`<data-section></data-section>`;
-      case 'settings':
-        return html`<settings-section></settings-section>`;
+        return html`<div class="card"><data-section></data-section></div>`;
+      case 'model':
+        return html`<div class="card"><model-section></model-section></div>`;
       case 'train':
-        return html`<train-section></train-section>`;
-      case 'compare':
-        return training.comparesTexts
-          ? html`<search-panel></search-panel>`
-          : html`<compare-section></compare-section>`;
-      case 'prefer':
-        return model.isEncoder || training.comparesTexts
-          ? html`<p class="muted">An encoder writes no answers to pick from.</p>`
-          : html`<picks-section></picks-section>`;
+        return html`<div class="card"><settings-section></settings-section></div>
+          <div class="card"><train-section></train-section></div>`;
+      case 'try':
+        return this.attempts();
       case 'runs':
-        return html`<runs-section></runs-section>`;
+        return html`<div class="card"><runs-section></runs-section></div>`;
+      case 'export':
+        return html`<download-section .shown=${this.view === 'export'}></download-section>`;
       default:
-        return html`<download-section></download-section>`;
+        return id satisfies never;
     }
   }
 
-  private badge(id: string, index: number) {
-    const done = this.isDone(id);
-    return html`<span class="badge" aria-hidden="true">${done ? '✓' : index + 1}</span
-      >${done ? html`<span class="visually-hidden">Done:</span>` : nothing}`;
+  private attempts() {
+    const { model, training } = this.workspace;
+    if (training.comparesTexts) return html`<div class="card"><search-panel></search-panel></div>`;
+    return html`
+      <div class="card"><compare-section></compare-section></div>
+      ${
+        model.isEncoder
+          ? nothing
+          : html`<div class="card">
+              <h3>Prefer</h3>
+              <p class="lead">
+                Pick the better of two answers. Your picks become data: for DPO, KTO or a reward model.
+              </p>
+              <picks-section></picks-section>
+            </div>`
+      }
+    `;
   }
 
-  private isDone(id: string): boolean {
-    const { model, data, recipe, training } = this.workspace;
-    switch (id) {
-      case 'model':
-        return model.open !== null;
-      case 'data':
-        return data.open !== null;
-      case 'settings':
-        return data.open !== null && recipe.valid;
-      case 'train':
-        return training.state === 'finished';
-      default:
-        return false;
-    }
+  private readonly show = ({ detail }: CustomEvent<string>): void => {
+    if (detail === this.view) void this.enter();
+    else location.hash = detail;
+  };
+
+  /** The view that the address names now, after a link, Back or Forward. */
+  private readonly follow = (): void => {
+    const view = viewInAddress();
+    if (view === this.view) return;
+    this.scrolled.set(this.view, window.scrollY);
+    // Whoever is in another part of a page with several apps stays there.
+    const { activeElement } = this.ownerDocument;
+    const isHere = activeElement === this || activeElement === null || activeElement.localName === 'body';
+    this.view = view;
+    this.nameDocument();
+    void this.enter(isHere);
+  };
+
+  /** The focus goes along, to the view as it was left. */
+  private async enter(takesFocus = true): Promise<void> {
+    await this.updateComplete;
+    window.scrollTo({ top: this.scrolled.get(this.view) ?? 0, behavior: 'instant' });
+    this.scrolled.delete(this.view);
+    if (takesFocus)
+      this.renderRoot.querySelector<HTMLElement>(`#${this.view}`)?.focus({ preventScroll: true });
   }
 
-  /** The sections live in this component's shadow tree, where the address' fragment does not reach. */
-  private goTo(event: Event, id: string): void {
-    event.preventDefault();
-    const section = this.section(id);
-    section?.scrollIntoView();
-    section?.focus({ preventScroll: true });
-  }
-
-  private section(id: string): HTMLElement | null {
-    return this.renderRoot.querySelector(`#${id}`);
+  private nameDocument(): void {
+    const title = VIEWS.find(({ id }) => id === this.view)?.title ?? '';
+    this.ownerDocument.title = `${title} – Loralet: fine-tune language models in your browser`;
   }
 }
 

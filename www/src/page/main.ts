@@ -13,6 +13,7 @@ app.workspace = workspace;
 document.body.prepend(app);
 offerUpdates(network, workspace);
 keepFocus();
+askBeforeLeaving();
 void start();
 
 async function start(): Promise<void> {
@@ -20,6 +21,14 @@ async function start(): Promise<void> {
   const pending = network.takePending();
   const bundled = workspace.model.bundled.find((candidate) => candidate.name === pending);
   if (bundled) await workspace.useModel(workspace.model.openBundled(bundled));
+}
+
+/** While a run goes on, or what came of it is not in storage, the browser asks before the page is left. */
+function askBeforeLeaving(): void {
+  window.addEventListener('beforeunload', (event) => {
+    const { active, isKept, last, state } = workspace.training;
+    if (last !== null && state !== 'failed' && (active || !isKept)) event.preventDefault();
+  });
 }
 
 /** `?device=cpu` or `?device=webgpu` in the address chooses the device from the start. */

@@ -23,7 +23,8 @@ export class LossChart extends LitElement {
       .u-legend {
         display: flex;
         flex-wrap: wrap;
-        justify-content: center;
+        justify-content: flex-start;
+        padding-left: 48px;
         gap: 2px 16px;
         color: var(--ink);
         font-family: var(--sans);
@@ -36,8 +37,9 @@ export class LossChart extends LitElement {
       .u-legend th {
         font-weight: 600;
       }
+      /* Its place is kept, so that nothing moves when its first value comes. */
       .u-legend .u-series[hidden] {
-        display: none;
+        visibility: hidden;
       }
       .visually-hidden {
         position: absolute;
@@ -50,7 +52,8 @@ export class LossChart extends LitElement {
   @query('.chart') private place!: HTMLElement;
   private plot: uPlot | null = null;
   private readonly resize = new ResizeObserver(() => {
-    this.plot?.setSize({ width: this.clientWidth, height: HEIGHT });
+    // In a view that is not shown it has no width.
+    if (this.clientWidth > 0) this.plot?.setSize({ width: this.clientWidth, height: HEIGHT });
     this.tellLast();
   });
   private readonly darkness = matchMedia('(prefers-color-scheme: dark)');

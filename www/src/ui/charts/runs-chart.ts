@@ -32,9 +32,10 @@ export class RunsChart extends LitElement {
   @property({ attribute: false }) curves: Curve[] = [];
   @query('.chart') private place!: HTMLElement;
   private plot: uPlot | null = null;
-  private readonly resize = new ResizeObserver(() =>
-    this.plot?.setSize({ width: this.clientWidth, height: HEIGHT }),
-  );
+  private readonly resize = new ResizeObserver(() => {
+    // In a view that is not shown it has no width.
+    if (this.clientWidth > 0) this.plot?.setSize({ width: this.clientWidth, height: HEIGHT });
+  });
   private readonly darkness = matchMedia('(prefers-color-scheme: dark)');
   private readonly redraw = () => this.draw();
 

@@ -18,7 +18,7 @@ export class DataReport extends WorkspaceElement {
     css`
       .grid {
         display: grid;
-        grid-template-columns: minmax(0, 1fr) minmax(220px, 320px);
+        grid-template-columns: minmax(0, 1fr) minmax(180px, 240px);
         gap: 24px;
       }
       @media (max-width: 700px) {
@@ -33,8 +33,12 @@ export class DataReport extends WorkspaceElement {
       }
       li {
         display: flex;
-        gap: 8px;
+        flex-wrap: wrap;
+        gap: 2px 8px;
         padding: 2px 0;
+      }
+      li > :nth-child(2) {
+        flex: 1 1 260px;
       }
       details {
         flex: 1 1 auto;

@@ -10,11 +10,12 @@ import './data-report.js';
 import './drop-zone.js';
 import './setting-field.js';
 import { errorNotice } from './error-notice.js';
+import { showSection } from './show-section.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
 
-/** A file or a sample, then what was understood of it. */
+/** A file or a sample, then what was understood of it. Fires `show-section` where a model is to be chosen first. */
 @customElement('data-section')
 export class DataSection extends WorkspaceElement {
   static override styles = [
@@ -23,8 +24,8 @@ export class DataSection extends WorkspaceElement {
       .samples {
         display: grid;
         grid-template-columns: repeat(auto-fill, minmax(230px, 1fr));
-        gap: 10px;
-        margin: 6px 0 16px;
+        gap: 8px;
+        margin: 6px 0 4px;
       }
       .sample {
         display: flex;
@@ -33,10 +34,10 @@ export class DataSection extends WorkspaceElement {
         justify-content: flex-start;
         gap: 2px;
         height: auto;
-        padding: 12px 14px;
+        padding: 9px 12px;
         text-align: left;
         font-weight: 400;
-        line-height: 1.45;
+        line-height: 1.4;
       }
       .sample b {
         display: block;
@@ -46,10 +47,16 @@ export class DataSection extends WorkspaceElement {
         background: var(--accent-soft);
         box-shadow: inset 0 0 0 1px var(--accent);
       }
+      .next {
+        margin-top: 10px;
+      }
+      details {
+        margin-top: 12px;
+      }
       data-report,
       data-preview,
       .objective {
-        margin-top: 22px;
+        margin-top: 18px;
       }
       .objective {
         max-width: 420px;
@@ -65,10 +72,6 @@ export class DataSection extends WorkspaceElement {
     const { data, model, recipe, training } = this.workspace;
     const disabled = data.busy || training.active || model.busy !== null;
     return html`
-      <h3>Samples</h3>
-      <div class="samples">
-        ${data.sampleList.filter((sample) => suits(model.open, sample)).map((sample) => this.sample(sample, disabled))}
-      </div>
       <drop-zone
         data-test="data-file"
         text="Drop your own .jsonl, .json, .csv, .tsv, .txt or .md"
@@ -78,6 +81,16 @@ export class DataSection extends WorkspaceElement {
       ></drop-zone>
       <div aria-live="polite">${data.busy ? html`<p class="notice">Reading …</p>` : nothing}</div>
       ${errorNotice(data.error, 'data-error')}
+      ${
+        data.waiting
+          ? html`<div class="row next">
+              <button class="primary" data-test="to-model" @click=${() => showSection(this, 'model')}>
+                Choose a model
+              </button>
+            </div>`
+          : nothing
+      }
+      ${this.samples(disabled)}
       ${
         data.open
           ? html`<data-report .report=${data.open.summary.report} ?disabled=${disabled}></data-report>
@@ -92,12 +105,24 @@ export class DataSection extends WorkspaceElement {
     `;
   }
 
+  /** Open until there is data; then what was understood of it comes first. */
+  private samples(disabled: boolean) {
+    const { data, model } = this.workspace;
+    const suitable = data.sampleList.filter((sample) => suits(model.open, sample));
+    if (suitable.length === 0) return nothing;
+    const open = data.open?.sample;
+    return html`<details data-test="samples" ?open=${data.open === null}>
+      <summary>${open ? `Samples: ${open.label} is open` : 'Or begin with a sample'}</summary>
+      <div class="samples">${suitable.map((sample) => this.sample(sample, disabled))}</div>
+    </details>`;
+  }
+
   private sample(sample: Sample, disabled: boolean) {
     const { data } = this.workspace;
     return html`<button
       class="sample"
       data-test=${`sample-${sample.file}`}
-      aria-pressed=${data.open?.sample?.file === sample.file}
+      aria-pressed=${(data.waiting ?? data.open)?.sample?.file === sample.file}
       ?disabled=${disabled}
       @click=${() => this.workspace.useData(data.openSample(sample))}
     >

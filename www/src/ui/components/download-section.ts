@@ -1,48 +1,60 @@
 import { css, html, nothing } from 'lit';
-import { customElement, state } from 'lit/decorators.js';
-import { bytes } from '../words/format.js';
-import type { Store } from '../stores/store.js';
-import { saveFile } from './save-file.js';
-import './gguf-downloads.js';
-import { errorNotice } from './error-notice.js';
+import { customElement, property, state } from 'lit/decorators.js';
+import type { Plan } from '../../engine/index.js';
 import { problem, type Problem } from '../problem.js';
+import type { Store } from '../stores/store.js';
 import { shared } from '../styles.js';
+import { LLAMA_CPP, MERGED, MLX, OLLAMA } from '../words/destinations.js';
+import { bytes } from '../words/format.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
+import { errorNotice } from './error-notice.js';
+import { cardStyles, type Known } from './export-card.js';
+import { saveFile } from './save-file.js';
 
-/** The adapter as a zip, what is in it, and how to open it elsewhere. */
+/** Formats whose files are listed before anything is written, in the order in which they are looked at. */
+const LISTED = [
+  { format: 'peft', dtype: null },
+  { format: 'merged-gguf', dtype: 'q8_0' },
+  { format: 'gguf-lora', dtype: 'f16' },
+  { format: 'mlx', dtype: null },
+  { format: 'merged', dtype: 'f16' },
+] as const;
+
+/** What was trained, by where it is to be used. */
 @customElement('download-section')
 export class DownloadSection extends WorkspaceElement {
   static override styles = [
     shared,
+    cardStyles,
     css`
-      .grid {
-        display: grid;
-        grid-template-columns: minmax(0, 1fr) minmax(0, 1.4fr);
-        gap: 24px;
-        margin-top: 18px;
+      :host {
+        container-type: inline-size;
       }
-      @media (max-width: 700px) {
-        .grid {
-          grid-template-columns: minmax(0, 1fr);
-        }
+      export-card,
+      .card {
+        margin-bottom: 12px;
       }
-      ul {
-        margin: 0;
-        padding: 0;
-        list-style: none;
+      .said {
+        margin-bottom: 10px;
       }
-      li {
+      .files li {
         display: flex;
         justify-content: space-between;
         gap: 12px;
-        padding: 4px 0;
+        padding: 3px 0;
         border-bottom: 1px solid var(--line);
+        overflow-wrap: anywhere;
+      }
+      .files {
+        gap: 0;
+        margin-top: 8px;
       }
       pre {
         margin: 0;
-        padding: 14px 16px;
-        overflow-x: auto;
+        padding: 12px 14px;
+        white-space: pre-wrap;
+        overflow-wrap: anywhere;
         border: 1px solid var(--line);
         border-radius: 8px;
         background: var(--sunken);
@@ -50,64 +62,95 @@ export class DownloadSection extends WorkspaceElement {
       }
     `,
   ];
-  @state() private files: { name: string; bytes: number }[] = [];
+  /** Nothing is looked up before it is looked at. */
+  @property({ attribute: false }) shown = true;
+  @state() private known: Known = {};
   @state() private error: Problem | null = null;
   @state() private busy = false;
-  /** The step whose files are listed. */
-  private listedStep = 0;
+  /** What `known` is of. */
+  private looked: { plan: Plan | null; step: number } = { plan: null, step: 0 };
 
   protected override watched({ training, model }: Workspace): Store[] {
     return [training, model];
   }
 
   override render() {
-    const { model, training } = this.workspace;
-    const settled = ['paused', 'stopped', 'finished'].includes(training.state);
-    const ready = training.hasAdapter && settled && !this.busy;
-    if (ready && this.listedStep !== training.last?.step) void this.list();
+    const { training } = this.workspace;
+    const ready = this.isReady;
+    const said = training.hasAdapter
+      ? 'Pause or finish the run to export.'
+      : 'There is no adapter yet: train some steps first.';
+    const known = training.hasAdapter ? this.known : {};
     return html`
-      <button class="primary" data-test="download" ?disabled=${!ready} @click=${this.download}>
-        ${this.busy ? 'Packing …' : `Download ${this.whole ? 'model' : 'adapter'} (.zip)`}
-      </button>
-      ${
-        training.hasAdapter
-          ? settled
-            ? nothing
-            : html`<p class="muted small">Pause or finish the run to download.</p>`
-          : html`<p class="muted small">There is no adapter yet.</p>`
-      }
-      ${errorNotice(this.error, 'download-error')}
-      <div class="grid">
-        <div>
-          <h3>In the zip</h3>
-          ${
-            this.files.length > 0 && training.hasAdapter
-              ? html`<ul data-test="files">
-                  ${this.files.map((file) => html`<li><code>${file.name}</code><span class="muted small">${bytes(file.bytes)}</span></li>`)}
-                </ul>`
-              : html`<p class="muted small">
-                  The adapter's weights and configuration, the tokenizer with its chat template, and a README
-                  that says how it was made.
-                </p>`
-          }
-        </div>
-        <div>
-          <h3>
-            Open it with
-            ${model.isEncoder && !training.judges ? 'sentence-transformers' : this.whole ? 'transformers' : 'PEFT'}
-          </h3>
-          <pre tabindex="0"><code>${this.snippet()}</code></pre>
-        </div>
-      </div>
-      ${
-        training.hasAdapter && settled && !model.isEncoder && !training.judges
-          ? html`<gguf-downloads></gguf-downloads>`
-          : nothing
-      }
+      <p class="said small muted" role="status">
+        ${ready ? 'Sizes are those of the files as they will be written, on this computer.' : said}
+      </p>
+      <export-card .destination=${OLLAMA} .known=${known} ?ready=${ready}></export-card>
+      <export-card .destination=${LLAMA_CPP} .known=${known} ?ready=${ready}></export-card>
+      ${this.python(ready, known)}
+      <export-card .destination=${MLX} .known=${known} ?ready=${ready}></export-card>
+      <export-card .destination=${MERGED} .known=${known} ?ready=${ready}></export-card>
     `;
   }
 
-  /** A run that trains weights of the model itself leaves a whole model. */
+  protected override updated(): void {
+    const { training } = this.workspace;
+    const step = training.last?.step ?? 0;
+    const isLooked = this.looked.plan === training.plan && this.looked.step === step;
+    if (this.isReady && this.shown && !isLooked) void this.look(training.plan, step);
+  }
+
+  private get isReady(): boolean {
+    const { training } = this.workspace;
+    return training.hasAdapter && ['paused', 'stopped', 'finished'].includes(training.state);
+  }
+
+  private python(ready: boolean, known: Known) {
+    const { model, training } = this.workspace;
+    const library =
+      model.isEncoder && !training.judges ? 'sentence-transformers' : this.whole ? 'transformers' : 'PEFT';
+    const { peft } = known;
+    const files = peft && 'files' in peft ? peft.files : [];
+    return html`<article class="card" aria-label="Python">
+      <div>
+        <h3>Python (${library})</h3>
+        <p class="small muted">
+          A zip with
+          ${this.whole ? "the model's weights and configuration" : "the adapter's weights and configuration"},
+          the tokenizer with its chat template, and a README that says how it was made.
+        </p>
+        ${
+          files.length > 0
+            ? html`<ul class="files small" data-test="files">
+                ${files.map(
+                  (file) =>
+                    html`<li>
+                      <code>${file.name}</code><span class="muted small">${bytes(file.bytes)}</span>
+                    </li>`,
+                )}
+              </ul>`
+            : nothing
+        }
+        ${peft && 'text' in peft ? html`<p class="muted small">${peft.text}</p>` : nothing}
+      </div>
+      <div class="get">
+        <div class="row">
+          <button
+            class="primary"
+            data-test="download"
+            ?disabled=${!ready || this.busy}
+            @click=${this.download}
+          >
+            ${this.busy ? 'Packing …' : `Download ${this.whole ? 'model' : 'adapter'} (.zip)`}
+          </button>
+        </div>
+        <pre tabindex="0" role="region" aria-label="In Python"><code>${this.snippet()}</code></pre>
+        ${errorNotice(this.error, 'download-error')}
+      </div>
+    </article>`;
+  }
+
+  /** Whether the method trained the model itself instead of an adapter. */
   private get whole(): boolean {
     const { training } = this.workspace;
     return (training.plan?.recipe.method ?? 'lora') !== 'lora';
@@ -159,14 +202,17 @@ export class DownloadSection extends WorkspaceElement {
     ].join('\n');
   }
 
-  private async list(): Promise<void> {
-    const { trainer, training } = this.workspace;
-    this.listedStep = training.last?.step ?? 0;
-    try {
-      const files = await (await trainer.client()).adapterFiles();
-      this.files = files.map((file) => ({ name: file.name, bytes: file.bytes.length }));
-    } catch (error) {
-      this.error = problem(error);
+  /** Names and sizes, before anything is written. */
+  private async look(plan: Plan | null, step: number): Promise<void> {
+    if (plan !== this.looked.plan) this.known = {};
+    this.looked = { plan, step };
+    for (const request of LISTED) {
+      const found = await this.workspace.trainer
+        .client()
+        .then((client) => client.exportManifest(request))
+        .catch((error: unknown) => problem(error));
+      if (this.looked.plan !== plan || this.looked.step !== step) return;
+      this.known = { ...this.known, [request.format]: found };
     }
   }
 

@@ -4,6 +4,7 @@ import type { Store } from '../stores/store.js';
 import type { Objective, Pick, Verdict } from '../../engine/index.js';
 import { saveFile } from './save-file.js';
 import { errorNotice } from './error-notice.js';
+import { showSection } from './show-section.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
@@ -231,7 +232,7 @@ export class PicksSection extends WorkspaceElement {
   private async use(objective: Objective): Promise<void> {
     const { picks } = this.workspace;
     await this.workspace.useData(picks.use(objective));
-    this.dispatchEvent(new CustomEvent('show-section', { detail: 'data', bubbles: true, composed: true }));
+    showSection(this, 'data');
   }
 
   private row(pick: Pick, ready: boolean) {

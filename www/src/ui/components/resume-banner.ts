@@ -3,11 +3,12 @@ import { customElement } from 'lit/decorators.js';
 import type { Store } from '../stores/store.js';
 import type { KeptRun } from '../../engine/index.js';
 import { errorNotice } from './error-notice.js';
+import { showSection } from './show-section.js';
 import { shared } from '../styles.js';
 import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
 
-/** Offers the run of an earlier visit, or says which tab has it. */
+/** Offers the run of an earlier visit, or says which tab has it. Fires `show-section` once it is open. */
 @customElement('resume-banner')
 export class ResumeBanner extends WorkspaceElement {
   static override styles = [
@@ -18,7 +19,7 @@ export class ResumeBanner extends WorkspaceElement {
         flex-wrap: wrap;
         align-items: center;
         gap: 12px;
-        margin-top: 20px;
+        margin: var(--banner-margin, 20px 0 0);
         padding: 14px 18px;
         border: 1px solid var(--accent);
         border-radius: var(--radius);
@@ -60,7 +61,7 @@ export class ResumeBanner extends WorkspaceElement {
             ? html`<div class="small">Go on there, or close that tab to resume it here.</div>`
             : needsModel
               ? html`<div class="small">
-                  Open ${run.modelLabel} below first; local files cannot be opened again without you.
+                  Open ${run.modelLabel} first; local files cannot be opened again without you.
                 </div>`
               : nothing
         }
@@ -72,7 +73,7 @@ export class ResumeBanner extends WorkspaceElement {
                 class="primary"
                 data-test="resume"
                 ?disabled=${training.busy || training.active || model.busy !== null || needsModel}
-                @click=${() => training.resumeSaved()}
+                @click=${this.resume}
               >
                 ${finished ? 'Open it' : 'Resume'}
               </button>
@@ -85,6 +86,12 @@ export class ResumeBanner extends WorkspaceElement {
               </button>`
       }
     </div>`;
+  }
+
+  private async resume(): Promise<void> {
+    const { training } = this.workspace;
+    await training.resumeSaved();
+    if (training.plan && !training.error) showSection(this, 'train');
   }
 
   /** What cannot be read stays until someone decides. */

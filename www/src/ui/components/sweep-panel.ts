@@ -70,8 +70,8 @@ export class SweepPanel extends WorkspaceElement {
     return html`<details data-test="sweep">
       <summary>Sweep: the same run with several values of a setting</summary>
       <p class="small muted help">
-        Each combination of the values is one run; what is not listed is as in the settings above. Runs are
-        compared by their validation loss.
+        Each combination of the values is one run; what is not listed is as in the settings. Runs are compared
+        by their validation loss.
       </p>
       ${sweep.settings.map((setting, place) => this.setting(setting, place, busy))}
       <datalist id="suggested">${SUGGESTED.map((path) => html`<option value=${path}></option>`)}</datalist>

@@ -1,4 +1,4 @@
-import { css, html, nothing } from 'lit';
+import { css, html, nothing, type TemplateResult } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import '../charts/confusion-matrix.js';
 import '../charts/loss-chart.js';
@@ -7,8 +7,9 @@ import { bytes, capital, count, duration, figure, loss, plural, short } from '..
 import { overfitting } from '../words/overfitting.js';
 import type { Store } from '../stores/store.js';
 import { evaluationFigures, stepFigures } from '../../engine/index.js';
-import type { Figure, StepReport } from '../../engine/index.js';
-import { Milestones } from '../words/milestones.js';
+import type { Figure, Plan } from '../../engine/index.js';
+import { learning } from '../words/learning.js';
+import { RunStatus } from '../words/run-status.js';
 import './ratings-panel.js';
 import { sentence } from '../words/sentence.js';
 import { errorNotice } from './error-notice.js';
@@ -38,12 +39,26 @@ export class TrainSection extends WorkspaceElement {
           padding: 0 8px;
         }
       }
+      .status {
+        min-height: 3.1em;
+        font-size: 0.94rem;
+      }
+      .gains {
+        min-height: 1.55em;
+        margin: 8px 0;
+        font-weight: 600;
+      }
+      @media (max-width: 640px) {
+        .status {
+          min-height: 4.65em;
+        }
+      }
       .notice p {
         margin: 0 0 8px;
       }
       .tiles {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(118px, 1fr));
+        grid-template-columns: repeat(auto-fill, minmax(136px, 1fr));
         gap: 8px;
         margin: 14px 0;
       }
@@ -61,6 +76,11 @@ export class TrainSection extends WorkspaceElement {
         font-weight: 650;
         font-size: 1.08rem;
         font-variant-numeric: tabular-nums;
+        white-space: nowrap;
+      }
+      .tile small {
+        font-weight: 500;
+        font-size: 0.82rem;
       }
       dl {
         margin: 0;
@@ -68,7 +88,9 @@ export class TrainSection extends WorkspaceElement {
     `,
   ];
 
-  private readonly milestones = new Milestones();
+  private readonly status = new RunStatus();
+  /** The plan of the run whose curve is drawn. */
+  private drawn: Plan | null = null;
 
   protected override watched({ training, model, data, recipe, trainer, ratings }: Workspace): Store[] {
     return [training, model, data, recipe, trainer, ratings];
@@ -78,14 +100,23 @@ export class TrainSection extends WorkspaceElement {
     const { training } = this.workspace;
     return html`
       <div class="row controls">${this.controls()}</div>
-      <div role="status" class="small" data-test="train-status">${this.status()}</div>
-      ${errorNotice(training.error, 'train-error')}
+      <div role="status" class="status" data-test="train-status">${this.status.tell(this.workspace)}</div>
+      ${this.deviceLine()} ${errorNotice(training.error, 'train-error')}
+      <ratings-panel></ratings-panel>
+      ${training.plan ? this.run() : nothing}
       <div role="status">
         ${training.unkept ? html`<p class="notice warn" data-test="run-unkept">${training.unkept}</p>` : nothing}
       </div>
-      <ratings-panel></ratings-panel>
-      ${training.plan ? this.run() : nothing} ${this.deviceLine()}
     `;
+  }
+
+  /** A new run's curve comes into sight. */
+  protected override updated(): void {
+    const { plan } = this.workspace.training;
+    if (plan === this.drawn) return;
+    this.drawn = plan;
+    const chart = this.renderRoot.querySelector('loss-chart');
+    if (chart?.checkVisibility()) chart.scrollIntoView({ block: 'nearest' });
   }
 
   private controls() {
@@ -136,51 +167,6 @@ export class TrainSection extends WorkspaceElement {
     `;
   }
 
-  private status(): string {
-    const { data, model, ratings, recipe, training } = this.workspace;
-    const step = training.last?.step ?? training.savedStep;
-    if (training.state !== 'running') this.milestones.reset();
-    if (ratings.waiting) return 'Waiting for your ratings below.';
-    const saving = training.savesUnderWay > 0 ? ' Saving the run …' : '';
-    switch (training.state) {
-      case 'idle':
-        if (!model.open) return 'Choose a model and data first.';
-        if (!data.open) return 'Choose data first.';
-        return recipe.valid ? 'Ready.' : 'A setting above needs correcting first.';
-      case 'running':
-        return this.progress();
-      case 'pausing':
-        return 'Pausing after this step …';
-      case 'paused':
-        if (step === 0) return 'Paused before the first step.';
-        return `Paused at step ${step}${training.isKept ? '; a checkpoint is kept' : ''}.`;
-      case 'stopping':
-        return 'Stopping after this step …';
-      case 'stopped':
-        return `Stopped at step ${step}. The adapter is ready to try and to download.${saving}`;
-      case 'finished':
-        return `${finished(training.last)} Compare it below, then download it.${saving}`;
-      case 'failed':
-        return training.busy ? 'The trainer is being replaced …' : 'The run ended with an error.';
-      default:
-        return training.state satisfies never;
-    }
-  }
-
-  /** Told now and then: a screen reader reads the status out whenever it changes. */
-  private progress(): string {
-    const { training } = this.workspace;
-    const { last } = training;
-    if (!last) {
-      this.milestones.reset();
-      return 'Training: the first step is the slowest.';
-    }
-    const { step, total_steps: total } = last;
-    const left = `about ${duration(training.secondsLeft)} left`;
-    const far = `Training: step ${step} of ${total}, ${left}.`;
-    return this.milestones.tell('training', step / total, far);
-  }
-
   private run() {
     const { training } = this.workspace;
     const { plan, last, reports, memory } = training;
@@ -192,26 +178,44 @@ export class TrainSection extends WorkspaceElement {
     // Where an objective is about something else, its loss says nothing.
     const hasLoss = !trained.some(({ rank }) => rank === 'loss');
     const step = last?.step ?? 0;
+    const figures = [
+      ...trained.map((shown) => figureTile('Training', shown)),
+      ...scored.filter(isNotShownOfSteps).map((shown) => figureTile('Validation', shown)),
+    ];
     const gap = overfitting(reports);
     const forgot = forgetting(reports);
+    const gains = learning(reports);
+    // What is added as the run goes on stands at the end, so that nothing moves.
     return html`
       <progress max=${plan.total_steps} .value=${step} aria-label="Training"></progress>
+      <loss-chart .reports=${reports} .totalSteps=${plan.total_steps}></loss-chart>
+      <p class="gains" data-test="learning">${gains ? `The model ${gains}.` : ''}</p>
+      ${this.planned(plan)}
       <dl class="tiles" data-test="tiles">
         ${tile('Step', `${count(step)} of ${count(plan.total_steps)}`)}
         ${hasLoss ? tile('Training loss', last ? loss(last.loss) : '–') : nothing}
-        ${hasLoss ? tile('Validation loss', validation ? loss(validation.loss) : '–') : nothing}
-        ${trained.map((shown) => figureTile('Training', shown))}
-        ${scored.filter(isNotShownOfSteps).map((shown) => figureTile('Validation', shown))}
-        ${forgot ? tile('Forgetting probe', `${loss(forgot.now)} (${signed(forgot.rise)})`) : nothing}
+        ${hasLoss ? tile('Validation loss', validation ? loss(validation.loss) : '–') : figures}
+        ${
+          plan.probe || forgot
+            ? tile(
+                'Forgetting probe',
+                forgot ? html`${loss(forgot.now)} <small>(${signed(forgot.rise)})</small>` : '–',
+              )
+            : nothing
+        }
         ${tile('Tokens / s', last ? count(last.tokens_per_second) : '–')}
         ${tile('Time left', training.state === 'finished' ? '0 s' : duration(training.secondsLeft))}
         ${tile('Memory', memory ? bytes(memory.wasm_bytes + memory.helper_bytes + (memory.gpu_bytes ?? 0)) : '–')}
+        ${hasLoss ? figures : nothing}
       </dl>
       ${gap ? html`<p class="notice warn" data-test="overfitting">${gap}</p>` : nothing}
       ${this.forgettingNotice()}
-      <loss-chart .reports=${reports} .totalSteps=${plan.total_steps}></loss-chart>
       ${classes ? html`<confusion-matrix .metrics=${classes}></confusion-matrix>` : nothing}
-      ${plan.notes.map((note) => html`<p class="notice warn">${sentence(note)}</p>`)}
+    `;
+  }
+
+  private planned(plan: Plan) {
+    return html`
       <p class="small muted">
         ${short(plan.trainable_parameters)} of ${short(plan.total_parameters)} parameters are trained, on
         ${count(plan.train_examples)} rows; ${count(plan.validation_examples)} are held out for validation.
@@ -224,6 +228,7 @@ export class TrainSection extends WorkspaceElement {
         }
         ${plan.probe ? html`Forgetting is measured by ${plan.probe.name} (${plural(plan.probe.tokens, 'token')}).` : nothing}
       </p>
+      ${plan.notes.map((note) => html`<p class="notice warn">${sentence(note)}</p>`)}
     `;
   }
 
@@ -259,17 +264,6 @@ export class TrainSection extends WorkspaceElement {
   }
 }
 
-/** How the run ended. */
-function finished(last: StepReport | null): string {
-  const restored = last?.restored_step ?? null;
-  if (last?.note) return sentence(last.note);
-  if (!last || restored === null) return 'Finished.';
-  const early = last.step < last.total_steps ? `Stopped early at step ${last.step}.` : 'Finished.';
-  return restored === last.step
-    ? `${early} The last validation was the best.`
-    : `${early} The adapter is that of step ${restored}, where the validation loss was lowest.`;
-}
-
 function signed(rise: number): string {
   return `${rise < 0 ? '−' : '+'}${loss(Math.abs(rise))}`;
 }
@@ -284,7 +278,7 @@ function figureTile(of: string, shown: Figure) {
   return tile(both ? `${of} ${shown.name}` : capital(shown.name), figure(shown));
 }
 
-function tile(name: string, value: string) {
+function tile(name: string, value: string | TemplateResult) {
   return html`<div class="tile">
     <dt>${name}</dt>
     <dd>${value}</dd>

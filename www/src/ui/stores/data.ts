@@ -18,6 +18,8 @@ export class DataStore extends Store {
   /** Those that can be opened. */
   sampleList: Sample[] = [];
   open: OpenData | null = null;
+  /** What was chosen before there was a model; it is read as soon as one is open. */
+  waiting: Omit<OpenData, 'summary'> | null = null;
   busy = false;
   error: Problem | null = null;
 
@@ -39,7 +41,7 @@ export class DataStore extends Store {
     const found = (await this.samples.load()).find((loaded) => loaded.sample.file === sample.file);
     if (!found) return false;
     const opened = await this.read(sample.file, found.bytes, sample);
-    if (opened) for (const [path, value] of Object.entries(sample.settings)) this.recipe.set(path, value);
+    if (opened) this.useSettings(sample);
     return opened;
   }
 
@@ -54,11 +56,13 @@ export class DataStore extends Store {
     if (this.open && name !== this.open.name && this.recipe.fixes.length > 0)
       this.recipe.set('data.fix', [], false);
     if (!this.model.open) {
-      const message = 'choose a model first: how text becomes tokens depends on it';
-      this.error = problem(new LoraletError('not_ready', message, { key: 'model' }));
+      this.waiting = { name, bytes, sample };
+      const message = `${name} is read as soon as a model is open, because how text becomes tokens depends on it; choose one`;
+      this.error = problem(new LoraletError('not_ready', message, { key: 'model', args: { name } }));
       this.changed();
       return false;
     }
+    this.waiting = null;
     this.busy = true;
     this.changed();
     try {
@@ -82,9 +86,17 @@ export class DataStore extends Store {
     }
   }
 
-  /** Reads the open file again, after the model or a setting that cuts or masks rows has changed. */
+  /** Reads the open file again, after the model or a setting that cuts or masks rows has changed; or what waits for a model. */
   async reread(): Promise<void> {
-    if (this.open) await this.read(this.open.name, this.open.bytes, this.open.sample);
+    const { waiting } = this;
+    if (waiting) {
+      const opened = await this.read(waiting.name, waiting.bytes, waiting.sample);
+      if (opened && waiting.sample) this.useSettings(waiting.sample);
+    } else if (this.open) await this.read(this.open.name, this.open.bytes, this.open.sample);
+  }
+
+  private useSettings(sample: Sample): void {
+    for (const [path, value] of Object.entries(sample.settings)) this.recipe.set(path, value);
   }
 }
 
