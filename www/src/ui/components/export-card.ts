@@ -176,7 +176,7 @@ async function packed(files: ModelFile[]): Promise<Blob> {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return new Blob(pieces, { type: 'application/zip' });
-    pieces.push(new Blob([value]));
+    pieces.push(new Blob([value as Uint8Array<ArrayBuffer>]));
   }
 }
 
