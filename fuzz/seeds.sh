@@ -45,6 +45,7 @@ for adapter in cases/last_layers cases/regex_targets score/adapter_classify; do
     join $corpus/adapter/$(echo $adapter | tr / -) $fixtures/$adapter/adapter_config.json $fixtures/$adapter/adapter_model.safetensors
 done
 cp $fixtures/gguf_lora/*.gguf $corpus/adapter/
+join $corpus/adapter/mlx $fixtures/mlx/adapter/adapter_config.json $fixtures/mlx/adapter/adapters.safetensors
 (cd $fixtures/cases/last_layers && python3 -m zipfile -c ../../../../$corpus/zip/last_layers adapter_config.json adapter_model.safetensors)
 cp $fixtures/cases/model/chat_template.jinja $corpus/template/cases
 cp $fixtures/reasoning/chat_template.jinja $corpus/template/reasoning

@@ -3,6 +3,7 @@
 
 mod dora;
 pub mod lora;
+mod strength;
 pub mod target;
 pub mod trainable;
 mod whole;

@@ -139,7 +139,7 @@ fn card(
 
 /// Whether a name can be that of a repository on the Hub, as huggingface_hub's `validate_repo_id` has it, with its owner: a name
 /// alone is more often that of a file or folder.
-fn is_repository(name: &str) -> bool {
+pub(super) fn is_repository(name: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_part = |part: &str| {
         !part.is_empty()

@@ -5,13 +5,14 @@
 //! llama.cpp scales a path by `adapter.lora.alpha / rank`, with one alpha for all. Where layers have scales of their own, or √rank
 //! divides (rsLoRA), the alpha is that of the first layer, and what another layer's scale differs by is multiplied into its B.
 
+use super::low_rank;
 use super::request::ExportDtype;
 use super::sink::Sink;
-use crate::adapters::{Parameter, Target, Trainable, lora, target};
+use crate::adapters::{Parameter, Target, Trainable, lora};
 use crate::error::{Error, Result};
 use crate::kernels::readback::read;
 use crate::models::{Model, float_tensor};
-use crate::recipe::{LoraRecipe, Method, Recipe, TargetModules};
+use crate::recipe::Method;
 use crate::weights::StorageType;
 use crate::weights::gguf::{Gguf, GgufTensor, read_f32};
 use crate::weights::gguf_writer::GgufWriter;
@@ -23,8 +24,8 @@ use std::collections::{HashMap, HashSet};
 const ALPHA: &str = "adapter.lora.alpha";
 
 /// An adapter about to be written.
-pub struct GgufLora<'a> {
-    trainable: &'a Trainable,
+pub struct GgufLora {
+    trainable: Trainable,
     names: &'static Names,
     heads: [usize; 2],
     alpha: f32,
@@ -32,12 +33,12 @@ pub struct GgufLora<'a> {
     header: GgufWriter,
 }
 
-impl<'a> GgufLora<'a> {
+impl GgufLora {
     /// `name` is the base's, `dtype` F32 or F16.
     ///
     /// # Errors
     /// What is trained is no plain low-rank adapter, or the base is none of llama.cpp's.
-    pub fn new(trainable: &'a Trainable, base: &Model, name: &str, dtype: ExportDtype) -> Result<Self> {
+    pub fn new(trainable: &Trainable, base: &Model, name: &str, dtype: ExportDtype) -> Result<Self> {
         let dtype = dtype.storage();
         check(trainable)?;
         let spec = base.spec();
@@ -56,7 +57,7 @@ impl<'a> GgufLora<'a> {
         header.text("adapter.type", "lora");
         header.float(ALPHA, alpha);
         let heads = [spec.num_attention_heads, spec.num_key_value_heads];
-        let mut lora = GgufLora { trainable, names, heads, alpha, dtype, header };
+        let mut lora = GgufLora { trainable: trainable.clone(), names, heads, alpha, dtype, header };
         for parameter in &trainable.parameters {
             let name = lora.tensor_name(parameter)?;
             lora.header.tensor(&name, &parameter.shape, dtype);
@@ -106,7 +107,7 @@ impl<'a> GgufLora<'a> {
 
     /// What llama.cpp's scale lacks.
     fn fold_scale(&self, target: &Target, lora_b: &mut [f32]) {
-        let factor = scale(self.trainable, target) * target.rank as f64 / f64::from(self.alpha);
+        let factor = scale(&self.trainable, target) * target.rank as f64 / f64::from(self.alpha);
         if (factor - 1.0).abs() > f64::from(f32::EPSILON) {
             lora_b.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
         }
@@ -182,24 +183,7 @@ pub fn load(source: &dyn ByteSource, base: &Model) -> Result<Trainable> {
         // Without an alpha llama.cpp does not scale.
         targets.push(Target { path, rank, alpha: if alpha == 0.0 { rank as f64 } else { alpha } });
     }
-    let Some(first) = targets.first() else {
-        return Err(invalid(
-            "it holds no low-rank pair of a layer that this model has; open the base it was trained on"
-                .into(),
-        ));
-    };
-    let lora = LoraRecipe { rank: first.rank, alpha: first.alpha, ..LoraRecipe::default() };
-    let named = target::names(base, &lora, &targets);
-    let lora = LoraRecipe { target_modules: TargetModules::Named(named), ..lora };
-    let recipe = Recipe { method: Method::Lora, lora, ..Recipe::default() };
-    let mut trainable = Trainable::with_targets(base, &recipe, targets);
-    // What else a base with a head of its own would train whole is not in such a file.
-    if let Some(whole) = trainable.parameters.iter().find(|parameter| !lora::is_part(&parameter.name)) {
-        return Err(invalid(format!(
-            "it has no place for \"{}\", which this model trains; open a language model",
-            whole.name
-        )));
-    }
+    let mut trainable = low_rank::untrained(base, targets, &invalid)?;
     let heads = [spec.num_attention_heads, spec.num_key_value_heads];
     let (mut values, mut used) = (Vec::new(), HashSet::new());
     for parameter in &trainable.parameters {

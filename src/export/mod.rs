@@ -5,6 +5,8 @@ pub mod card;
 pub mod full;
 pub mod gguf_lora;
 mod gguf_vocabulary;
+pub mod graduate;
+mod low_rank;
 pub mod merge;
 pub mod merged;
 pub mod merged_gguf;

@@ -37,12 +37,20 @@ pub enum ExportDtype {
     Q4_K_M,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub struct ExportRequest {
     pub format: ExportFormat,
     /// By itself f32 for PEFT and MLX, f16 for a GGUF adapter and a Hugging Face folder, Q8_0 for a GGUF model.
     pub dtype: Option<ExportDtype>,
+    /// The adapter at so many times its strength, from 0 to 2. Default 1.
+    #[serde(default = "full_strength")]
+    #[cfg_attr(test, ts(optional, as = "Option<f64>"))]
+    pub strength: f64,
+}
+
+fn full_strength() -> f64 {
+    1.0
 }
 
 impl ExportRequest {

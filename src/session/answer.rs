@@ -20,6 +20,9 @@ pub struct GenerateRequest {
     pub raw: bool,
     /// Answer with the adapter attached, or as the base.
     pub adapter: bool,
+    /// The adapter at so many times its strength, from 0 to 2. Default 1.
+    #[cfg_attr(test, ts(optional, as = "Option<f64>"))]
+    pub strength: f64,
     pub max_new_tokens: usize,
     #[serde(flatten)]
     pub sampling: Sampling,
@@ -32,6 +35,7 @@ impl Default for GenerateRequest {
             prompt: None,
             raw: false,
             adapter: true,
+            strength: 1.0,
             max_new_tokens: 128,
             sampling: Sampling::default(),
         }
@@ -51,7 +55,7 @@ impl Session {
     ) -> Result<Answer> {
         request.sampling.check()?;
         let model = self.model()?;
-        let answering = self.answering(request.adapter)?;
+        let answering = self.answering_at(request.adapter, request.strength)?;
         let text = request.prompt.clone().unwrap_or_default();
         let said = vec![Message::new("user", text.clone())];
         if answering.score().is_some() {

@@ -9,6 +9,7 @@ mod answer;
 mod data;
 mod device;
 mod general;
+mod graduate;
 mod judge;
 mod model;
 mod outputs;
@@ -16,6 +17,7 @@ mod predict;
 mod reward;
 mod score;
 mod search;
+mod strength;
 mod weights;
 
 pub use answer::GenerateRequest;
@@ -193,11 +195,15 @@ impl Session {
     /// # Errors
     /// Nothing trained yet; a device that stops answering.
     pub async fn adapter_files(&self) -> Result<Vec<OutputFile>> {
+        self.adapter_files_at(1.0).await
+    }
+
+    async fn adapter_files_at(&self, strength: f64) -> Result<Vec<OutputFile>> {
         let model = self.model()?;
-        let trainable = self.trainable()?;
+        let trainable = &self.trainable_at(strength)?;
         let mut files = match trainable.method {
             Method::Lora => export::peft::save(trainable, &model.name).await?,
-            Method::Full | Method::LastLayer => export::full::save(&self.tuned()?).await?,
+            Method::Full | Method::LastLayer => export::full::save(&trainable.tuned(&model.base)).await?,
         };
         files.extend(export::model_config(
             trainable,
@@ -209,7 +215,8 @@ impl Session {
                 &trainer.plan,
                 &model.name,
                 trainer.step_of_values(),
-                self.last_evaluation.as_ref(),
+                // At another strength it is another model.
+                self.last_evaluation.as_ref().filter(|_| strength == 1.0),
                 model.base.is_encoder(),
                 &model.checkpoint.tokenizer,
             ));
@@ -217,7 +224,8 @@ impl Session {
         Ok(files)
     }
 
-    /// Loads an adapter for the open model, a PEFT folder's files or one GGUF file; a run that was open is dropped.
+    /// Loads an adapter for the open model: the files of PEFT's or mlx-lm's folder, or one GGUF file; a run that was open is
+    /// dropped.
     ///
     /// # Errors
     /// A missing file or tensor, or an adapter of another model.
@@ -227,6 +235,7 @@ impl Session {
             [OutputFile { name, bytes }] if export::gguf_lora::is_gguf(bytes) => {
                 export::gguf_lora::load(&MemorySource::new(name, bytes.clone()), base)?
             }
+            files if export::mlx::is_mlx(files) => export::mlx::load(files, base)?,
             files => export::peft::load(files, base)?,
         };
         self.trainer = None;

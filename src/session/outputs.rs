@@ -15,9 +15,9 @@ use crate::models::Model;
 use crate::weights::SourceFormat;
 
 /// A file about to be written.
-enum Outgoing<'a> {
+enum Outgoing {
     Whole(OutputFile),
-    GgufLora(String, GgufLora<'a>),
+    GgufLora(String, Box<GgufLora>),
     MergedGguf(String, MergedGguf),
     Merged(Merged),
 }
@@ -52,28 +52,29 @@ impl Session {
         Ok(())
     }
 
-    async fn outgoing(&self, request: &ExportRequest) -> Result<Vec<Outgoing<'_>>> {
-        let (model, dtype) = (self.model()?, request.dtype()?);
+    async fn outgoing(&self, request: &ExportRequest) -> Result<Vec<Outgoing>> {
+        let (model, dtype, strength) = (self.model()?, request.dtype()?, request.strength);
         let stem = stem(&model.name);
         let whole = |files: Vec<OutputFile>| files.into_iter().map(Outgoing::Whole).collect();
         Ok(match request.format {
-            ExportFormat::Peft => whole(self.adapter_files().await?),
-            ExportFormat::Mlx => whole(mlx::save(self.trainable()?, &model.base).await?),
+            ExportFormat::Peft => whole(self.adapter_files_at(strength).await?),
+            ExportFormat::Mlx => whole(mlx::save(self.trainable_at(strength)?.as_ref(), &model.base).await?),
             ExportFormat::GgufLora => {
                 let name = format!("{stem}-lora-{}.gguf", dtype.name());
-                let file = GgufLora::new(self.trainable()?, &model.base, &model.name, dtype)?;
+                let file =
+                    GgufLora::new(self.trainable_at(strength)?.as_ref(), &model.base, &model.name, dtype)?;
                 let modelfile = model.modelfile(&model.base_file(), Some(&name));
-                vec![Outgoing::GgufLora(name, file), Outgoing::Whole(modelfile)]
+                vec![Outgoing::GgufLora(name, Box::new(file)), Outgoing::Whole(modelfile)]
             }
             ExportFormat::MergedGguf => {
                 let tuned = if self.has_adapter() { "-tuned" } else { "" };
                 let name = format!("{stem}{tuned}-{}.gguf", dtype.name().to_uppercase());
-                let file = self.merged_gguf(model, dtype)?;
+                let file = self.merged_gguf(model, dtype, strength)?;
                 let modelfile = model.modelfile(&name, None);
                 vec![Outgoing::MergedGguf(name, file), Outgoing::Whole(modelfile)]
             }
             ExportFormat::Merged => {
-                let tuned = self.tuned_or_base()?;
+                let tuned = self.tuned_or_base(strength)?;
                 let pad_token_id = model.tokenizer.pad_token_id();
                 let config = merged::config(&tuned, &model.checkpoint.config, pad_token_id, dtype);
                 let mut files = whole(card::tokenizer_files(&model.checkpoint.tokenizer));
@@ -84,8 +85,8 @@ impl Session {
         })
     }
 
-    fn merged_gguf(&self, model: &OpenModel, dtype: ExportDtype) -> Result<MergedGguf> {
-        let tuned = self.tuned_or_base()?;
+    fn merged_gguf(&self, model: &OpenModel, dtype: ExportDtype, strength: f64) -> Result<MergedGguf> {
+        let tuned = self.tuned_or_base(strength)?;
         let source = Source {
             name: &model.name,
             checkpoint: &model.checkpoint,
@@ -95,8 +96,8 @@ impl Session {
         MergedGguf::new(&tuned, merged_weights(&tuned), &source, dtype)
     }
 
-    fn tuned_or_base(&self) -> Result<Model> {
-        if self.has_adapter() { self.tuned() } else { Ok(self.model()?.base.clone()) }
+    fn tuned_or_base(&self, strength: f64) -> Result<Model> {
+        if self.has_adapter() { self.tuned_at(strength) } else { Ok(self.model()?.base.clone()) }
     }
 }
 
@@ -116,7 +117,7 @@ impl OpenModel {
     }
 }
 
-impl Outgoing<'_> {
+impl Outgoing {
     fn entry(&self) -> FileEntry {
         let (name, bytes) = match self {
             Outgoing::Whole(file) => (file.name.clone(), file.bytes.len() as u64),

@@ -21,6 +21,9 @@ pub struct PredictRequest {
     pub text: String,
     /// Predict with the adapter attached, or as the base.
     pub adapter: bool,
+    /// The adapter at so many times its strength, from 0 to 2. Default 1.
+    #[cfg_attr(test, ts(optional, as = "Option<f64>"))]
+    pub strength: f64,
     /// How many next tokens are told.
     pub most: usize,
 }
@@ -52,6 +55,7 @@ impl Default for PredictRequest {
             raw: false,
             text: String::new(),
             adapter: true,
+            strength: 1.0,
             most: 8,
         }
     }
@@ -67,7 +71,7 @@ impl Session {
     pub async fn predict(&self, request: &PredictRequest) -> Result<Predictions> {
         let model = self.model()?;
         let tokenizer = &model.tokenizer;
-        let decoder = match self.answering(request.adapter)? {
+        let decoder = match self.answering_at(request.adapter, request.strength)? {
             Model::Decoder(decoder) if decoder.score.is_none() => decoder,
             _ => {
                 return Err(Error::Prompt {

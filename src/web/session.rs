@@ -151,15 +151,30 @@ impl Session {
 
     #[wasm_bindgen(unchecked_return_type = "AdapterFile[]")]
     pub async fn adapter_files(&self) -> Result<Array, JsValue> {
-        let files = self.core.adapter_files().await.map_err(error::to_js)?;
-        let entries = Array::new();
-        for file in files {
-            let entry = Object::new();
-            Reflect::set(&entry, &"name".into(), &file.name.into())?;
-            Reflect::set(&entry, &"bytes".into(), &Uint8Array::from(file.bytes.as_slice()))?;
-            entries.push(&entry);
-        }
-        Ok(entries)
+        adapter_files(self.core.adapter_files().await.map_err(error::to_js)?)
+    }
+
+    /// A Python project that goes on with the open data, this recipe and the adapter on one GPU or many.
+    #[wasm_bindgen(unchecked_return_type = "AdapterFile[]")]
+    pub async fn graduate(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Recipe")] recipe: JsValue,
+    ) -> Result<Array, JsValue> {
+        let files = self.core.graduate_files(&read_recipe(recipe)?).await;
+        self.gpu_error()?;
+        adapter_files(files.map_err(error::to_js)?)
+    }
+
+    /// The same files as one zip.
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
+    pub async fn graduate_zip(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Recipe")] recipe: JsValue,
+    ) -> Result<Uint8Array, JsValue> {
+        let files = self.core.graduate_files(&read_recipe(recipe)?).await;
+        self.gpu_error()?;
+        let bytes = export::zip(&files.map_err(error::to_js)?).map_err(error::to_js)?;
+        Ok(Uint8Array::from(bytes.as_slice()))
     }
 
     #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
@@ -329,6 +344,18 @@ fn export_request(request: JsValue) -> Result<ExportRequest, JsValue> {
             reason: format!("the request for an export cannot be read ({error})"),
         })
     })
+}
+
+/// Files as JavaScript has them.
+fn adapter_files(files: Vec<OutputFile>) -> Result<Array, JsValue> {
+    let entries = Array::new();
+    for file in files {
+        let entry = Object::new();
+        Reflect::set(&entry, &"name".into(), &file.name.into())?;
+        Reflect::set(&entry, &"bytes".into(), &Uint8Array::from(file.bytes.as_slice()))?;
+        entries.push(&entry);
+    }
+    Ok(entries)
 }
 
 fn output_files(files: &Array) -> Result<Vec<OutputFile>, JsValue> {

@@ -20,6 +20,10 @@ use pollster::block_on;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
+mod graduate;
+mod round_trips;
+mod strength;
+
 fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
 }
@@ -85,7 +89,7 @@ fn session(model: &[(String, Vec<u8>)], adapter: Option<&[OutputFile]>) -> Sessi
 }
 
 fn export(session: &Session, format: ExportFormat, dtype: Option<ExportDtype>) -> Vec<(String, Vec<u8>)> {
-    let (mut sink, request) = (Files::default(), ExportRequest { format, dtype });
+    let (mut sink, request) = (Files::default(), ExportRequest { format, dtype, strength: 1.0 });
     block_on(session.export(&request, &mut sink)).unwrap();
     // What is said of the files before holds.
     let manifest = block_on(session.export_manifest(&request)).unwrap();
@@ -96,7 +100,8 @@ fn export(session: &Session, format: ExportFormat, dtype: Option<ExportDtype>) -
 }
 
 fn refused(session: &Session, format: ExportFormat, dtype: Option<ExportDtype>) -> String {
-    let exported = block_on(session.export(&ExportRequest { format, dtype }, &mut Files::default()));
+    let exported =
+        block_on(session.export(&ExportRequest { format, dtype, strength: 1.0 }, &mut Files::default()));
     exported.expect_err("it must be refused").to_string()
 }
 

@@ -4,7 +4,7 @@
 use burn::tensor::Device;
 use loralet::data::*;
 use loralet::error::{Error, Result};
-use loralet::export::{OutputFile, gguf_lora, peft, unzip};
+use loralet::export::{OutputFile, gguf_lora, mlx, peft, unzip};
 use loralet::models::Model;
 use loralet::recipe::{Fix, Objective, Recipe};
 use loralet::session::outline;
@@ -115,7 +115,8 @@ fn used_tokenizer(files: &TokenizerFiles) {
     let _ = (tokenizer.end_of_turn_ids(), tokenizer.pad_token_id(), tokenizer.vocab_size());
 }
 
-/// `adapter_config.json`, `adapter_model.safetensors` and maybe a `config.json`, for a small llama.
+/// `adapter_config.json`, `adapter_model.safetensors` and maybe a `config.json`, for a small llama, in PEFT's layout and in
+/// mlx-lm's; or a GGUF file.
 pub fn adapter(bytes: &[u8]) {
     const NAMES: [&str; 3] = ["adapter_config.json", "adapter_model.safetensors", "config.json"];
     thread_local! {
@@ -129,6 +130,14 @@ pub fn adapter(bytes: &[u8]) {
     let file = |(name, part): (&&str, &[u8])| OutputFile { name: name.to_string(), bytes: part.to_vec() };
     let files: Vec<OutputFile> = NAMES.iter().zip(parts(bytes)).map(file).collect();
     BASE.with(|base| said(peft::load(&files, base)));
+    let mlx = files.into_iter().map(|OutputFile { name, bytes }| OutputFile {
+        name: name.replace("adapter_model", "adapters"),
+        bytes,
+    });
+    let mlx: Vec<OutputFile> = mlx.collect();
+    if mlx::is_mlx(&mlx) {
+        BASE.with(|base| said(mlx::load(&mlx, base)));
+    }
 }
 
 fn small_llama() -> Model {

@@ -87,6 +87,16 @@ test('folders for mlx-lm and of merged files come as a zip', async () => {
   assert.ok(merged.bytes.includes('"model.layers.0.self_attn.q_proj.weight"'));
 });
 
+test('the run is downloaded as a project for more GPUs', async () => {
+  const { name, bytes } = await download('download-graduate');
+  assert.equal(name, 'graduate.zip');
+  // Nothing in the zip is compressed.
+  const text = bytes.toString('latin1');
+  for (const part of ['adapter/adapter_model.safetensors', 'data/train.jsonl', 'learning_rate: 0.005\n']) {
+    assert.ok(text.includes(part), part);
+  }
+});
+
 test('the merged model, opened by itself, has learned', async () => {
   const { name, bytes } = await download('download-merged-gguf');
   assert.match(name, /-tuned-Q8_0\.gguf$/);

@@ -54,8 +54,11 @@ type Task =
       input_ids: number[];
       /** Which logits of each position are written; all of them would be gigabytes. None of a classifier. */
       vocab_ids: number[];
+      /** Those with the adapter as well as the base's. */
+      adapter: boolean;
     }
   | { task: 'save_adapter' }
+  | { task: 'graduate' }
   | { task: 'export'; request: ExportRequest }
   | { task: 'sweep'; sweep: Sweep; estimate_only: boolean };
 
@@ -121,6 +124,9 @@ async function perform(trainer: Trainer, task: Task, recipe: Recipe, emit: Emit)
       break;
     case 'save_adapter':
       for (const { name, bytes } of await trainer.adapterFiles()) await put(`adapter/${name}`, bytes);
+      break;
+    case 'graduate':
+      for (const { name, bytes } of await trainer.graduate(recipe)) await put(name, bytes);
       break;
     case 'export': {
       const manifest = await trainer.exportManifest(task.request);
@@ -206,7 +212,7 @@ async function sweep(
   await runSweep(trainer, plan, listener, new AbortController().signal);
 }
 
-/** With and without the adapter, or a classifier's scores of the text, in the form that the scripts of tests/interop read. */
+/** The base's, and those with the adapter, or a classifier's scores of the text, in the form that the scripts of tests/interop read. */
 async function logits(trainer: Trainer, task: Extract<Task, { task: 'logits' }>): Promise<unknown> {
   const { input_ids, vocab_ids } = task;
   if (vocab_ids.length === 0) {
@@ -217,7 +223,8 @@ async function logits(trainer: Trainer, task: Extract<Task, { task: 'logits' }>)
     const vocabulary = all.length / input_ids.length;
     return input_ids.map((_, position) => vocab_ids.map((id) => all[position * vocabulary + id]));
   };
-  return { input_ids, vocab_ids, logits: await pick(true), base_logits: await pick(false) };
+  const ofBase = { input_ids, vocab_ids, base_logits: await pick(false) };
+  return task.adapter ? { ...ofBase, logits: await pick(true) } : ofBase;
 }
 
 async function get(url: string): Promise<Response> {

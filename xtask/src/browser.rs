@@ -123,7 +123,9 @@ impl Job {
 
     /// Writes some logits of every position, with and without the adapter, to `logits.json`.
     pub fn logits(self, input_ids: &[u32], vocab_ids: &[u32]) -> Self {
-        self.task(json!({ "task": "logits", "input_ids": input_ids, "vocab_ids": vocab_ids }))
+        self.task(
+            json!({ "task": "logits", "input_ids": input_ids, "vocab_ids": vocab_ids, "adapter": true }),
+        )
     }
 
     /// A run for each combination of values, each setting with its values as text.
@@ -133,7 +135,18 @@ impl Job {
 
     /// Writes the adapter, or the model with it, in another tool's format.
     pub fn export(self, format: &str, dtype: Option<&str>) -> Self {
-        self.task(json!({ "task": "export", "request": { "format": format, "dtype": dtype } }))
+        self.export_at(format, dtype, 1.0)
+    }
+
+    /// The same with the adapter at `strength`.
+    pub fn export_at(self, format: &str, dtype: Option<&str>, strength: f64) -> Self {
+        let request = json!({ "format": format, "dtype": dtype, "strength": strength });
+        self.task(json!({ "task": "export", "request": request }))
+    }
+
+    /// Writes the data, the recipe and the adapter as a Python project.
+    pub fn graduate(self) -> Self {
+        self.task(json!({ "task": "graduate" }))
     }
 
     pub fn save_adapter(self) -> Self {

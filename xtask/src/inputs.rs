@@ -43,7 +43,7 @@ pub fn model(given: &str) -> Result<Model> {
 }
 
 /// The files of a folder in PEFT's layout; those of a head too, where it has one: `config.json` names the classes, and
-/// `score.safetensors` is an encoder's. Or one GGUF file.
+/// `score.safetensors` is an encoder's. Or those of a folder in mlx-lm's layout, or one GGUF file.
 pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     if dir.extension().is_some_and(|extension| extension == "gguf") {
         return Ok(vec![file(dir, "adapter")?]);
@@ -54,6 +54,11 @@ pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     } else {
         dir.to_path_buf()
     };
+    // mlx-lm's folder.
+    if dir.join("adapters.safetensors").is_file() && dir.join("adapter_config.json").is_file() {
+        let names = ["adapter_config.json", "adapters.safetensors"];
+        return Ok(names.map(|name| (name.to_string(), dir.join(name))).into());
+    }
     let names = ["adapter_config.json", "adapter_model.safetensors"];
     for name in names {
         if !dir.join(name).is_file() {
@@ -65,7 +70,7 @@ pub fn adapter(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
                 )));
             }
             return Err(Failure::Input(format!(
-                "the adapter folder {} has no {name}: give the folder that train wrote or one in PEFT's layout",
+                "the adapter folder {} has no {name}: give the folder that train wrote or one in PEFT's or mlx-lm's layout",
                 dir.display()
             )));
         }

@@ -6,6 +6,7 @@
 //! | `.json` | a list of objects, or an object that holds one under `data`, `train`, … |
 //! | `.csv`, `.tsv` | a header line, then one row a record |
 //! | `.txt`, `.md` | documents, see `plain` |
+//! | `.parquet` | one JSON object a line: the worker has made them of the file (`www/src/engine/worker/parquet.ts`) |
 //!
 //! JSON lines in a `.json` file and a JSON list in a `.jsonl` file are taken for what they are, and so are rows in JSON under a
 //! table's or a text's name: what a file is called decides only where its content does not.
@@ -39,7 +40,7 @@ pub fn read(file: DataFile) -> Result<Records> {
         return Err(invalid(file.name, "is empty; it needs at least one example"));
     }
     let mut records = match extension(file.name).as_str() {
-        "jsonl" | "ndjson" => json::read(file.name, &text, json::Layout::Lines)?,
+        "jsonl" | "ndjson" | "parquet" => json::read(file.name, &text, json::Layout::Lines)?,
         "json" => json::read(file.name, &text, json::Layout::Whole)?,
         "csv" => read_table(file.name, &text, Kind::Csv)?,
         "tsv" => read_table(file.name, &text, Kind::Tsv)?,
@@ -49,7 +50,7 @@ pub fn read(file: DataFile) -> Result<Records> {
                 if other.is_empty() { "no extension".into() } else { format!("the extension .{other}") };
             return Err(invalid(
                 file.name,
-                format!("has {kind}; known data files are .jsonl, .json, .csv, .tsv, .txt and .md"),
+                format!("has {kind}; known data files are .jsonl, .json, .csv, .tsv, .parquet, .txt and .md"),
             ));
         }
     };

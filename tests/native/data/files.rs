@@ -166,8 +166,10 @@ fn unknown_columns_are_listed_with_the_known_shapes() {
         said.ends_with("in data.mapping, such as {\"prompt\": \"title\", \"completion\": \"Response\"}"),
         "{said}"
     );
-    assert!(message("d.parquet", b"x").contains("the extension .parquet; known data files are"));
+    assert!(message("d.xlsx", b"x").contains("the extension .xlsx; known data files are"));
     assert!(message("data", b"x").contains("has no extension"));
+    // The worker hands its rows over as JSON lines; a program without it gets the file itself.
+    assert!(message("d.parquet", b"PAR1\x15\x04").contains("is a Parquet file"));
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn changed(file: &[u8], changes: &[Change]) -> Vec<u8> {
 fn whole() -> Vec<(&'static str, Vec<u8>)> {
     let join = |parts: &[Vec<u8>]| parts.join(readers::BETWEEN);
     let adapter = |name: &str| fixture(&format!("cases/last_layers/{name}"));
+    let mlx = |name: &str| fixture(&format!("mlx/adapter/{name}"));
     let file = |name: &str| loralet::export::OutputFile { name: name.into(), bytes: adapter(name) };
     let run = r#"{\"recipe\": {}, \"done\": 1, \"optimizer_updates\": 1, \"data_digest\": \"0\"}"#;
     let numbers = r#""values":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}"#;
@@ -78,6 +79,7 @@ fn whole() -> Vec<(&'static str, Vec<u8>)> {
         ("tokenizer", fixture("cases/model/tokenizer.json")),
         ("adapter", join(&["adapter_config.json", "adapter_model.safetensors"].map(adapter))),
         ("adapter", fixture("gguf_lora/llama.gguf")),
+        ("adapter", join(&["adapter_config.json", "adapters.safetensors"].map(mlx))),
         (
             "checkpoint",
             hostile::safetensors(&format!("{{\"__metadata__\":{{\"loralet\":\"{run}\"}},{numbers}}}"), 16),

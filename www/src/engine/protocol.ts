@@ -83,6 +83,8 @@ interface Calls {
   cancel: { carries: { request: number }; answers: null };
   save_checkpoint: { carries: object; answers: Uint8Array<ArrayBuffer> };
   adapter_files: { carries: object; answers: AdapterFile[] };
+  graduate: { carries: { recipe: Recipe }; answers: AdapterFile[] };
+  graduate_zip: { carries: { recipe: Recipe }; answers: Uint8Array<ArrayBuffer> };
   adapter_zip: { carries: object; answers: Uint8Array<ArrayBuffer> };
   export_manifest: { carries: { request: ExportRequest }; answers: Manifest };
   export: { carries: { request: ExportRequest }; answers: ModelFile[] };

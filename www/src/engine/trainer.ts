@@ -237,6 +237,19 @@ export class Trainer {
     return this.call('adapter_zip', {}, options);
   }
 
+  /**
+   * A Python project that goes on with the open data, this recipe and the adapter on one GPU or many, with TRL and Accelerate;
+   * names have folders in them.
+   */
+  graduate(recipe: Recipe, options: Options = {}): Promise<AdapterFile[]> {
+    return this.call('graduate', { recipe }, options);
+  }
+
+  /** The same files as one zip. */
+  graduateZip(recipe: Recipe, options: Options = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return this.call('graduate_zip', { recipe }, options);
+  }
+
   /** The files that `export` gives, with their sizes, and what to type to use them. */
   exportManifest(request: ExportRequest, options: Options = {}): Promise<Manifest> {
     return this.call('export_manifest', { request }, options);

@@ -19,7 +19,7 @@ use crate::{inputs, paths, site};
 pub struct Compare {
     #[command(flatten)]
     model: ModelArguments,
-    /// The data: .jsonl, .json, .csv, .tsv, .txt or .md
+    /// The data: .jsonl, .json, .csv, .tsv, .parquet, .txt or .md
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     #[command(flatten)]

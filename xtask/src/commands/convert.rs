@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::StrengthArgument;
 use crate::browser::{Job, number};
 use crate::error::{Context, Failure, Result};
 use crate::progress::megabytes;
@@ -16,9 +17,11 @@ pub struct Convert {
     /// A .gguf file, a folder with config.json, tokenizer.json and *.safetensors, `smollm2` or `tiny`
     #[arg(long, value_name = "FILE|FOLDER|NAME")]
     model: String,
-    /// A folder with adapter_config.json and adapter_model.safetensors, or a GGUF adapter; left out, the model alone is written
+    /// A folder in PEFT's or mlx-lm's layout, or a GGUF adapter; left out, the model alone is written
     #[arg(long, value_name = "FOLDER|FILE")]
     adapter: Option<PathBuf>,
+    #[command(flatten)]
+    strength: StrengthArgument,
     /// What to write
     #[arg(long, value_enum)]
     to: Format,
@@ -74,7 +77,7 @@ impl Convert {
             .adapter(&adapter)
             .recipe(json!({ "base_dtype": "stored" }))
             .outputs(&self.out)
-            .export(&format, self.dtype.map(name).as_deref())
+            .export_at(&format, self.dtype.map(name).as_deref(), self.strength.strength)
             .run(|event| {
                 if event["event"] == "exported" {
                     say(&event["manifest"]);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ModelArguments, device_name};
+use super::{ModelArguments, StrengthArgument, device_name};
 use crate::browser::Job;
 use crate::error::Result;
 use crate::{inputs, progress, site};
@@ -16,9 +16,11 @@ use crate::{inputs, progress, site};
 pub struct Generate {
     #[command(flatten)]
     model: ModelArguments,
-    /// A folder with adapter_config.json and adapter_model.safetensors
-    #[arg(long, value_name = "FOLDER")]
+    /// A folder in PEFT's or mlx-lm's layout, or a GGUF adapter
+    #[arg(long, value_name = "FOLDER|FILE")]
     adapter: Option<PathBuf>,
+    #[command(flatten)]
+    strength: StrengthArgument,
     /// What to answer; for a classifier the text to classify
     #[arg(long)]
     prompt: String,
@@ -51,7 +53,7 @@ impl Generate {
         site::build()?;
 
         let request = json!({
-            "adapter": adapter.is_some(), "max_new_tokens": self.max_new_tokens, "temperature": self.temperature,
+            "adapter": adapter.is_some(), "strength": self.strength.strength, "max_new_tokens": self.max_new_tokens, "temperature": self.temperature,
             "top_k": self.top_k, "top_p": self.top_p, "seed": self.seed,
         });
         let mut request = with_prompt(request, &self.prompt, self.raw);

@@ -8,6 +8,7 @@ mod demo;
 mod eval;
 mod fixtures;
 mod generate;
+mod graduate;
 mod interop;
 mod package;
 mod serve;
@@ -43,6 +44,8 @@ pub enum Command {
     Sweep(sweep::Sweep),
     /// Write an adapter, or a model with it merged in, in the format of another tool
     Convert(convert::Convert),
+    /// Write a run as a Python project that goes on with it on one GPU or many, with TRL and Accelerate
+    Graduate(graduate::Graduate),
     /// Measure step time, memory, load time and sizes
     Bench(bench::Bench),
     /// Open what was trained in the browser with PEFT and llama.cpp, and compare
@@ -65,6 +68,7 @@ impl Command {
             Command::Compare(compare) => compare.run(),
             Command::Sweep(sweep) => sweep.run(),
             Command::Convert(convert) => convert.run(),
+            Command::Graduate(graduate) => graduate.run(),
             Command::Bench(bench) => bench.run(),
             Command::Interop(interop) => interop.run(),
             Command::Fixtures(fixtures) => fixtures.run(),
@@ -112,6 +116,19 @@ struct RecipeArguments {
     /// A field of the recipe, such as train.max_steps=20; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+/// How strong an adapter is.
+#[derive(Args)]
+struct StrengthArgument {
+    /// The adapter at so many times its strength, from 0, the base, to 2
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = strength)]
+    strength: f64,
+}
+
+fn strength(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=2.0).contains(number));
+    number.ok_or_else(|| "it must be a number from 0 to 2".into())
 }
 
 /// The device asked for on the command line, or in the recipe.

@@ -15,7 +15,7 @@ use crate::{inputs, paths, progress, site};
 pub struct Train {
     #[command(flatten)]
     model: ModelArguments,
-    /// The data: .jsonl, .json, .csv, .tsv, .txt or .md
+    /// The data: .jsonl, .json, .csv, .tsv, .parquet, .txt or .md
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Text, or questions with answers, to measure forgetting by, in place of the built-in text

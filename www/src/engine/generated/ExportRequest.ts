@@ -6,4 +6,8 @@ export type ExportRequest = { format: ExportFormat,
 /**
  * By itself f32 for PEFT and MLX, f16 for a GGUF adapter and a Hugging Face folder, Q8_0 for a GGUF model.
  */
-dtype: ExportDtype | null, };
+dtype: ExportDtype | null, 
+/**
+ * The adapter at so many times its strength, from 0 to 2. Default 1.
+ */
+strength?: number, };

@@ -16,7 +16,11 @@ prompt: string | null, raw: boolean,
 /**
  * Answer with the adapter attached, or as the base.
  */
-adapter: boolean, max_new_tokens: number, 
+adapter: boolean, 
+/**
+ * The adapter at so many times its strength, from 0 to 2. Default 1.
+ */
+strength?: number, max_new_tokens: number, 
 /**
  * 0 takes the likeliest token every time.
  */

@@ -22,6 +22,10 @@ text: string,
  */
 adapter: boolean, 
 /**
+ * The adapter at so many times its strength, from 0 to 2. Default 1.
+ */
+strength?: number, 
+/**
  * How many next tokens are told.
  */
 most: number, };

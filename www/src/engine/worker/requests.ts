@@ -16,6 +16,7 @@ import { unreachable, type Answer, type FromWorker, type Request, type RequestTy
 import type { DeviceChoice, DeviceReport, ExportRequest, ModelFile } from '../types.js';
 import { startHelper } from './helper.js';
 import { Loop } from './loop.js';
+import { readable } from './parquet.js';
 import { Turns, nextTask } from './turns.js';
 
 export type Send = (message: FromWorker, transfer?: Transferable[]) => void;
@@ -65,11 +66,15 @@ export class Requests {
         });
       case 'open_data':
         return this.exclusive(id, async (session) => ({
-          value: session.open_data(request.fileName, request.bytes, request.recipe),
+          value: session.open_data(
+            request.fileName,
+            await readable(request.fileName, request.bytes),
+            request.recipe,
+          ),
         }));
       case 'open_probe':
         return this.exclusive(id, async (session) => ({
-          value: session.open_probe(request.fileName, request.bytes),
+          value: session.open_probe(request.fileName, await readable(request.fileName, request.bytes)),
         }));
       case 'close_probe':
         return this.exclusive(id, async (session) => done(session.close_probe()));
@@ -133,6 +138,12 @@ export class Requests {
         return this.exclusive(id, async (session) => transferring(await session.save_checkpoint()));
       case 'adapter_files':
         return this.exclusive(id, async (session) => ({ value: await session.adapter_files() }));
+      case 'graduate':
+        return this.exclusive(id, async (session) => ({ value: await session.graduate(request.recipe) }));
+      case 'graduate_zip':
+        return this.exclusive(id, async (session) =>
+          transferring(await session.graduate_zip(request.recipe)),
+        );
       case 'adapter_zip':
         return this.exclusive(id, async (session) => transferring(await session.adapter_zip()));
       case 'export_manifest':

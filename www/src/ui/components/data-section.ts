@@ -74,8 +74,8 @@ export class DataSection extends WorkspaceElement {
     return html`
       <drop-zone
         data-test="data-file"
-        text="Drop your own .jsonl, .json, .csv, .tsv, .txt or .md"
-        accept=".jsonl,.json,.csv,.tsv,.txt,.md"
+        text="Drop your own .jsonl, .json, .csv, .tsv, .parquet, .txt or .md"
+        accept=".jsonl,.json,.csv,.tsv,.parquet,.txt,.md"
         ?disabled=${disabled}
         @files=${this.dropped}
       ></drop-zone>

@@ -10,6 +10,7 @@ import { WorkspaceElement } from '../workspace-element.js';
 import type { Workspace } from '../workspace.js';
 import { errorNotice } from './error-notice.js';
 import { cardStyles, type Known } from './export-card.js';
+import './graduate-download.js';
 import { saveFile } from './save-file.js';
 
 /** Formats whose files are listed before anything is written, in the order in which they are looked at. */
@@ -90,6 +91,11 @@ export class DownloadSection extends WorkspaceElement {
       ${this.python(ready, known)}
       <export-card .destination=${MLX} .known=${known} ?ready=${ready}></export-card>
       <export-card .destination=${MERGED} .known=${known} ?ready=${ready}></export-card>
+      ${
+        ready && !this.workspace.model.isEncoder && !training.judges
+          ? html`<graduate-download></graduate-download>`
+          : nothing
+      }
     `;
   }
 

@@ -48,7 +48,7 @@ export class ProbeFile extends WorkspaceElement {
         type="file"
         name="probe"
         aria-label="A file to measure forgetting by"
-        accept=".jsonl,.json,.csv,.tsv,.txt,.md"
+        accept=".jsonl,.json,.csv,.tsv,.parquet,.txt,.md"
         @change=${this.chosen}
       />
       ${errorNotice(probe.error, 'probe-error')}
