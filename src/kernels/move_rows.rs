@@ -73,7 +73,6 @@ impl<B: MoveRows, C: CheckpointStrategy> MoveRows for Autodiff<B, C> {
 mod tests {
     use super::*;
     use crate::kernels::testing::{close, random};
-    use crate::models::int_tensor;
     use burn::tensor::Device;
 
     #[test]
@@ -86,9 +85,9 @@ mod tests {
         let weights = Tensor::cat(vec![weights.narrow(0, 0, 3), zeros], 0);
         let run = |ours: bool| {
             let x = x.clone().autodiff().require_grad();
-            let sources = int_tensor(&sources, &device);
+            let sources = Tensor::<1, Int>::from_ints(sources, &device);
             let y = match ours {
-                true => move_rows(x.clone(), sources, int_tensor(&targets, &device)),
+                true => move_rows(x.clone(), sources, Tensor::from_ints(targets, &device)),
                 false => x.clone().select(0, sources),
             };
             let gradients = (y.clone() * weights.clone()).sum().backward();

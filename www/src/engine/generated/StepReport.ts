@@ -47,7 +47,11 @@ grad_norm: number,
 /**
  * Tokens in the step, padding left out.
  */
-tokens: number, tokens_per_second: number, 
+tokens: number, 
+/**
+ * Tokens that the model computed of the step's batches, with what padding is left.
+ */
+computed_tokens: number, tokens_per_second: number, 
 /**
  * Steps that were launched together have their mean.
  */
