@@ -128,6 +128,13 @@ impl Job {
         )
     }
 
+    /// The same of a model without an adapter.
+    pub fn base_logits(self, input_ids: &[u32], vocab_ids: &[u32]) -> Self {
+        self.task(
+            json!({ "task": "logits", "input_ids": input_ids, "vocab_ids": vocab_ids, "adapter": false }),
+        )
+    }
+
     /// A run for each combination of values, each setting with its values as text.
     pub fn sweep(self, sweep: Value, estimate_only: bool) -> Self {
         self.task(json!({ "task": "sweep", "sweep": sweep, "estimate_only": estimate_only }))

@@ -1,8 +1,10 @@
-//! `cargo xtask interop`: adapters trained in the browser, opened by PEFT on the same base and, as GGUF, by llama.cpp; with `--classify` a
-//! classifier's adapter, and one whose last layer was trained, of a decoder and of an encoder, opened by transformers; with `--embed` an encoder's, opened
-//! by sentence-transformers.
+//! `cargo xtask interop`: what was trained in the browser, opened by the tools that people use elsewhere. Language models by PEFT,
+//! llama.cpp, mlx-lm and transformers, their run gone on with by TRL; classifiers by transformers; encoders by
+//! sentence-transformers.
 
+mod folders;
 mod llama_cpp;
+mod trl;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,18 +19,20 @@ use crate::error::{Context, Failure, Result};
 use crate::inputs::{self, Model};
 use crate::recorder::Recorder;
 use crate::{paths, process, provision, site};
-use llama_cpp::Trained;
 use serde_json::{Value, json};
 
 #[derive(Args)]
 pub struct Interop {
-    /// Optimizer steps of the adapters [default: 30, with --classify or --embed 8]
+    /// Optimizer steps of the adapters [default: 30, of classifiers and encoders 8]
     #[arg(long)]
     steps: Option<u32>,
-    /// Train `tiny` and MiniLM to classify the sample of moods instead of SmolLM2 to talk
+    /// This language model only
+    #[arg(long, value_name = "tiny|smollm2", value_parser = ["tiny", "smollm2"], conflicts_with_all = ["classify", "embed"])]
+    model: Option<String>,
+    /// Classifiers only: `tiny` and MiniLM on the sample of moods
     #[arg(long)]
     classify: bool,
-    /// Train MiniLM on the sample of harbour slang, compare embeddings with sentence-transformers'
+    /// Encoders only: MiniLM on the sample of harbour slang
     #[arg(long, conflicts_with = "classify")]
     embed: bool,
 }
@@ -36,49 +40,86 @@ pub struct Interop {
 /// SmolLM2's.
 const VOCABULARY: u32 = 49_152;
 
+/// An adapter that was trained.
+struct Trained<'a> {
+    name: &'a str,
+    model: &'a Model,
+    /// With `adapter/` and `logits.json` in it.
+    out: &'a Path,
+    first_prompt: &'a str,
+}
+
+impl Trained<'_> {
+    /// Token ids from all over the vocabulary, and which logits of each are written.
+    fn probe(&self) -> (Vec<u32>, Vec<u32>) {
+        let vocabulary = if self.model.name.contains("SmolLM2") { VOCABULARY } else { 1024 };
+        let spread =
+            |count: u32, stride: u32| (0..count).map(|i| (i * stride + 11) % vocabulary).collect::<Vec<_>>();
+        (spread(48, 7919), spread(1024, (vocabulary / 1024).max(1)))
+    }
+}
+
 impl Interop {
     pub fn run(self) -> Result<()> {
-        if self.classify {
-            return self.classifiers();
-        }
-        if self.embed {
-            return self.encoders();
-        }
-        let models = [inputs::model("smollm2")?, inputs::model("tiny")?];
-        let (data, prompt) = super::demo::sample()?;
         let python = provision::peers()?;
         site::build()?;
+        // All is tried, whatever fails.
+        let mut failed = Vec::new();
+        let mut tried = |result: Result<()>| {
+            if let Err(failure) = result {
+                println!("{failure}");
+                failed.push(failure);
+            }
+        };
+        if !self.classify && !self.embed {
+            self.language_models(&python, &mut tried)?;
+        }
+        if !self.embed && self.model.is_none() {
+            self.classifiers(&python, &mut tried)?;
+        }
+        if !self.classify && self.model.is_none() {
+            self.encoders(&python, &mut tried)?;
+        }
+        match failed.len() {
+            0 => Ok(()),
+            count => Err(Failure::failed(format!("{count} of the comparisons above do not agree"))),
+        }
+    }
 
-        let root = paths::root().join("out/interop");
-        let outs = ["smollm2", "tiny"].map(|name| root.join(name));
-        for (model, out) in models.iter().zip(&outs) {
-            self.train(model, &data, out)?;
-        }
-        let [smollm2, tiny] = &models;
+    fn language_models(&self, python: &Path, tried: &mut dyn FnMut(Result<()>)) -> Result<()> {
+        let models = [inputs::model("tiny")?, inputs::model("smollm2")?];
+        let (data, prompt) = super::demo::sample()?;
         let script = paths::root().join("tests/interop/check_peft.py");
-        for (base, out) in
-            [(&smollm2.files[0].1, &outs[0]), (&paths::www().join("public/models/tiny"), &outs[1])]
-        {
-            let mut check = Command::new(&python);
-            check.arg(&script).arg("--base").arg(base).arg("--adapter").arg(out.join("adapter"));
-            check.arg("--logits").arg(out.join("logits.json"));
-            println!("PEFT, {}", paths::shown(&out.join("adapter")));
-            show(&mut check)?;
+        for (model, name) in models.iter().zip(["tiny", "smollm2"]) {
+            if self.model.as_ref().is_some_and(|chosen| chosen != name) {
+                continue;
+            }
+            let out = paths::root().join("out/interop").join(name);
+            let trained = Trained { name, model, out: &out, first_prompt: &prompt };
+            self.train(&trained, &data)?;
+            let folder = (name == "tiny").then(|| paths::www().join("public/models/tiny"));
+            println!("{name}, PEFT");
+            let mut check = Command::new(python);
+            check.arg(&script).arg("--base").arg(folder.as_ref().unwrap_or(&model.files[0].1));
+            check.arg("--adapter").arg(out.join("adapter")).arg("--logits").arg(out.join("logits.json"));
+            tried(show(&mut check));
+            tried(folders::check_round_trips(&trained));
+            tried(llama_cpp::check(python, &trained));
+            tried(folders::check(python, &trained, folder.as_deref()));
+            if let Some(folder) = &folder {
+                tried(trl::check(python, &trained, &data.1, folder));
+            }
         }
-        println!();
-        let trained = |name, model, out| Trained { name, model, out, first_prompt: &prompt };
-        llama_cpp::check(&python, &[trained("tiny", tiny, &outs[1]), trained("smollm2", smollm2, &outs[0])])
+        Ok(())
     }
 
     /// As `cargo xtask demo` trains, with logits of tokens from all over the vocabulary.
-    fn train(&self, model: &Model, data: &(String, PathBuf), out: &Path) -> Result<()> {
-        let vocabulary = if model.name.contains("SmolLM2") { VOCABULARY } else { 1024 };
+    fn train(&self, trained: &Trained, data: &(String, PathBuf)) -> Result<()> {
+        let out = trained.out;
         let mut recorder = Recorder::new(out)?;
         remove_outputs(out)?;
-        let spread =
-            |count: u32, stride: u32| (0..count).map(|i| (i * stride + 11) % vocabulary).collect::<Vec<_>>();
-        let (input_ids, vocab_ids) = (spread(48, 7919), spread(1024, (vocabulary / 1024).max(1)));
-        Job::new(Device::Cpu.name(), model)
+        let (input_ids, vocab_ids) = trained.probe();
+        Job::new(Device::Cpu.name(), trained.model)
             .data(data)
             .recipe(super::demo::recipe(self.steps.unwrap_or(30)))
             .outputs(out)
@@ -92,11 +133,9 @@ impl Interop {
     }
 
     /// Scores of token ids and labels of texts, by both ways of training a head.
-    fn classifiers(&self) -> Result<()> {
+    fn classifiers(&self, python: &Path, tried: &mut dyn FnMut(Result<()>)) -> Result<()> {
         let data = inputs::file(&paths::www().join("public/samples/tiny-moods.jsonl"), "data file")?;
-        let python = provision::peers()?;
         let bases = [("tiny", paths::www().join("public/models/tiny")), ("minilm", provision::minilm()?)];
-        site::build()?;
         let runs = bases.iter().flat_map(|base| ["lora", "last_layer"].map(|method| (base, method)));
         for ((name, base), method) in runs {
             let model = inputs::model(name)?;
@@ -131,25 +170,22 @@ impl Interop {
             recorder.finish()?;
             let labels = out.join("labels.json");
             fs::write(&labels, Value::from(judged).to_string()).context(labels.display())?;
-            let mut check = Command::new(&python);
+            println!("{name}, transformers, a classifier by {method}");
+            let mut check = Command::new(python);
             check.arg(paths::root().join("tests/interop/check_score.py"));
             check.arg("--base").arg(base);
             check.arg("--trained").arg(out.join("adapter"));
             check.arg("--scores").arg(out.join("logits.json")).arg("--labels").arg(&labels);
-            show(&mut check)?;
+            tried(show(&mut check));
         }
         Ok(())
     }
-}
 
-impl Interop {
     /// The embedding of token ids, by every way of training an encoder.
-    fn encoders(&self) -> Result<()> {
+    fn encoders(&self, python: &Path, tried: &mut dyn FnMut(Result<()>)) -> Result<()> {
         let model = inputs::model("minilm")?;
         let folder = provision::minilm()?;
         let data = inputs::file(&paths::www().join("public/samples/harbour-slang.jsonl"), "data file")?;
-        let python = provision::peers()?;
-        site::build()?;
         for (method, rate) in [("lora", 1e-3), ("full", 1e-4), ("last_layer", 5e-4)] {
             let out = paths::root().join("out/interop").join(format!("embed-{method}"));
             let mut recorder = Recorder::new(&out)?;
@@ -171,11 +207,12 @@ impl Interop {
                 .logits(&input_ids, &[])
                 .run(|event| recorder.on_event(event))?;
             recorder.finish()?;
-            let mut check = Command::new(&python);
+            println!("minilm, sentence-transformers, an encoder by {method}");
+            let mut check = Command::new(python);
             check.arg(paths::root().join("tests/interop/check_embeddings.py"));
             check.arg("--base").arg(&folder).arg("--trained").arg(out.join("adapter"));
             check.arg("--embedding").arg(out.join("logits.json"));
-            show(&mut check)?;
+            tried(show(&mut check));
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ pub enum Command {
     Graduate(graduate::Graduate),
     /// Measure step time, memory, load time and sizes
     Bench(bench::Bench),
-    /// Open what was trained in the browser with PEFT and llama.cpp, and compare
+    /// Open what was trained in the browser with PEFT, llama.cpp, mlx-lm, TRL and others, and compare
     Interop(interop::Interop),
     /// Write the tests' reference files anew with PyTorch, transformers and PEFT
     Fixtures(fixtures::Fixtures),
