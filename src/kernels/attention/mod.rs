@@ -15,9 +15,8 @@ use burn::tensor::{Tensor, TensorData};
 ///
 /// # Shapes
 /// - qkv: `[batch * seq, heads + 2 * kv_heads, head_dim]`: queries, already scaled, then keys, then values
-/// - first_keys: `[batch * seq]`: where in its row the keys begin that a token sees, at most its own place and at least what
-///   the token before it in its document has; a token that sees itself alone begins a document, and what is before it, no later
-///   token sees
+/// - first_keys: `[batch * seq]`: the place in its row of the first key that a token sees, at most its own. It never falls along
+///   a row. A token that sees itself alone begins a document, and no later token sees what is before it
 /// - output: `[batch * seq, heads, head_dim]`
 pub fn causal_attention(qkv: Tensor<3>, first_keys: Tensor<1>, heads: usize, seq: usize) -> Tensor<3> {
     let (qkv, first_keys) = (qkv.into_dispatch(), first_keys.into_dispatch());
