@@ -1,5 +1,6 @@
 //! What the checks of the stage `commands` share: this program run from outside, and what held of it.
 
+use std::mem;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,8 @@ pub struct Checks {
 
 impl Checks {
     pub fn that(&mut self, what: &str, holds: bool, ended: &Ended) {
-        self.counts = [self.counts, Counts::check(holds)].into_iter().sum();
+        let check = Counts::check(format!("{what} {}", ended.error()), holds);
+        self.counts = [mem::take(&mut self.counts), check].into_iter().sum();
         eprintln!("  {} {what}", if holds { "ok    " } else { "FAILED" });
         if !holds {
             eprintln!("exit code {:?}\nstdout: {}\nstderr: {}", ended.code, ended.stdout, ended.stderr);

@@ -2,24 +2,37 @@
 
 use std::iter::Sum;
 
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+use super::failures;
+
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub struct Counts {
     pub passed: usize,
     pub failed: usize,
+    /// What failed and why, as the runners say it.
+    pub failures: Vec<String>,
 }
 
 impl Counts {
-    /// A check that is not a test runner counts as one.
-    pub fn check(passed: bool) -> Self {
-        Self { passed: usize::from(passed), failed: usize::from(!passed) }
+    /// A check that is not a test runner counts as one; `what` names it where it fails.
+    pub fn check(what: impl Into<String>, passed: bool) -> Self {
+        let failures = if passed { Vec::new() } else { vec![what.into()] };
+        Self { failures, ..Self::new(usize::from(passed), usize::from(!passed)) }
+    }
+
+    fn new(passed: usize, failed: usize) -> Self {
+        Self { passed, failed, failures: Vec::new() }
+    }
+
+    fn with_failures(self, failures: Vec<String>) -> Self {
+        Self { failures, ..self }
     }
 
     /// Adds up the `test result: ok. 3 passed; 0 failed; …` of cargo's and wasm-bindgen's runners.
     pub fn of_cargo(output: &str) -> Self {
         let results = output.lines().filter_map(|line| line.trim().strip_prefix("test result: "));
-        results
-            .map(|result| Self { passed: before(result, " passed"), failed: before(result, " failed") })
-            .sum()
+        let counts: Self =
+            results.map(|result| Self::new(before(result, " passed"), before(result, " failed"))).sum();
+        counts.with_failures(failures::of_cargo(output))
     }
 
     /// Reads the closing `# pass 3` and `# fail 0` (or `ℹ pass 3`) of Node's test runner.
@@ -31,7 +44,8 @@ impl Counts {
             });
             line.unwrap_or(0)
         };
-        Self { passed: count("pass "), failed: count("fail ") + count("cancelled ") }
+        Self::new(count("pass "), count("fail ") + count("cancelled "))
+            .with_failures(failures::of_node(output))
     }
 
     /// A runner that fails without a failed test, for instance because nothing compiled, has failed once.
@@ -46,6 +60,7 @@ impl Sum for Counts {
         all.fold(Self::default(), |sum, one| Self {
             passed: sum.passed + one.passed,
             failed: sum.failed + one.failed,
+            failures: [sum.failures, one.failures].concat(),
         })
     }
 }
@@ -64,19 +79,19 @@ mod tests {
     fn results_of_all_test_binaries_add_up() {
         let output = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n\
                       test result: FAILED. 11 passed; 3 failed; 1 ignored\n";
-        assert_eq!(Counts::of_cargo(output), Counts { passed: 13, failed: 3 });
+        assert_eq!(Counts::of_cargo(output), Counts::new(13, 3));
     }
 
     #[test]
     fn node_prints_its_counts_in_two_styles() {
-        let counts = Counts { passed: 12, failed: 1 };
+        let counts = Counts::new(12, 1);
         assert_eq!(Counts::of_node("# tests 13\n# pass 12\n# fail 1\n# cancelled 0\n"), counts);
         assert_eq!(Counts::of_node("ℹ tests 13\nℹ pass 12\nℹ fail 1\n"), counts);
     }
 
     #[test]
     fn a_runner_that_dies_has_failed() {
-        assert_eq!(Counts::default().with_success(false), Counts { passed: 0, failed: 1 });
-        assert_eq!(Counts { passed: 3, failed: 2 }.with_success(false), Counts { passed: 3, failed: 2 });
+        assert_eq!(Counts::default().with_success(false), Counts::new(0, 1));
+        assert_eq!(Counts::new(3, 2).with_success(false), Counts::new(3, 2));
     }
 }

@@ -3,6 +3,7 @@
 mod checks;
 mod commands;
 mod counts;
+mod failures;
 mod margins;
 mod stages;
 
@@ -80,10 +81,10 @@ impl Stage {
         let start = Instant::now();
         let counts = (self.run)(length).unwrap_or_else(|failure| {
             eprintln!("error: {failure}");
-            Counts::check(false)
+            Counts::check(failure.to_string(), false)
         });
         let elapsed = start.elapsed();
-        let Counts { passed, failed } = counts;
+        let Counts { passed, failed, .. } = counts;
         eprintln!("{name}: {passed} passed, {failed} failed, {}\n", duration(elapsed));
         Done { name, counts, elapsed }
     }
@@ -93,12 +94,17 @@ impl Stage {
 fn summarise(done: &[Done], time: Duration) -> Result<()> {
     println!("{:<12} {:>7} {:>7} {:>14}", "stage", "passed", "failed", "time");
     for stage in done {
-        let Counts { passed, failed } = stage.counts;
+        let Counts { passed, failed, .. } = stage.counts;
         println!("{:<12} {passed:>7} {failed:>7} {:>14}", stage.name, duration(stage.elapsed));
     }
-    let total: Counts = done.iter().map(|stage| stage.counts).sum();
+    let total: Counts = done.iter().map(|stage| stage.counts.clone()).sum();
     println!("{:<12} {:>7} {:>7} {:>14}", "all", total.passed, total.failed, duration(time));
     println!();
+    for stage in done {
+        for failure in &stage.counts.failures {
+            println!("failed in {}:\n{failure}\n", stage.name);
+        }
+    }
     println!("{} passed, {} failed", total.passed, total.failed);
     let failed: Vec<&str> =
         done.iter().filter(|stage| stage.counts.failed > 0).map(|stage| stage.name).collect();

@@ -70,7 +70,7 @@ fn setup(_: Length) -> Result<Counts> {
         }),
         Box::new(models),
     ])?;
-    Ok(Counts::check(true))
+    Ok(Counts::check("setup", true))
 }
 
 fn models() -> Result<()> {
@@ -104,6 +104,8 @@ fn native(_: Length) -> Result<Counts> {
     Ok(counts)
 }
 
+const STALE_TYPES: &str = "the types in www/src/engine/generated have been written anew: commit them";
+
 fn types(_: Length) -> Result<Counts> {
     if generated_types().is_empty() {
         return Err(Failure::failed(
@@ -116,21 +118,23 @@ fn types(_: Length) -> Result<Counts> {
             .args(["status", "--porcelain", "www/src/engine/generated"])
             .current_dir(paths::root()),
     );
-    if stale || changed.is_some_and(|changed| !changed.is_empty()) {
-        eprintln!("the types in www/src/engine/generated have been written anew: commit them");
-        return Ok(Counts::check(false));
+    let fresh = !stale && changed.is_none_or(|changed| changed.is_empty());
+    if !fresh {
+        eprintln!("{STALE_TYPES}");
     }
-    Ok(Counts::check(true))
+    Ok(Counts::check(STALE_TYPES, fresh))
 }
 
 fn wasm(_: Length) -> Result<Counts> {
     site::build_wasm()?;
     let size = site::wasm_size()?;
     let small = size.gzipped <= WASM_LIMIT;
+    let large =
+        format!("the wasm is {} gzipped, more than {}", megabytes(size.gzipped), megabytes(WASM_LIMIT));
     if !small {
-        eprintln!("the wasm is {} gzipped, more than {}", megabytes(size.gzipped), megabytes(WASM_LIMIT));
+        eprintln!("{large}");
     }
-    Ok([Counts::check(true), Counts::check(small)].into_iter().sum())
+    Ok([Counts::check("build", true), Counts::check(large, small)].into_iter().sum())
 }
 
 /// In the release profile, so that the dependencies are those of the wasm package.
@@ -168,7 +172,7 @@ fn www(_: Length) -> Result<Counts> {
     let checked = [npm("typecheck")?, npm("lint")?];
     let stores = node_tests("npm test", Command::new("npm").args(["test"]).current_dir(paths::www()))?;
     let built = site::build_page().inspect_err(|failure| eprintln!("error: {failure}")).is_ok();
-    Ok(checked.into_iter().chain([stores, Counts::check(built)]).sum())
+    Ok(checked.into_iter().chain([stores, Counts::check("npm run build", built)]).sum())
 }
 
 fn e2e(length: Length) -> Result<Counts> {
@@ -203,17 +207,19 @@ fn memory(length: Length) -> Result<Counts> {
     let measured = flat::measure(cpu_steps, webgpu_steps, &out)?;
     let flat = |device: &str| {
         let is_flat = measured[device]["flat"] == true;
-        say(device, format!("{}: {}", if is_flat { "flat" } else { "it grows" }, measured[device]));
-        Counts::check(is_flat)
+        let found = format!("{}: {}", if is_flat { "flat" } else { "it grows" }, measured[device]);
+        say(device, &found);
+        Counts::check(format!("{device} {found}"), is_flat)
     };
     let flat: Counts = ["cpu", "webgpu"].into_iter().map(flat).sum();
     let runs = bench::memory::measure(&bench::text(&out, 4)?, &["cpu"])?;
     let objectives = bench::memory::measure_objectives(&out, &["cpu", "webgpu"])?;
     let near = |run: &Value, margin: f64| {
         let ratio = run["estimate_over_peak"].as_f64().unwrap_or(f64::NAN);
-        say("estimate", format!("{ratio:.2} of the peak: {run}"));
+        let found = format!("{ratio:.2} of the peak: {run}");
+        say("estimate", &found);
         // A ratio that is not a number must not pass.
-        Counts::check((ratio - 1.0).abs() <= margin)
+        Counts::check(format!("estimate {found}"), (ratio - 1.0).abs() <= margin)
     };
     let runs = runs.as_array().into_iter().flatten().map(|run| near(run, 0.15));
     let objectives = objectives.as_array().into_iter().flatten().map(|run| near(run, 0.2));
@@ -248,27 +254,27 @@ fn wasm_tests() -> Result<Vec<String>> {
 
 fn check(label: &str, command: &mut Command) -> Result<Counts> {
     let finished = run_any(label, command)?;
-    let counts = Counts::check(finished.success);
-    show_failure(label, &finished, counts);
+    let counts = Counts::check(format!("{label}\n{}", last_lines(&finished.output, 20)), finished.success);
+    show_failure(label, &finished, &counts);
     Ok(counts)
 }
 
 fn cargo_tests(label: &str, command: &mut Command) -> Result<Counts> {
     let finished = run_any(label, command)?;
     let counts = Counts::of_cargo(&finished.output).with_success(finished.success);
-    show_failure(label, &finished, counts);
+    show_failure(label, &finished, &counts);
     Ok(counts)
 }
 
 fn node_tests(label: &str, command: &mut Command) -> Result<Counts> {
     let finished = run_any(label, command)?;
     let counts = Counts::of_node(&finished.output).with_success(finished.success);
-    show_failure(label, &finished, counts);
+    show_failure(label, &finished, &counts);
     Ok(counts)
 }
 
 /// The end of the output has the reasons; a log in continuous integration has nothing else.
-fn show_failure(label: &str, finished: &process::Finished, counts: Counts) {
+fn show_failure(label: &str, finished: &process::Finished, counts: &Counts) {
     if counts.failed > 0 {
         eprintln!("{}", last_lines(&finished.output, 80));
         eprintln!("{label} failed; all of its output is in {}", finished.log.display());
