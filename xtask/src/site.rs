@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -124,15 +125,27 @@ fn turn() -> MutexGuard<'static, ()> {
 pub fn wasm_size() -> Result<WasmSize> {
     let file = paths::pkg().join(WASM);
     let raw = fs::metadata(&file).context(file.display())?.len();
+    Ok(WasmSize { raw, gzipped: gzipped(&[file])? })
+}
+
+/// What a visitor loads before asking for anything: `index.html` with the scripts and styles that it names, gzipped, in bytes.
+pub fn shell_size() -> Result<u64> {
+    let dist = paths::www().join("dist");
+    let index = dist.join("index.html");
+    let html = fs::read_to_string(&index).context(index.display())?;
+    let named = html.split('"').filter(|text| text.starts_with("./assets/")).map(|name| dist.join(name));
+    gzipped(&iter::once(index).chain(named).collect::<Vec<_>>())
+}
+
+fn gzipped(files: &[PathBuf]) -> Result<u64> {
     let node = provision::node()?;
     // Node is here anyway, and brings zlib: level 9, as static hosts precompress.
     let script = "const {gzipSync} = require('zlib'), {readFileSync} = require('fs');\
-                  console.log(gzipSync(readFileSync(process.argv[1]), {level: 9}).length)";
-    let output = Command::new(node).arg("-e").arg(script).arg(&file).stderr(Stdio::inherit()).output()?;
-    let gzipped = String::from_utf8_lossy(&output.stdout).trim().parse();
-    let gzipped =
-        gzipped.map_err(|_| Failure::failed(format!("{} could not be compressed", file.display())))?;
-    Ok(WasmSize { raw, gzipped })
+                  const size = (file) => gzipSync(readFileSync(file), {level: 9}).length;\
+                  console.log(process.argv.slice(1).map(size).reduce((sum, size) => sum + size))";
+    let output = Command::new(node).arg("-e").arg(script).args(files).stderr(Stdio::inherit()).output()?;
+    let sum = String::from_utf8_lossy(&output.stdout).trim().parse();
+    sum.map_err(|_| Failure::failed(format!("{} could not be compressed", files[0].display())))
 }
 
 fn shown_size() -> Result<String> {

@@ -40,7 +40,8 @@ pub fn read(file: DataFile) -> Result<Records> {
         return Err(invalid(file.name, "is empty; it needs at least one example"));
     }
     let mut records = match extension(file.name).as_str() {
-        "jsonl" | "ndjson" | "parquet" => json::read(file.name, &text, json::Layout::Lines)?,
+        "jsonl" | "ndjson" => json::read(file.name, &text, json::Layout::Lines)?,
+        "parquet" => read_parquet_rows(file.name, &text)?,
         "json" => json::read(file.name, &text, json::Layout::Whole)?,
         "csv" => read_table(file.name, &text, Kind::Csv)?,
         "tsv" => read_table(file.name, &text, Kind::Tsv)?,
@@ -75,15 +76,29 @@ fn read_text(file: &str, text: &str) -> Result<Records> {
     match plain::content(text) {
         plain::Content::Prose => Ok(plain::read(text)),
         plain::Content::Json => read_json(file, text),
-        plain::Content::Table(separator) => {
-            let kind = if separator == b'\t' { Kind::Tsv } else { Kind::Csv };
-            let mut records = table::read(file, text, kind)?;
-            records
-                .notes
-                .insert(0, "the file looks like a table, whatever its name, and is read as one".into());
-            Ok(records)
-        }
+        plain::Content::Table(separator) => read_as_table(file, text, separator),
     }
+}
+
+/// The rows that the worker has made of a Parquet file, or what else bears that name.
+fn read_parquet_rows(file: &str, text: &str) -> Result<Records> {
+    if text.trim_start().starts_with(['{', '[']) {
+        return json::read(file, text, json::Layout::Lines);
+    }
+    match plain::content(text) {
+        plain::Content::Table(separator) => read_as_table(file, text, separator),
+        _ => Err(invalid(
+            file,
+            "is not a Parquet file, whatever its name says; give it the extension of what it is, or save it as Parquet again",
+        )),
+    }
+}
+
+fn read_as_table(file: &str, text: &str, separator: u8) -> Result<Records> {
+    let kind = if separator == b'\t' { Kind::Tsv } else { Kind::Csv };
+    let mut records = table::read(file, text, kind)?;
+    records.notes.insert(0, "the file looks like a table, whatever its name, and is read as one".into());
+    Ok(records)
 }
 
 fn read_json(file: &str, text: &str) -> Result<Records> {

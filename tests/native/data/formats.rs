@@ -118,6 +118,10 @@ fn rows_under_another_files_name_are_rows() {
     assert!(said.starts_with("d.md, line 1: looks like rows in JSON"), "{said}");
     let table = "prompt\tcompletion\nWho eats bread?\tDot the duck.\nWho eats nuts?\tNut.\nWho eats \"fish\"?\tIt's Tom.\n";
     assert_is_rows("d.txt", table.as_bytes(), "looks like a table");
+    assert_is_rows("d.parquet", table.as_bytes(), "looks like a table");
+    assert_is_rows("d.parquet", list.as_bytes(), "");
+    let said = read_error("d.parquet", "Not found\n");
+    assert!(said.starts_with("d.parquet: is not a Parquet file, whatever its name says"), "{said}");
 }
 
 #[test]

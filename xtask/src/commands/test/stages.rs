@@ -59,6 +59,9 @@ pub const STAGES: &[Stage] = &[
 /// The shipped wasm may be this large, gzipped.
 const WASM_LIMIT: u64 = 5_000_000;
 
+/// And the page before its trainer this large, gzipped.
+const SHELL_LIMIT: u64 = 120_000;
+
 /// What is downloaded; the next stage compiles its tool beside the crate.
 fn setup(_: Length) -> Result<Counts> {
     provision::wasm_toolchain()?;
@@ -171,8 +174,18 @@ fn www(_: Length) -> Result<Counts> {
     };
     let checked = [npm("typecheck")?, npm("lint")?];
     let stores = node_tests("npm test", Command::new("npm").args(["test"]).current_dir(paths::www()))?;
-    let built = site::build_page().inspect_err(|failure| eprintln!("error: {failure}")).is_ok();
-    Ok(checked.into_iter().chain([stores, Counts::check("npm run build", built)]).sum())
+    let page = match site::build_page().and_then(|()| site::shell_size()) {
+        Ok(bytes) => {
+            let shell = format!("{:.1} kB gzipped come before the trainer", bytes as f64 / 1e3);
+            say("page", &shell);
+            [Counts::check("npm run build", true), Counts::check(shell, bytes <= SHELL_LIMIT)]
+        }
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            [Counts::check(failure.to_string(), false), Counts::default()]
+        }
+    };
+    Ok(checked.into_iter().chain([stores]).chain(page).sum())
 }
 
 fn e2e(length: Length) -> Result<Counts> {
