@@ -1,14 +1,13 @@
 /** The documentation's site below the built page, on a plain static host: its live parts train, and nothing is missing. */
 import assert from 'node:assert/strict';
 import { cp, readFile, readdir, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { axeFindsNothing, fits } from './axe.mjs';
 import { buildDocs } from '../docs/build.mjs';
 import { WWW, host, packed, temporaryFolder } from './host.mjs';
 import { openPage, startBrowser, startServer } from './setup.mjs';
 
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PLACE = 'people/ada/loralet/';
 
 let folder, docs, server, browser, served;
@@ -58,17 +57,8 @@ async function looksRight(page, name) {
   ]) {
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme });
-    await page.evaluate(AXE);
-    const found = await page.evaluate(async () => {
-      const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-      const { violations } = await globalThis.axe.run(document, { runOnly: tags });
-      return violations.map(
-        ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.flat().join(' '))}`,
-      );
-    });
-    assert.deepEqual(found, [], `axe, ${name}, ${width} px`);
-    const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert.ok(wide <= screen, `${name}: ${wide} px wide on a screen of ${screen}`);
+    await axeFindsNothing(page, `${name}, ${width} px`);
+    await fits(page, name);
   }
 }
 

@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
+import { axeFindsNothing, fits } from './axe.mjs';
 import { STRICT, WWW, host, packed, temporaryFolder, unpack } from './host.mjs';
 import { CHATS, openPage, startBrowser, startServer, zipEntries } from './setup.mjs';
 
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const EXAMPLES = fileURLToPath(new URL('../../examples/embed', import.meta.url));
 const RECIPE = { train: { max_steps: 12, learning_rate: 0.005 }, eval: { eval_steps: 4 } };
 const recipe = (changes = {}) =>
@@ -80,26 +79,15 @@ async function status(element, words) {
 const told = (page, id, name) =>
   page.evaluate(([id, name]) => window.told.filter((one) => one.id === id && one.name === name), [id, name]);
 
-async function axeFinds(page, state) {
-  await page.evaluate(AXE);
+async function looksRight(page, state) {
   for (const [width, colorScheme] of [
     [320, 'light'],
     [800, 'dark'],
   ]) {
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme });
-    await page.waitForTimeout(200);
-    const found = await page.evaluate(async () => {
-      const { violations } = await globalThis.axe.run(document, {
-        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-      });
-      return violations.map(
-        ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.flat().join(' '))}`,
-      );
-    });
-    assert.deepEqual(found, [], `axe, ${state}, ${width} px, ${colorScheme}`);
-    const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert.ok(wide <= screen, `${state}: ${wide} px wide on a screen of ${screen}`);
+    await axeFindsNothing(page, `${state}, ${width} px, ${colorScheme}`);
+    await fits(page, state);
   }
 }
 
@@ -116,7 +104,7 @@ test(
     const [roof, barn] = [page.locator('#roof'), page.locator('#barn')];
     await status(roof, 'tiny learns from cats.jsonl in 12 steps');
     await status(barn, 'tiny learns from 24 lines');
-    await axeFinds(page, 'idle');
+    await looksRight(page, 'idle');
     // Nothing but the script itself is there before a press.
     const heavy = () =>
       strict.asked.filter((path) => /wasm|worker|safetensors|jsonl|work-|models|samples/.test(path));
@@ -138,7 +126,7 @@ test(
 
     await roof.getByRole('button', { name: 'Where is cat number 7?' }).click();
     await roof.locator('article.tuned[aria-busy=false] [part=answer]').filter({ hasText: 'roof' }).waitFor();
-    await axeFinds(page, 'answered');
+    await looksRight(page, 'answered');
 
     // The other one trains on its own, through its methods.
     await barn.evaluate((element) => element.start());
@@ -188,7 +176,7 @@ test(
     const focus = () => one.evaluate((element) => element.shadowRoot.activeElement?.dataset.test ?? null);
     await main(one).press('Enter');
     await status(one, 'Step 2');
-    await axeFinds(page, 'training');
+    await looksRight(page, 'training');
     await main(one).press('Enter');
     await status(one, 'Paused at step');
     assert.equal(await focus(), 'main');
@@ -249,7 +237,7 @@ test('what makes no sense is one sentence in its place', { timeout: 120_000 }, a
     );
     assert.match(errors[0].detail.message, words);
   }
-  await axeFinds(page, 'errors');
+  await looksRight(page, 'errors');
   // Mended, it works.
   await page.locator('#lost').evaluate((element) => element.setAttribute('data', './cats.jsonl'));
   await main(page.locator('#lost')).click();

@@ -1,12 +1,10 @@
 /** Lessons, taken from their first step to their last as a pupil would, on a wide screen and on a phone. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { axeFindsNothing, fits } from './axe.mjs';
 import { at, openPage, startBrowser, startServer } from './setup.mjs';
 
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 const PHONE = { viewport: { width: 390, height: 844 }, colorScheme: 'dark' };
 
 let server, browser;
@@ -25,14 +23,8 @@ after(async () => {
 const open = (hash, options) => openPage(browser, `${server.url}lessons.html${hash}`, options);
 
 async function looksRight(page, state) {
-  await page.evaluate(AXE);
-  const found = await page.evaluate(async (values) => {
-    const { violations } = await globalThis.axe.run(document, { runOnly: { type: 'tag', values } });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.flat().join(' '))}`);
-  }, TAGS);
-  assert.deepEqual(found, [], `axe, ${state}`);
-  const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(wide <= screen, `${state}: ${wide} px wide on a screen of ${screen}`);
+  await axeFindsNothing(page, state);
+  await fits(page, state);
 }
 
 /** Guesses the first choice, does what the step is about, and waits for what it shows. */

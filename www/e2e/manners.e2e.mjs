@@ -1,8 +1,7 @@
 /** The page for everyone: keyboard, screen reader, small screens; axe finds nothing in any state. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { axeFindsNothing, fits } from './axe.mjs';
 import {
   CHATS,
   VIEWS,
@@ -19,8 +18,6 @@ import {
   status,
 } from './setup.mjs';
 
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 const DOUBLE = `${CHATS}\n${CHATS.split('\n')[0]}`;
 
 let server, browser;
@@ -37,20 +34,6 @@ after(async () => {
 });
 
 const open = (options) => openPage(browser, `${server.url}?device=cpu`, options);
-
-async function axeFinds(page, state) {
-  await page.evaluate(AXE);
-  const found = await page.evaluate(async (values) => {
-    const { violations } = await globalThis.axe.run(document, { runOnly: { type: 'tag', values } });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.flat().join(' '))}`);
-  }, TAGS);
-  assert.deepEqual(found, [], `axe, ${state}`);
-}
-
-async function fits(page, state) {
-  const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(wide <= screen, `${state}: ${wide} px wide on a screen of ${screen}`);
-}
 
 const SCREENS = [
   ['dark', { width: 1280, height: 900 }, 'dark'],
@@ -72,7 +55,7 @@ test('axe finds nothing and nothing is too wide in any state', { timeout: 420_00
       await page.emulateMedia({ colorScheme });
       // Colours change over a fifth of a second.
       await page.waitForTimeout(300);
-      await axeFinds(page, `${state}, ${screen}`);
+      await axeFindsNothing(page, `${state}, ${screen}`);
       await fits(page, `${state}, ${screen}`);
     }
   };

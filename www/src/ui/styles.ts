@@ -173,4 +173,13 @@ export const shared = css`
     font-size: 0.92rem;
     padding: 6px 0;
   }
+  @media (prefers-reduced-motion: reduce) {
+    *,
+    *::before,
+    *::after,
+    progress::-webkit-progress-value {
+      transition: none !important;
+      animation: none !important;
+    }
+  }
 `;
