@@ -5,6 +5,7 @@ mod largest;
 
 pub use largest::{Largest, Sampled};
 
+use crate::adapters::frozen_blocks;
 use crate::generate::PIECE;
 use crate::kernels::blocks::Matrix;
 use crate::models::block::Parts;
@@ -95,6 +96,7 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
         _ => 0,
     };
     let weights = bytes(base);
+    let trunk = product(&[largest.trunk, sizes.hidden, F32]);
     let numbers = product(&[trained as u64, F32]);
     let accumulated = if largest.accumulates { numbers } else { 0 };
     let sampling = largest.sampled.map_or(0, |sampled| sampling(base, &sizes, sampled, largest));
@@ -118,12 +120,12 @@ pub fn estimate(base: &Model, trained: usize, recipe: &Recipe, largest: Largest)
     MemoryEstimate {
         weights,
         trained: stays,
-        activations: sum(&[kept, beside, block, product(&[2, hidden])]),
+        activations: sum(&[kept, beside, block, product(&[2, hidden]), trunk]),
         logits,
         sampling,
         helper: 0,
         tensor: sizes.tensor(largest).max(numbers),
-        total: sum(&[OWN, weights, stays, most]),
+        total: sum(&[OWN, weights, stays, trunk, most]),
         gradient_checkpointing: recomputes,
     }
 }
@@ -173,8 +175,7 @@ impl<'a> Sizes<'a> {
         match recipe.method {
             Method::Lora => sizes.low_rank = low_rank(base, &recipe.lora),
             Method::Full => {}
-            // The last block, or a head alone.
-            Method::LastLayer => sizes.trained_layers = u64::from(base.score().is_none()),
+            Method::LastLayer => sizes.trained_layers -= frozen_blocks(base, recipe.method) as u64,
         }
         sizes
     }

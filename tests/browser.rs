@@ -88,6 +88,7 @@ async fn webgpu_follows_the_references() {
     support::answers::cached_logits(&device, 1e-4).await;
     support::answers::long_prompt(&device, 1e-4).await;
     support::checkpointed_gradients(&device, 1e-4).await;
+    support::gradients_above_a_trunk(&device, 1e-4).await;
     support::lora_variants::dora_adapter(&device, 1e-3, 1e-3).await;
     support::score::classify(&device, 1e-3, 1e-2).await;
     support::embedding::embeddings(&device, 1e-3).await;

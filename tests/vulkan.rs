@@ -31,6 +31,7 @@ fn vulkan_follows_the_references() {
         support::answers::long_prompt(&device, 1e-4).await;
         assert_eq!(tiny_answers(&device).await, tiny_answers(&Device::flex()).await);
         support::checkpointed_gradients(&device, 1e-4).await;
+        support::gradients_above_a_trunk(&device, 1e-4).await;
         support::lora_variants::dora_adapter(&device, 1e-3, 1e-3).await;
         support::score::classify(&device, 1e-3, 1e-2).await;
         support::embedding::embeddings(&device, 1e-3).await;

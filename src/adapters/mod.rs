@@ -10,3 +10,4 @@ mod whole;
 
 pub use target::{Target, resolve_modules};
 pub use trainable::{Leaf, Parameter, Trainable};
+pub use whole::frozen_blocks;

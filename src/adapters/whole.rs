@@ -48,6 +48,17 @@ pub(super) fn parameters(
     (parameters, values)
 }
 
+/// How many blocks, from the first on, lie below all that a method trains, so that nothing changes what comes out of them.
+pub fn frozen_blocks(base: &Model, method: Method) -> usize {
+    let blocks = base.spec().num_hidden_layers;
+    match method {
+        Method::LastLayer if base.score().is_some() => blocks,
+        Method::LastLayer => blocks.saturating_sub(1),
+        // Of both the first block is trained.
+        Method::Full | Method::Lora => 0,
+    }
+}
+
 /// A copy of the base with these weights in the place of its own.
 pub(super) fn replace(
     base: &Model,

@@ -1,8 +1,9 @@
 //! What a step computes at its largest: the rows of its micro-batches, and what an objective does beside them.
 
+use crate::adapters::frozen_blocks;
 use crate::data::batch::BatchRow;
 use crate::data::encode::{Example, Preference};
-use crate::models::Model;
+use crate::models::{Model, Trunk};
 use crate::recipe::{Objective, Recipe, RewardKind};
 use burn::tensor::Device;
 
@@ -25,6 +26,8 @@ pub struct Largest {
     pub accumulates: bool,
     /// Whether attention keeps its probabilities, as on the CPU.
     pub keeps_probabilities: bool,
+    /// Tokens whose hidden states are kept from one epoch to the next.
+    pub trunk: u64,
 }
 
 /// Answers that are sampled to one prompt together.
@@ -42,7 +45,13 @@ pub struct Sampled {
 impl Largest {
     /// For a run over these rows; `order` are the micro-batches of one epoch. In another epoch the longest row may lie in the
     /// fullest batch, so that each is taken by itself.
-    pub fn of(order: &[Vec<BatchRow>], train: &[Example], recipe: &Recipe, base: &Model) -> Largest {
+    pub fn of(
+        order: &[Vec<BatchRow>],
+        train: &[Example],
+        validation: &[Example],
+        recipe: &Recipe,
+        base: &Model,
+    ) -> Largest {
         let rows = order.iter().map(Vec::len).max().unwrap_or(0) as u64;
         let most = recipe.train.max_seq_length as u64;
         let of_row = |row: &BatchRow| row.examples.iter().map(|&index| train[index].longest()).sum::<usize>();
@@ -58,6 +67,7 @@ impl Largest {
             seq: seq(longest),
             accumulates: recipe.train.gradient_accumulation_steps > 1 && order.len() > 1,
             keeps_probabilities: base.device() == Device::flex(),
+            trunk: trunk(train.iter().chain(validation), recipe, base) as u64,
             ..Largest::default()
         };
         let mut targets = rows * train.iter().map(targets).max().unwrap_or(0);
@@ -98,6 +108,21 @@ impl Largest {
     pub fn tokens(&self) -> u64 {
         self.batch.saturating_mul(self.seq)
     }
+}
+
+/// Tokens of all rows, of which there is room for the hidden states after the frozen blocks; 0 where no block is frozen, and of
+/// answers, which are new at each step.
+fn trunk<'a>(examples: impl Iterator<Item = &'a Example>, recipe: &Recipe, base: &Model) -> usize {
+    let is_used = !base.is_encoder() && recipe.objective != Objective::Grpo;
+    if !is_used || frozen_blocks(base, recipe.method) == 0 {
+        return 0;
+    }
+    let tokens = |example: &Example| {
+        let rejected = example.rejected().map_or(0, |rejected| rejected.input_ids.len());
+        // Without padding, up to fifteen places round up what is computed together.
+        example.input_ids.len() + rejected + 16
+    };
+    Trunk::room(examples.map(tokens).sum(), base.hidden_size())
 }
 
 /// Tokens of an example that losses are computed of, of a pair in both answers.

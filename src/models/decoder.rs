@@ -9,6 +9,7 @@ use super::layers::embedding::Embedding;
 use super::layers::rms_norm::RmsNorm;
 use super::loader::Loader;
 use super::score::{self, Score};
+use super::trunk::Trunk;
 use super::unpad::Unpadded;
 use super::visitor::{Place, Visitor, Weight};
 use super::{Input, float_tensor};
@@ -31,6 +32,8 @@ pub struct Decoder {
     pub attention_types: Vec<AttentionType>,
     /// With block checkpointing, where forward passes leave what the backward pass needs.
     pub tape: Option<Tape>,
+    /// What is known of the frozen blocks below all that is trained.
+    pub trunk: Option<Trunk>,
 }
 
 /// The output projection.
@@ -81,6 +84,7 @@ impl Decoder {
             score: weights.score(labels, hidden)?,
             attention_types,
             tape: None,
+            trunk: None,
             spec,
         })
     }
@@ -117,10 +121,17 @@ impl Decoder {
             first_keys: first_keys(input, kind.window, &device),
         };
         let at = Context { seq: input.seq, views: self.attention_types.iter().map(view).collect() };
-        let x = self.embedding.forward(input.input_ids);
+        let frozen = self.trunk.as_ref().map_or(0, |trunk| trunk.blocks);
+        let (below, blocks) = self.blocks.split_at(frozen);
+        let run = |blocks: &[Box<dyn Block>], x| blocks.iter().fold(x, |x, block| block.forward(x, &at));
+        let embed = || self.embedding.forward(input.input_ids);
+        let x = match &self.trunk {
+            Some(trunk) => trunk.forward(input, || run(below, embed())),
+            None => embed(),
+        };
         let x = match &self.tape {
-            Some(tape) => tape.forward(&self.blocks, x, &at),
-            None => self.blocks.iter().fold(x, |x, block| block.forward(x, &at)),
+            Some(tape) => tape.forward(blocks, x, &at),
+            None => run(blocks, x),
         };
         self.norm.forward(x)
     }

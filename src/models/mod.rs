@@ -18,6 +18,7 @@ pub mod pooling;
 pub mod qwen2;
 pub mod qwen3;
 pub mod score;
+pub mod trunk;
 mod unpad;
 pub mod visitor;
 
@@ -32,6 +33,7 @@ pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use loader::{Loader, Outline, ReadWeights};
 pub use score::Score;
+pub use trunk::Trunk;
 pub use visitor::{NamedWeight, Place, Weight};
 
 /// The architectures there are, for who asks for another.
@@ -110,6 +112,15 @@ impl Model {
         let mut model = self.clone();
         if let Model::Decoder(decoder) = &mut model {
             decoder.tape = Some(tape.clone());
+        }
+        model
+    }
+
+    /// A copy that takes what comes out of its frozen blocks from the trunk where it is known; an encoder computes all.
+    pub fn with_trunk(&self, trunk: &Trunk) -> Model {
+        let mut model = self.clone();
+        if let Model::Decoder(decoder) = &mut model {
+            decoder.trunk = Some(trunk.clone());
         }
         model
     }

@@ -159,6 +159,7 @@ impl Trainer {
             let dropout_seed =
                 train.seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place << 16);
             let model = self.trainable.attach(&self.base, &leaves, Some(dropout_seed));
+            let model = self.beginning_at_trunk(model);
             let model = if checkpoints { model.checkpointed(&self.tape) } else { model };
             let Share { loss, figures } = self.loss.share(&model, batch, &whole)?;
             let mut gradients = loss.clone().backward();

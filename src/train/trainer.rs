@@ -4,7 +4,7 @@ use super::early_stopping::Best;
 use super::optimizer::AdamW;
 use super::plan::{Plan, Sizes};
 use super::rollout::{self, Group, Rollouts};
-use crate::adapters::{Parameter, Trainable};
+use crate::adapters::{Parameter, Trainable, frozen_blocks};
 use crate::data::batch::{Batch, BatchOptions, BatchRow, collate, epoch_batches, split};
 use crate::data::encode::Example;
 use crate::data::only_held_out;
@@ -14,7 +14,7 @@ use crate::eval::forgetting::Probe;
 use crate::kernels::readback::read;
 use crate::memory::{self, Largest};
 use crate::metrics::Evaluation;
-use crate::models::{Model, Tape};
+use crate::models::{Model, Tape, Trunk};
 use crate::objectives::Loss;
 use crate::recipe::{Method, Objective, Recipe};
 use burn::tensor::Tensor;
@@ -43,6 +43,8 @@ pub struct Trainer {
     pub(super) loss: Loss,
     /// With block checkpointing.
     pub(super) tape: Tape,
+    /// Where blocks are frozen below all that is trained.
+    trunk: Option<Trunk>,
     options: BatchOptions,
     /// The micro-batches of one epoch, with its number.
     order: (usize, Vec<Vec<BatchRow>>),
@@ -104,7 +106,8 @@ impl Trainer {
         let order = epoch_batches(&train, &options, recipe.train.seed, 0);
         let labels = trainable.labels.as_deref().unwrap_or_default();
         notes.extend(only_held_out(&train, &validation, labels));
-        let largest = Largest::of(&order, &train, recipe, &base);
+        let largest = Largest::of(&order, &train, &validation, recipe, &base);
+        let frozen = frozen_blocks(&base, recipe.method);
         let plan = Plan::new(
             recipe,
             Sizes {
@@ -126,6 +129,7 @@ impl Trainer {
         Ok(Trainer {
             loss: Loss::new(recipe, &base),
             tape: Tape::new(largest.tokens() as usize),
+            trunk: (largest.trunk > 0).then(|| Trunk::new(frozen, largest.trunk as usize)),
             order: (0, order),
             done: 0,
             best: None,
@@ -158,12 +162,20 @@ impl Trainer {
         self.done >= self.plan.total_steps || self.best.as_ref().is_some_and(stopped)
     }
 
+    /// The model, which computes its frozen blocks of each row once in a run.
+    pub(super) fn beginning_at_trunk(&self, model: Model) -> Model {
+        match &self.trunk {
+            Some(trunk) => model.with_trunk(trunk),
+            None => model,
+        }
+    }
+
     /// Scores of the tuned model over the held-out rows; `None` when there are none.
     pub async fn evaluate(&self) -> Result<Option<Evaluation>> {
         if self.validation.is_empty() {
             return Ok(None);
         }
-        let model = self.trainable.tuned(&self.base);
+        let model = self.beginning_at_trunk(self.trainable.tuned(&self.base));
         match &self.rollouts {
             Some(rollouts) => rollouts.evaluate(&model, &self.validation).await.map(Some),
             None => eval::loss(&model, &self.validation, &self.options, &self.loss).await.map(Some),

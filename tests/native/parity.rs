@@ -42,6 +42,11 @@ fn checkpointing_changes_no_gradient() {
 }
 
 #[test]
+fn a_trunk_changes_no_gradient() {
+    block_on(support::gradients_above_a_trunk(&Device::flex(), 1e-5));
+}
+
+#[test]
 fn full_fine_tuning_steps_follow_pytorch() {
     block_on(support::full_steps(&Device::flex(), 1e-4));
 }

@@ -20,12 +20,12 @@ pub mod sample;
 pub mod score;
 
 use burn::tensor::{Device, Tensor};
-use loralet::adapters::{Parameter, Trainable};
+use loralet::adapters::{Parameter, Trainable, frozen_blocks};
 use loralet::data::batch::Batch;
 use loralet::export::{OutputFile, peft};
 use loralet::generate::{Sampler, Sampling, group::sample_group};
 use loralet::kernels::readback::read;
-use loralet::models::{Input, Model, Tape, head};
+use loralet::models::{Input, Model, Tape, Trunk, head};
 use loralet::objectives;
 use loralet::recipe::{LoraRecipe, Method, Recipe, SchedulerType};
 use loralet::train::optimizer::{AdamW, guarded};
@@ -272,6 +272,45 @@ pub async fn checkpointed_gradients(device: &Device, tolerance: f32) {
             let again = read(again).await.unwrap();
             close(&format!("{method:?}, DoRA {use_dora}"), &again, &plain, tolerance);
         }
+    }
+}
+
+/// The same gradients where the frozen blocks below the last one are computed once, in another micro-batch too.
+pub async fn gradients_above_a_trunk(device: &Device, tolerance: f32) {
+    let base = random_llama(fixture!("random_llama/config.json"), true, device);
+    let seq = 9;
+    let batch = |rows: &[u32]| {
+        let ids = |row: &u32| (0..seq).map(move |i| (row * 11 + i * 37) % 61).collect::<Vec<u32>>();
+        let input_ids: Vec<u32> = rows.iter().flat_map(ids).collect();
+        let length = input_ids.len();
+        Batch {
+            targets: input_ids.iter().map(|id| (id * 5 + 1) % 61).collect(),
+            targets_mask: (0..length).map(|i| i % 4 != 3).collect(),
+            position_ids: rows.iter().flat_map(|_| 0..seq).collect(),
+            document_ids: vec![1; length],
+            supervised_tokens: 1,
+            tokens: length,
+            input_ids,
+            batch: rows.len(),
+            seq: seq as usize,
+            ..Batch::default()
+        }
+    };
+    let recipe = Recipe { method: Method::LastLayer, ..Recipe::default() };
+    let trainable = Trainable::new(&base, &recipe);
+    let leaves = trainable.leaves(true);
+    let plain = trainable.attach(&base, &leaves, None);
+    let trunk = Trunk::new(frozen_blocks(&base, recipe.method), 100);
+    let above = plain.with_trunk(&trunk);
+    let gradient = async |model: &Model, batch: &Batch| {
+        let mut gradients = objectives::sft::loss(model.decoder().unwrap(), batch).backward();
+        read(trainable.flat_gradient(&leaves, &mut gradients)).await.unwrap()
+    };
+    for rows in [[1, 2].as_slice(), &[3], &[3, 1, 2], &[2]] {
+        let batch = batch(rows);
+        let expected = gradient(&plain, &batch).await;
+        assert!(expected.iter().any(|value| value.abs() > 1e-3));
+        close(&format!("rows {rows:?}"), &gradient(&above, &batch).await, &expected, tolerance);
     }
 }
 
