@@ -57,7 +57,7 @@ pub const STAGES: &[Stage] = &[
 ];
 
 /// The shipped wasm may be this large, gzipped.
-const WASM_LIMIT: u64 = 5_000_000;
+const WASM_LIMIT: u64 = 4_500_000;
 
 /// And the page before its trainer this large, gzipped.
 const SHELL_LIMIT: u64 = 120_000;
