@@ -26,7 +26,9 @@ pub use encode::example::Verdict;
 pub use encode::skipped::{SkipReason, SkippedRow};
 pub use encode::template::ChatTemplate;
 pub use encode::tokenizer::Tokenizer;
-pub use encode::{Contrast, EncodeOptions, Encoded, Example, Preference, Sequence, encode_dataset};
+pub use encode::{
+    Contrast, EncodeOptions, Encoded, Example, Preference, Question, Sequence, encode_dataset, question,
+};
 pub use general::GeneralText;
 pub use listing::RowList;
 pub use read::DataFile;

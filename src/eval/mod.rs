@@ -2,6 +2,8 @@
 
 pub mod embeddings;
 pub mod forgetting;
+pub mod overlap;
+pub mod worth;
 
 use crate::data::batch::{Batch, BatchOptions, collate, epoch_batches};
 use crate::data::encode::Example;

@@ -25,6 +25,7 @@ pub struct Label {
 /// Which way a number is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub enum Better {
     Higher,
     Lower,
@@ -34,6 +35,7 @@ pub enum Better {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export))]
 pub enum Unit {
     Number,
     /// From 0 to 1, as people are shown it in percent.

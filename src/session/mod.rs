@@ -19,6 +19,7 @@ mod score;
 mod search;
 mod strength;
 mod weights;
+mod worth;
 
 pub use answer::GenerateRequest;
 pub use data::DataSummary;
@@ -27,6 +28,7 @@ pub use model::ModelReport;
 pub use predict::{PredictRequest, Predictions, TokenProbability};
 pub use search::Neighbour;
 pub use weights::outline;
+pub use worth::WorthRequest;
 
 use crate::adapters::{Trainable, resolve_modules};
 use crate::data::GeneralText;

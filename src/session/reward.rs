@@ -69,9 +69,18 @@ impl Session {
                     .into(),
             });
         }
-        let judge = self.reward_model.as_ref().map(|judge| judge.tuned(&model.base));
-        let judge: Option<Decoder> = judge.map(|judge| judge.decoder().cloned()).transpose()?;
-        let reward = Reward::new(&recipe.grpo, judge, self.person.clone())?;
+        let reward = self.reward_for(recipe)?;
         Ok(Some(Rollouts::new(recipe, &model.tokenizer, &model.end_ids, reward, self.caller.clone())))
+    }
+
+    /// What a run with this recipe rewards answers by.
+    ///
+    /// # Errors
+    /// No reward model, or nobody to ask, where the recipe wants one.
+    pub(super) fn reward_for(&self, recipe: &Recipe) -> Result<Reward> {
+        let base = &self.model()?.base;
+        let judge = self.reward_model.as_ref().map(|judge| judge.tuned(base));
+        let judge: Option<Decoder> = judge.map(|judge| judge.decoder().cloned()).transpose()?;
+        Reward::new(&recipe.grpo, judge, self.person.clone())
     }
 }

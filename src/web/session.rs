@@ -9,7 +9,9 @@ use crate::export::{self, ExportRequest, OutputFile, Sink};
 use crate::generate::Caller;
 use crate::recipe::BaseDtype;
 use crate::rewards::person::Person;
-use crate::session::{DeviceReport, GenerateRequest, MemoryReport, PredictRequest, Session as Core};
+use crate::session::{
+    DeviceReport, GenerateRequest, MemoryReport, PredictRequest, Session as Core, WorthRequest,
+};
 use crate::weights::source::ByteSource;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -248,6 +250,29 @@ impl Session {
         let answer = self.core.generate(&request, on_text).await;
         self.gpu_error()?;
         to_js(&answer.map_err(error::to_js)?)
+    }
+
+    /// Held-out rows answered by the base, by the base with examples in its prompt, and by the tuned model.
+    #[wasm_bindgen(unchecked_return_type = "Worth")]
+    pub async fn worth(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "Recipe")] recipe: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "WorthRequest")] request: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "OnAnswers")] on_progress: Function,
+    ) -> JsResult {
+        let recipe = read_recipe(recipe)?;
+        let request: WorthRequest = serde_wasm_bindgen::from_value(request).map_err(|error| {
+            error::to_js(Error::InvalidRecipe { reason: format!("the request cannot be read ({error})") })
+        })?;
+        let go_on = async |done: usize, total: usize| {
+            let failed = |_| Error::Training { reason: "the listener of the measurement failed".into() };
+            let answer = on_progress.call2(&JsValue::NULL, &done.into(), &total.into()).map_err(failed)?;
+            let go_on = JsFuture::from(js_sys::Promise::resolve(&answer)).await.map_err(failed)?;
+            Ok(go_on.is_undefined() || go_on.is_truthy())
+        };
+        let worth = self.core.worth(&request, &recipe, go_on).await;
+        self.gpu_error()?;
+        to_js(&worth.map_err(error::to_js)?)
     }
 
     /// The texts of the open data nearest to a query, by their embeddings.

@@ -91,7 +91,10 @@ test('axe finds nothing and nothing is too wide in any state', { timeout: 420_00
   await page.locator('#prompt').fill('Where is cat number 3?');
   await at(page, 'ask').click();
   await page.locator('article.tuned[aria-busy=false] .answer').waitFor();
-  await look('answered');
+  await page.getByLabel('Most rows to ask').fill('1');
+  await at(page, 'worth-measure').click();
+  await at(page, 'worth-answers').locator('summary').click();
+  await look('answered and measured');
   await set(page, { 'train.max_steps': 4000 });
   await at(page, 'start').click();
   await status(page, 'Training: step');

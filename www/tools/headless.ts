@@ -13,6 +13,7 @@ import {
   type Recipe,
   type Sweep,
   type Trainer,
+  type WorthRequest,
 } from '../src/engine/index.js';
 
 /** A file that the command serves to this page. */
@@ -49,6 +50,7 @@ type Task =
       memory_after: number[];
     }
   | { task: 'score'; adapter: boolean; held_out: boolean }
+  | { task: 'worth'; request: WorthRequest }
   | {
       task: 'logits';
       input_ids: number[];
@@ -119,6 +121,9 @@ async function perform(trainer: Trainer, task: Task, recipe: Recipe, emit: Emit)
       emit({ event: 'scored', adapter: task.adapter, evaluation });
       break;
     }
+    case 'worth':
+      emit({ event: 'worth', worth: await trainer.worth(recipe, task.request) });
+      break;
     case 'logits':
       await put('logits.json', new TextEncoder().encode(JSON.stringify(await logits(trainer, task))));
       break;

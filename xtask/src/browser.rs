@@ -121,6 +121,11 @@ impl Job {
         self.task(json!({ "task": "score", "adapter": adapter, "held_out": held_out }))
     }
 
+    /// Asks held-out rows of the base, of the base with examples in its prompt, and of the tuned model.
+    pub fn worth(self, rows: u64, examples: u64) -> Self {
+        self.task(json!({ "task": "worth", "request": { "rows": rows, "examples": examples } }))
+    }
+
     /// Writes some logits of every position, with and without the adapter, to `logits.json`.
     pub fn logits(self, input_ids: &[u32], vocab_ids: &[u32]) -> Self {
         self.task(

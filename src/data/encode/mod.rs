@@ -20,6 +20,7 @@ mod encoder;
 pub(super) mod example;
 mod mask;
 mod options;
+mod question;
 pub(super) mod row;
 pub(super) mod skipped;
 mod task;
@@ -30,6 +31,7 @@ mod tools;
 
 pub use example::{Contrast, Example, Preference, Sequence};
 pub use options::EncodeOptions;
+pub use question::{Question, question};
 
 use crate::data::read::invalid_line;
 use crate::data::types::{Dataset, Row, RowContent};

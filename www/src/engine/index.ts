@@ -18,7 +18,7 @@
  */
 export { Engine } from './engine.js';
 export { Trainer } from './trainer.js';
-export type { GenerateOptions, OpenModelOptions, Options } from './trainer.js';
+export type { GenerateOptions, OpenModelOptions, Options, WorthOptions } from './trainer.js';
 export { Run } from './run.js';
 export type { Checkpoint, Question, RunEvents } from './run.js';
 export type { LoopOptions, TrainState } from './protocol.js';

@@ -29,6 +29,8 @@ import type {
   StepReport,
   Sweep,
   SweepPlan,
+  Worth,
+  WorthRequest,
 } from './types.js';
 import type { WireError } from './errors.js';
 
@@ -73,12 +75,14 @@ interface Calls {
   evaluate: { carries: object; answers: Evaluation };
   search: { carries: { query: string; adapter: boolean }; answers: Neighbour[] };
   score: { carries: { recipe: Recipe; adapter: boolean; heldOut: boolean }; answers: Evaluation };
+  /** Answers `worth_progress` events meanwhile; a `cancel` ends it with the rows that are done. */
+  worth: { carries: { recipe: Recipe; request: WorthRequest }; answers: Worth };
   logits: { carries: { inputIds: Uint32Array; adapter: boolean }; answers: Float32Array<ArrayBuffer> };
   predict: { carries: { request: PredictRequest }; answers: Predictions };
   generate: { carries: { request: GenerateRequest }; answers: GenerateReport };
   /**
    * Ends the request with this id, if it is not answered yet: one that waits for its turn fails at once as `stopped` and is never
-   * begun, an answer that is being written ends with what it has, a run that is being begun stops before its first step.
+   * begun, an answer or a measurement that is under way ends with what it has, a run that is being begun stops before its first step.
    */
   cancel: { carries: { request: number }; answers: null };
   save_checkpoint: { carries: object; answers: Uint8Array<ArrayBuffer> };
@@ -113,6 +117,7 @@ export type Event =
   | { type: 'loaded'; lock: string | null }
   | { type: 'model_progress'; id: number; done: number; total: number }
   | { type: 'text'; id: number; delta: string }
+  | { type: 'worth_progress'; id: number; done: number; total: number }
   | RunEvent;
 
 /** `run` is the id of the request that began the run, so that what an earlier run still tells is not taken for the next one's. */

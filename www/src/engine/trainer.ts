@@ -22,6 +22,8 @@ import type {
   Recipe,
   Sweep,
   SweepPlan,
+  Worth,
+  WorthRequest,
 } from './types.js';
 import { LoraletError, fromWire, type WireError } from './errors.js';
 import { unreachable } from './protocol.js';
@@ -40,6 +42,11 @@ export interface OpenModelOptions extends Options {
   /** How the frozen weights lie in memory. */
   baseDtype?: BaseDtype;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+export interface WorthOptions extends Options {
+  /** Called with how many answers of how many there are. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 export interface GenerateOptions extends Options {
@@ -208,6 +215,15 @@ export class Trainer {
     return this.call('search', { query, adapter }, options);
   }
 
+  /**
+   * Held-out rows, answered by the base, by the base with rows of the training split in its prompt, and by the tuned model. They
+   * are those of the run; before one, those that a run with the recipe would hold out. Where the signal is aborted, it ends with
+   * the rows that are done, or as `stopped` where there are none.
+   */
+  worth(recipe: Recipe, request: WorthRequest, { onProgress, signal }: WorthOptions = {}): Promise<Worth> {
+    return this.call('worth', { recipe, request }, { onProgress, signal });
+  }
+
   /** Logits after each token, `[tokens, vocabulary]` row-major, for comparing with other implementations. */
   logits(inputIds: Uint32Array, adapter: boolean, options: Options = {}): Promise<Float32Array<ArrayBuffer>> {
     return this.call('logits', { inputIds, adapter }, options);
@@ -342,6 +358,7 @@ export class Trainer {
         this.breakAfter(message.error);
         break;
       case 'model_progress':
+      case 'worth_progress':
         this.pending.get(message.id)?.onProgress?.(message.done, message.total);
         break;
       case 'text':

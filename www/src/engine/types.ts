@@ -5,6 +5,7 @@
  * Lengths are in tokens, sizes in bytes, times in seconds.
  */
 export type { Answer as GenerateReport } from './generated/Answer.js';
+export type { AskedRow } from './generated/AskedRow.js';
 export type { Change } from './generated/Change.js';
 export type { ClassificationMetrics } from './generated/ClassificationMetrics.js';
 export type { DataReport } from './generated/DataReport.js';
@@ -43,7 +44,12 @@ export type { Sweep } from './generated/Sweep.js';
 export type { SweepPlan } from './generated/SweepPlan.js';
 export type { SweptSetting } from './generated/SweptSetting.js';
 export type { TokenProbability } from './generated/TokenProbability.js';
+export type { Way } from './generated/Way.js';
+export type { WayWorth } from './generated/WayWorth.js';
 export type { Workload } from './generated/Workload.js';
+export type { Worth } from './generated/Worth.js';
+export type { WorthFigure } from './generated/WorthFigure.js';
+export type { WorthRequest } from './generated/WorthRequest.js';
 
 /** One file of a model, on disk or in storage, not in memory. */
 export interface ModelFile {

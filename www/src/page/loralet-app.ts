@@ -12,6 +12,7 @@ import '../ui/components/runs-section.js';
 import '../ui/components/search-panel.js';
 import '../ui/components/settings-section.js';
 import '../ui/components/train-section.js';
+import '../ui/components/worth-panel.js';
 import { errorNotice } from '../ui/components/error-notice.js';
 import { Watch } from '../ui/stores/store.js';
 import { shared } from '../ui/styles.js';
@@ -150,9 +151,12 @@ export class LoraletApp extends LitElement {
 
   private attempts() {
     const { model, training } = this.workspace;
-    if (training.comparesTexts) return html`<div class="card"><search-panel></search-panel></div>`;
+    if (training.comparesTexts)
+      return html`<div class="card"><search-panel></search-panel></div>
+        ${this.worth()}`;
     return html`
       <div class="card"><compare-section></compare-section></div>
+      ${this.worth()}
       ${
         model.isEncoder
           ? nothing
@@ -165,6 +169,17 @@ export class LoraletApp extends LitElement {
             </div>`
       }
     `;
+  }
+
+  private worth() {
+    return html`<div class="card">
+      <h3>Is it worth it?</h3>
+      <p class="lead">
+        Rows that were kept aside, answered by the base, by the base with examples in its prompt, and by the
+        tuned model.
+      </p>
+      <worth-panel></worth-panel>
+    </div>`;
   }
 
   private readonly show = ({ detail }: CustomEvent<string>): void => {

@@ -16,6 +16,7 @@ import { SearchStore } from './stores/search.js';
 import { SweepStore } from './stores/sweep.js';
 import { TrainerStore } from './stores/trainer.js';
 import { TrainingStore } from './stores/training.js';
+import { WorthStore } from './stores/worth.js';
 
 /** What a workspace stands on. */
 export interface Ground {
@@ -44,6 +45,7 @@ export class Workspace {
   readonly training: TrainingStore;
   readonly compare: CompareStore;
   readonly search: SearchStore;
+  readonly worth: WorthStore;
   readonly picks: PicksStore;
   readonly sweep: SweepStore;
 
@@ -64,11 +66,16 @@ export class Workspace {
     this.training = new TrainingStore(checkpoints, trainer, recipe, model, data, ratings, this.runs);
     this.compare = new CompareStore(trainer, this.training);
     this.search = new SearchStore(trainer, this.training);
+    this.worth = new WorthStore(trainer, recipe, this.training);
     this.picks = new PicksStore(storage.picks, trainer, recipe, model, data, this.training);
     this.sweep = new SweepStore(trainer, recipe, data, this.runs, this.training);
 
     const restart = new Restart(this);
-    recipe.onDataSetting = () => void data.reread();
+    recipe.onDataSetting = () => {
+      this.worth.cancel();
+      void data.reread();
+    };
+    this.training.onAct = () => this.worth.cancel();
     recipe.onDevice = () => void restart.changeDevice();
     trainer.onBroken = (error) => void restart.recover(error);
     model.onStopReading = () => void restart.stopReading();
@@ -89,7 +96,9 @@ export class Workspace {
 
   /** A newly opened model leaves the adapter and the answers of the one before behind. */
   async useModel(opening: Promise<boolean>): Promise<void> {
+    this.worth.cancel();
     if (!(await opening)) return;
+    this.worth.clear();
     this.compare.clear();
     this.rewardModel.forget();
     await this.training.reset();
@@ -98,7 +107,9 @@ export class Workspace {
   }
 
   async useData(opening: Promise<boolean>): Promise<void> {
+    this.worth.cancel();
     if (!(await opening)) return;
+    this.worth.clear();
     await this.training.reset();
   }
 

@@ -27,6 +27,15 @@ pub struct Eval {
     /// Only the rows that a run with this recipe holds out (eval.validation_fraction, train.seed), not the whole file
     #[arg(long)]
     held_out: bool,
+    /// Is it worth it? Asks held-out rows of the base, of the base with examples in its prompt, and of the tuned model
+    #[arg(long, conflicts_with = "held_out")]
+    worth: bool,
+    /// Held-out rows to ask at most
+    #[arg(long, default_value_t = 12, requires = "worth", value_parser = clap::value_parser!(u64).range(1..))]
+    rows: u64,
+    /// Rows of the training split to put into a prompt
+    #[arg(long, default_value_t = 4, requires = "worth")]
+    examples: u64,
     /// Text, or questions with answers, to measure forgetting by, in place of the built-in text
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
@@ -52,16 +61,18 @@ impl Eval {
         site::build()?;
 
         let mut result = Map::new();
-        let mut job = Job::new(&device_name(self.model.device, &recipe), &model)
+        let job = Job::new(&device_name(self.model.device, &recipe), &model)
             .adapter(&adapter)
             .data(&data)
             .probe(probe.as_ref())
             .reward_model(&reward_model)
             .recipe(recipe);
-        if !adapter.is_empty() {
-            job = job.score(true, self.held_out);
-        }
-        job.score(false, self.held_out).run(|event| {
+        let job = match self.worth {
+            true => job.worth(self.rows, self.examples),
+            false if adapter.is_empty() => job.score(false, self.held_out),
+            false => job.score(true, self.held_out).score(false, self.held_out),
+        };
+        job.run(|event| {
             match event["event"].as_str() {
                 Some("scored") if event["adapter"] == false && !adapter.is_empty() => {
                     result.insert("base".into(), event["evaluation"].clone());
@@ -69,6 +80,7 @@ impl Eval {
                 Some("scored") => {
                     result.extend(event["evaluation"].as_object().cloned().unwrap_or_default());
                 }
+                Some("worth") => drop(result.insert("worth".into(), event["worth"].clone())),
                 Some("model") => {
                     progress::be_loud();
                     say_notes(&event["model"]);
@@ -90,7 +102,7 @@ impl Eval {
             }
             Ok(())
         })?;
-        result.insert("held_out".into(), self.held_out.into());
+        result.insert("held_out".into(), (self.held_out || self.worth).into());
         result.insert(
             "adapter".into(),
             self.adapter.map_or(Value::Null, |dir| json!(dir.display().to_string())),

@@ -31,7 +31,7 @@ export class Requests {
   private onGpu = false;
   private readonly turns = new Turns();
   private readonly loop: Loop;
-  /** The answer that is being written. */
+  /** The answer, or the measurement, that is under way. */
   private writing: { id: number; cancelled: boolean } | null = null;
 
   constructor(private readonly send: Send) {
@@ -114,6 +114,17 @@ export class Requests {
         return this.exclusive(id, async (session) => ({
           value: await session.score(request.recipe, request.adapter, request.heldOut),
         }));
+      case 'worth':
+        return this.exclusive(id, async (session) => {
+          const mine = (this.writing = { id, cancelled: false });
+          let told = -1;
+          const onProgress = (done: number, total: number) => {
+            if (done !== told) this.send({ type: 'worth_progress', id, done, total });
+            told = done;
+            return nextTask().then(() => !mine.cancelled);
+          };
+          return { value: await session.worth(request.recipe, request.request, onProgress) };
+        });
       case 'logits':
         return this.exclusive(id, async (session) => ({
           value: await session.logits(request.inputIds, request.adapter),

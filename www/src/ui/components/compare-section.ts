@@ -107,15 +107,17 @@ export class CompareSection extends WorkspaceElement {
   ];
   @query('#prompt') private prompt!: HTMLTextAreaElement;
 
-  protected override watched({ compare, training, model, data }: Workspace): Store[] {
-    return [compare, training, model, data];
+  protected override watched({ compare, training, model, data, worth }: Workspace): Store[] {
+    return [compare, training, model, data, worth];
   }
 
   override render() {
-    const { compare, data, model, training } = this.workspace;
+    const { compare, data, model, training, worth } = this.workspace;
     const ready = model.open !== null && model.busy === null;
     const prompts = data.open?.sample?.prompts ?? [];
     const judging = training.judges;
+    const others = worth.busy ? 'It answers after the measurement.' : 'Answering …';
+    const answering = !compare.busy ? '' : training.active ? 'Training goes on after the answers.' : others;
     return html`
       <label for="prompt">${judging === 'classify' ? 'Text' : 'Prompt'}</label>
       <textarea
@@ -162,7 +164,7 @@ export class CompareSection extends WorkspaceElement {
         </button>
         ${compare.busy ? html`<button @click=${() => compare.cancel()}>Stop</button>` : nothing}
         <span class="small muted" role="status">
-          ${compare.busy && training.active ? 'Training goes on after the answers.' : compare.busy ? 'Answering …' : ''}
+          ${answering}
         </span>
       </div>
       ${errorNotice(compare.error, 'compare-error')}

@@ -46,6 +46,8 @@ export class TrainingStore extends Store {
   error: Problem | null = null;
   /** A run of an earlier visit that can go on. */
   saved: KeptRun | null = null;
+  /** Called before the trainer is asked for something that may change the adapter. */
+  onAct: () => void = () => undefined;
   /** The keys of kept runs that cannot be read. */
   unreadable: string[] = [];
   private known: KnownRun | null = null;
@@ -426,6 +428,7 @@ export class TrainingStore extends Store {
   }
 
   private async act(action: (client: Trainer) => Promise<unknown> | undefined): Promise<void> {
+    this.onAct();
     this.error = null;
     this.acting = true;
     this.changed();
