@@ -44,6 +44,9 @@ await page
   .filter({ hasText: 'tokens/s' })
   .waitFor({ timeout: 300_000 });
 await photograph('try', 'try');
+await at(page, 'worth-measure').click();
+await at(page, 'worth-sentence').waitFor({ timeout: 1_800_000 });
+await photograph('worth', 'try', 'worth-panel');
 await go(page, 'export');
 await at(page, 'files').waitFor();
 await photograph('export', 'export');

@@ -8,7 +8,10 @@ before(async () => {
   page = await workspace('worth');
   await openTiny(page);
   await page.useData(page.data.read('cats.jsonl', bytes(CHATS), null));
-  await set({ train: { max_steps: 12, learning_rate: 5e-3 }, eval: { validation_fraction: 0.4, probe: false } });
+  await set({
+    train: { max_steps: 12, learning_rate: 5e-3 },
+    eval: { validation_fraction: 0.4, probe: false },
+  });
 });
 after(() => page.close());
 

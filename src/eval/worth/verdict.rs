@@ -17,6 +17,8 @@ pub struct Lead {
     pub prompt_tokens: Vec<(Way, f64)>,
     /// Rows in the prompt of [`Way::Examples`].
     pub examples: usize,
+    /// In how many rows the tuned model's answer is the row's own, where there is such a number.
+    pub same: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,14 +56,19 @@ pub fn sentence(lead: &Lead) -> String {
         format!("a prompt with {} {examples} gets {value}{dear}", lead.examples)
     });
     let base = value(Way::Base).unwrap_or_default();
+    let same = lead.same.map_or(String::new(), |same| format!(" (word for word in {same} of {rows} rows)"));
     match (value(Way::Tuned), with_examples) {
         (Some(tuned), Some(examples)) => format!(
-            "{on} the tuned model {}; {examples}, the base as it is {base}: {}.",
+            "{on} the tuned model {}{same}; {examples}, the base as it is {base}: {}.",
             does(tuned),
             verdict(lead)
         ),
         (Some(tuned), None) => {
-            format!("{on} the tuned model {}, the base as it is {base}: {}.", does(tuned), verdict(lead))
+            format!(
+                "{on} the tuned model {}{same}; the base as it is gets {base}: {}.",
+                does(tuned),
+                verdict(lead)
+            )
         }
         (None, Some(examples)) => {
             format!(
@@ -88,7 +95,7 @@ fn verdict(lead: &Lead) -> String {
     }
     if lead.scores_of(Way::Examples).is_none() {
         return match over_base {
-            Some(_) => format!("here training was worth it{}", by(&[over_base])),
+            Some(_) => format!("here training is the better way{}", by(&[over_base])),
             None => no_difference("the two"),
         };
     }
@@ -97,7 +104,7 @@ fn verdict(lead: &Lead) -> String {
     let examples_help = above(Way::Examples, Way::Base);
     match (over_base, over_examples, under_examples) {
         (Some(_), Some(_), _) => {
-            format!("here training was worth it{}", by(&[over_base, over_examples]))
+            format!("here training is the better way{}", by(&[over_base, over_examples]))
         }
         (_, _, Some(_)) => {
             format!("here the examples are the better way, and need no training{}", by(&[under_examples]))
@@ -224,6 +231,7 @@ mod tests {
             losses: Vec::new(),
             prompt_tokens: vec![(Way::Base, 40.0), (Way::Examples, 250.0), (Way::Tuned, 40.0)],
             examples: 4,
+            same: None,
         }
     }
 
@@ -234,9 +242,9 @@ mod tests {
     #[test]
     fn the_sentence_says_what_the_figures_are_and_what_follows() {
         assert_eq!(
-            sentence(&lead(LOW, LOW, HIGH)),
-            "On 4 held-out rows the tuned model agrees in 90 % of the words; a prompt with 4 examples gets 20 % for 6.2 times \
-             the prompt tokens, the base as it is 20 %: here training was worth it."
+            sentence(&Lead { same: Some(2), ..lead(LOW, LOW, HIGH) }),
+            "On 4 held-out rows the tuned model agrees in 90 % of the words (word for word in 2 of 4 rows); a prompt with 4 examples gets 20 % for 6.2 times \
+             the prompt tokens, the base as it is 20 %: here training is the better way."
         );
         let without = Lead {
             scores: lead(LOW, LOW, HIGH)
@@ -247,8 +255,9 @@ mod tests {
             ..lead(LOW, LOW, HIGH)
         };
         assert!(
-            sentence(&without)
-                .ends_with("90 % of the words, the base as it is 20 %: here training was worth it.")
+            sentence(&without).ends_with(
+                "90 % of the words; the base as it is gets 20 %: here training is the better way."
+            )
         );
         let untrained = Lead { scores: lead(LOW, HIGH, HIGH).scores[..2].to_vec(), ..lead(LOW, HIGH, HIGH) };
         assert!(sentence(&untrained).ends_with(
@@ -278,7 +287,7 @@ mod tests {
             (Way::Examples, [2.5, 2.6, 2.4, 2.5].into()),
             (Way::Tuned, [0.5, 0.6, 0.4, 0.5].into()),
         ];
-        assert_eq!(verdict(&lead), "here training was worth it, by the loss of the rows' own answers");
+        assert_eq!(verdict(&lead), "here training is the better way, by the loss of the rows' own answers");
         // A score that tells is not overruled.
         lead.scores = self::lead(HIGH, HIGH, LOW).scores;
         assert_eq!(verdict(&lead), "here training made it worse");
@@ -307,11 +316,12 @@ mod tests {
         let (sure, chance) = (of(Unit::Share, 0.5, 0.9, 40), of(Unit::Share, 0.5, 0.6, 10));
         assert_eq!(
             sure,
-            "On 40 held-out rows the tuned model reaches 90 % in accuracy, the base as it is 50 %: here training was worth it."
+            "On 40 held-out rows the tuned model reaches 90 % in accuracy; the base as it is gets 50 %: here training is the better way."
         );
         assert!(chance.ends_with("so few rows show no clear difference between the two."), "{chance}");
         assert!(
-            of(Unit::Number, 0.1, 0.8, 40).ends_with("here training was worth it, unless that is chance.")
+            of(Unit::Number, 0.1, 0.8, 40)
+                .ends_with("here training is the better way, unless that is chance.")
         );
     }
 }

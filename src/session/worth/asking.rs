@@ -217,6 +217,10 @@ impl<'a> Asking<'a> {
             let seconds = column(place, &|outcome| Some(outcome.answer.seconds)).unwrap_or_default();
             ways.push(WayWorth { way, figures, prompt_tokens: tokens(place), seconds: mean(&seconds) });
         }
+        let is_compared = self.reward.is_none() && !self.prefers;
+        let tuned = self.ways.iter().position(|(way, _)| *way == Way::Tuned).filter(|_| is_compared);
+        let same = tuned.and_then(|tuned| column(tuned, &|outcome| outcome.same));
+        let same = same.map(|same| same.iter().filter(|&&same| same == 1.0).count());
         let examples = self.questions.examples;
         let lead = Lead {
             phrase: phrase.into(),
@@ -226,6 +230,7 @@ impl<'a> Asking<'a> {
             losses,
             prompt_tokens,
             examples,
+            same,
         };
         let rows = &self.session.dataset()?.rows;
         let asked = outcomes.iter().enumerate().map(|(place, outcomes)| {

@@ -77,6 +77,7 @@ impl Session {
             losses: Vec::new(),
             prompt_tokens: Vec::new(),
             examples: 0,
+            same: None,
         };
         Ok(Worth {
             rows: tokens.len(),
@@ -128,6 +129,7 @@ impl Session {
             losses: Vec::new(),
             prompt_tokens: Vec::new(),
             examples: 0,
+            same: None,
         };
         let mut notes =
             vec!["a model that judges or compares whole texts takes no examples in its prompt".to_string()];

@@ -39,6 +39,22 @@ export class CompareSection extends WorkspaceElement {
       .options label {
         font-size: 0.84rem;
       }
+      .strength {
+        display: grid;
+        grid-template-columns: auto minmax(80px, 240px) 3.5em;
+        gap: 12px;
+        align-items: center;
+        margin-top: 14px;
+      }
+      .strength input {
+        min-height: 24px;
+        padding: 0;
+        border: 0;
+        accent-color: var(--accent);
+      }
+      .strength output {
+        font-variant-numeric: tabular-nums;
+      }
       .sides {
         display: grid;
         grid-template-columns: 1fr 1fr;
@@ -163,21 +179,40 @@ export class CompareSection extends WorkspaceElement {
           ${judging ? 'Judge' : 'Answer'}${training.hasAdapter ? ' with both' : ''}
         </button>
         ${compare.busy ? html`<button @click=${() => compare.cancel()}>Stop</button>` : nothing}
-        <span class="small muted" role="status">
-          ${answering}
-        </span>
+        <span class="small muted" role="status"> ${answering} </span>
       </div>
+      ${training.hasAdapter && judging === null ? this.strength() : nothing}
       ${errorNotice(compare.error, 'compare-error')}
       <div class="sides">
         ${this.side('base', judging ? 'Base, with an untrained head' : 'Base model', compare.base, 'Its answer appears here.')}
         ${this.side(
           'tuned',
-          compare.tuned.step ? `Tuned, step ${compare.tuned.step}` : 'Tuned',
+          `${compare.tuned.step ? `Tuned, step ${compare.tuned.step}` : 'Tuned'}${compare.tuned.strength === 1 ? '' : `, × ${compare.tuned.strength.toFixed(1)}`}`,
           compare.tuned,
           training.hasAdapter ? 'Its answer appears here.' : 'Train some steps first.',
         )}
       </div>
     `;
+  }
+
+  /** The tuned answer follows it. */
+  private strength() {
+    const { compare } = this.workspace;
+    const typed = (event: Event) => Number((event.target as HTMLInputElement).value);
+    return html`<div class="strength">
+      <label for="strength">Adapter strength</label>
+      <input
+        id="strength"
+        type="range"
+        min="0"
+        max="2"
+        step="0.1"
+        .value=${String(compare.strength)}
+        data-test="strength"
+        @change=${(event: Event) => void compare.changeStrength(typed(event))}
+      />
+      <output for="strength">× ${compare.strength.toFixed(1)}</output>
+    </div>`;
   }
 
   private side(name: string, title: string, side: Side, empty: string) {

@@ -16,10 +16,16 @@ export class WorthPanel extends WorkspaceElement {
   static override styles = [
     shared,
     css`
+      .options label {
+        display: block;
+        margin-bottom: 4px;
+        font-size: 0.84rem;
+      }
       .options {
         display: grid;
-        grid-template-columns: repeat(2, minmax(0, 11rem));
+        grid-template-columns: repeat(2, minmax(0, 12rem));
         gap: 12px;
+        align-items: end;
         margin-bottom: 12px;
       }
       progress {
@@ -115,6 +121,13 @@ export class WorthPanel extends WorkspaceElement {
         tbody th,
         td {
           display: block;
+        }
+        table {
+          border: 0;
+        }
+        tbody {
+          border: 1px solid var(--line);
+          border-radius: 8px;
         }
         tbody tr + tr {
           border-top: 1px solid var(--line);
@@ -279,7 +292,10 @@ export class WorthPanel extends WorkspaceElement {
       const isBest = figure.value === best(figure, others) && others.some((value) => value !== figure.value);
       return { text: shown(figure), isBest };
     });
-    cells.push({ text: count(way.prompt_tokens), isBest: false }, { text: seconds(way.seconds), isBest: false });
+    cells.push(
+      { text: count(way.prompt_tokens), isBest: false },
+      { text: seconds(way.seconds), isBest: false },
+    );
     return html`<tr role="row" data-test=${`worth-${way.way}`}>
       <th role="rowheader" scope="row">${this.name(way.way)}</th>
       ${cells.map(
@@ -295,7 +311,7 @@ export class WorthPanel extends WorkspaceElement {
       case 'base':
         return 'Base as it is';
       case 'examples':
-        return `Base with ${plural(result?.examples ?? 0, 'example')} in its prompt`;
+        return `Base with ${plural(result?.examples ?? 0, 'example')}`;
       case 'tuned':
         return step === null ? 'Tuned' : `Tuned, step ${step}`;
     }
@@ -309,8 +325,17 @@ export class WorthPanel extends WorkspaceElement {
           html`<div class="asked">
             <p>${question} <span class="muted small">line ${line}</span></p>
             <dl>
-              ${answer === null ? nothing : html`<dt>The row’s own</dt><dd>${answer}</dd>`}
-              ${ways.map(({ way }, place) => html`<dt>${this.name(way)}</dt><dd>${given[place]?.trim() || '–'}</dd>`)}
+              ${
+                answer === null
+                  ? nothing
+                  : html`<dt>The row’s own</dt>
+                      <dd>${answer}</dd>`
+              }
+              ${ways.map(
+                ({ way }, place) =>
+                  html`<dt>${this.name(way)}</dt>
+                    <dd>${given[place]?.trim() || '–'}</dd>`,
+              )}
             </dl>
           </div>`,
       )}

@@ -11,6 +11,8 @@ export interface Side {
   running: boolean;
   /** The step that the adapter was at. */
   step: number | null;
+  /** How many times its strength the adapter had. */
+  strength: number;
 }
 
 export interface Question {
@@ -22,13 +24,17 @@ export interface Question {
   answer: string;
 }
 
-const EMPTY: Side = { text: '', report: null, running: false, step: null };
+const EMPTY: Side = { text: '', report: null, running: false, step: null, strength: 1 };
 
 export class CompareStore extends Store {
   base: Side = EMPTY;
   tuned: Side = EMPTY;
   busy = false;
   error: Problem | null = null;
+  /** How many times its strength the adapter has, from 0 to 2. */
+  strength = 1;
+  private asked: Question | null = null;
+  private asking: Promise<void> = Promise.resolve();
   /** Ends both answers of a press. */
   private stop = new AbortController();
 
@@ -42,16 +48,55 @@ export class CompareStore extends Store {
   /** Base first, then tuned where there is an adapter; both greedy unless a temperature is set. */
   async ask(question: Question): Promise<void> {
     if (this.busy) return;
+    this.asked = question;
+    this.base = EMPTY;
+    await this.work(async (signal) => {
+      await this.answer('base', question, signal);
+      if (this.training.hasAdapter && !signal.aborted) await this.answer('tuned', question, signal);
+    });
+  }
+
+  /** What the tuned model has answered, it answers anew at the other strength. */
+  async changeStrength(strength: number): Promise<void> {
+    if (this.strength === strength) return;
+    this.strength = strength;
+    this.changed();
+    const answered = this.tuned.running || this.tuned.report !== null;
+    const { asked } = this;
+    if (!asked || !answered || !this.training.hasAdapter) return;
+    this.cancel();
+    await this.asking;
+    // Meanwhile there may be yet another strength, or another question.
+    if (this.busy || this.asked !== asked || this.strength !== strength) return;
+    await this.work((signal) => this.answer('tuned', asked, signal));
+  }
+
+  cancel(): void {
+    this.stop.abort();
+  }
+
+  clear(): void {
+    this.base = EMPTY;
+    this.tuned = EMPTY;
+    this.strength = 1;
+    this.asked = null;
+    this.error = null;
+    this.changed();
+  }
+
+  private async work(answers: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.busy = true;
     this.error = null;
-    this.base = EMPTY;
     this.tuned = EMPTY;
     this.stop = new AbortController();
     this.changed();
-    const { signal } = this.stop;
+    this.asking = this.finish(answers(this.stop.signal));
+    await this.asking;
+  }
+
+  private async finish(answers: Promise<void>): Promise<void> {
     try {
-      await this.answer('base', question, signal);
-      if (this.training.hasAdapter && !signal.aborted) await this.answer('tuned', question, signal);
+      await answers;
     } catch (error) {
       if (!wasStopped(error)) this.error = problem(error);
     } finally {
@@ -62,21 +107,11 @@ export class CompareStore extends Store {
     }
   }
 
-  cancel(): void {
-    this.stop.abort();
-  }
-
-  clear(): void {
-    this.base = EMPTY;
-    this.tuned = EMPTY;
-    this.error = null;
-    this.changed();
-  }
-
   private async answer(side: 'base' | 'tuned', question: Question, signal: AbortSignal): Promise<void> {
     const client = await this.trainer.client();
     const step = side === 'tuned' ? (this.training.last?.step ?? null) : null;
-    this[side] = { text: '', report: null, running: true, step };
+    const strength = side === 'tuned' ? this.strength : 1;
+    this[side] = { text: '', report: null, running: true, step, strength };
     this.changed();
     const messages = [{ role: 'user', content: question.prompt }];
     if (this.training.judges === 'reward') messages.push({ role: 'assistant', content: question.answer });
@@ -88,6 +123,7 @@ export class CompareStore extends Store {
         prompt: null,
         raw: false,
         adapter: side === 'tuned',
+        strength,
         max_new_tokens: question.maxNewTokens,
         temperature: question.temperature,
         top_k: null,
@@ -102,7 +138,7 @@ export class CompareStore extends Store {
         signal,
       },
     );
-    this[side] = { text: report.text, report, running: false, step };
+    this[side] = { text: report.text, report, running: false, step, strength };
     this.changed();
   }
 }
