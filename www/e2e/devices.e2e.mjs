@@ -12,6 +12,7 @@ import {
   browserFlags,
   chooseData,
   go,
+  onlyWorkers,
   openPage,
   openTiny,
   set,
@@ -141,7 +142,7 @@ describe('a device that is changed', () => {
     await status(page, 'Finished');
     assert.match(await at(page, 'report').innerText(), /cats\.jsonl holds 24 rows/);
     assert.equal(await page.locator('iframe').count(), 1);
-    assert.ok(page.workers().length <= 2, `${page.workers().length} workers`);
+    await onlyWorkers(page, 2);
     await device.selectOption('webgpu');
     await page.getByRole('alert').filter({ hasText: 'WebGPU' }).waitFor();
     await page.waitForFunction((select) => select.value === 'auto', await device.elementHandle());

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { axeFindsNothing, fits } from './axe.mjs';
 import { buildDocs } from '../docs/build.mjs';
 import { WWW, host, packed, temporaryFolder } from './host.mjs';
-import { openPage, startBrowser, startServer } from './setup.mjs';
+import { onlyWorkers, openPage, startBrowser, startServer } from './setup.mjs';
 
 const PLACE = 'people/ada/loralet/';
 
@@ -89,7 +89,7 @@ test('the examples in JavaScript run, and print what they say', { timeout: 120_0
   await run(0, /step 30 loss 0\.\d+\nbase: .*\ntuned: .*goat[^]*adapter, as PEFT opens it: \d{5,} bytes/);
   await run(1, /^"[^]+" 0\.\d+\n/);
   await run(2, /^unknown_key train\.learning_rat\n.*learning_rate/);
-  assert.equal(page.workers().length, 0, 'a worker is left');
+  await onlyWorkers(page, 0);
   assert.deepEqual([page.thrown, page.refused], [[], []]);
   await page.context().close();
 });

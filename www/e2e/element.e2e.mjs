@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { axeFindsNothing, fits } from './axe.mjs';
 import { STRICT, WWW, host, packed, temporaryFolder, unpack } from './host.mjs';
-import { CHATS, openPage, startBrowser, startServer, zipEntries } from './setup.mjs';
+import { CHATS, onlyWorkers, openPage, startBrowser, startServer, zipEntries } from './setup.mjs';
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/embed', import.meta.url));
 const RECIPE = { train: { max_steps: 12, learning_rate: 0.005 }, eval: { eval_steps: 4 } };
@@ -160,8 +160,8 @@ test(
     assert.equal(page.workers().length, 2, 'one thread each');
     await page.evaluate(() => document.querySelector('#roof').remove());
     await page.waitForFunction((count) => document.querySelectorAll('loralet-trainer').length === count, 1);
-    for (let wait = 0; page.workers().length > 1 && wait < 50; wait += 1) await page.waitForTimeout(100);
-    assert.equal(page.workers().length, 1, 'its worker outlives it');
+    await onlyWorkers(page, 1);
+    assert.equal(page.workers().length, 1, 'the other has none any more');
     await page.context().close();
   },
 );

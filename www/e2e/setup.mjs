@@ -174,6 +174,12 @@ export async function fillHub(page, url, repo) {
 export const STORAGE_REFUSED = `navigator.storage.getDirectory = () =>
   Promise.reject(new DOMException('Security error when calling GetDirectory', 'SecurityError'));`;
 
+/** Fails unless the page comes down to so many workers; the browser says some moments later that one has ended. */
+export async function onlyWorkers(page, most) {
+  for (let wait = 0; page.workers().length > most && wait < 200; wait += 1) await page.waitForTimeout(100);
+  if (page.workers().length > most) throw new Error(`${page.workers().length} workers are left, not ${most}`);
+}
+
 /** The names in a zip's central directory. */
 export function zipEntries(bytes) {
   const names = [];
