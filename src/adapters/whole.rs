@@ -54,7 +54,7 @@ pub fn frozen_blocks(base: &Model, method: Method) -> usize {
     match method {
         Method::LastLayer if base.score().is_some() => blocks,
         Method::LastLayer => blocks.saturating_sub(1),
-        // Of both the first block is trained.
+        // Both train the first block.
         Method::Full | Method::Lora => 0,
     }
 }

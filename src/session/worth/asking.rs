@@ -21,7 +21,7 @@ pub struct Asking<'a> {
     session: &'a Session,
     questions: Questions,
     ways: Vec<(Way, Model)>,
-    /// Of the rows' own answers.
+    /// The loss of the rows' own answers.
     loss: Loss,
     /// What an answer earns, in place of how much it is like the row's own.
     reward: Option<Reward>,
@@ -32,7 +32,7 @@ pub struct Asking<'a> {
 /// What came of a row in one way.
 struct Outcome {
     answer: Answer,
-    /// Of the row's own answer, a token.
+    /// The loss of the row's own answer, a token.
     loss: Option<f64>,
     /// What the ways are compared by.
     score: f64,
@@ -162,7 +162,7 @@ impl<'a> Asking<'a> {
         Ok(rewards.first().copied().unwrap_or(0.0))
     }
 
-    /// Of an answer, a token, and how many tokens it has.
+    /// The loss of an answer, a token, and how many tokens it has.
     async fn loss_of(&self, model: &Model, example: &Example) -> Result<(f64, f64)> {
         let options = BatchOptions {
             batch_size: 1,
