@@ -105,7 +105,10 @@ impl Session {
                     0 if request.examples > 0 => {
                         "no row that is trained fits into a prompt beside these rows as an example".into()
                     }
-                    fit => format!("{fit} of the rows that are trained fit into the prompt as examples"),
+                    fit => format!(
+                        "the prompt has {fit} of {} examples: no more trained rows are there, or fit",
+                        request.examples
+                    ),
                 });
             }
             Asking::new(self, &recipe, chosen)?.ask(go_on).await?
@@ -119,17 +122,17 @@ impl Session {
         }
         if worth.held_out < FEW {
             notes.push(format!(
-                "{} are a hint and no more: raise eval.validation_fraction, or add rows, and train again",
+                "{} a hint and no more: raise eval.validation_fraction, or add rows, and train again",
                 if worth.held_out == 1 {
-                    "1 held-out row".into()
+                    "1 held-out row is".into()
                 } else {
-                    format!("{} held-out rows", worth.held_out)
+                    format!("{} held-out rows are", worth.held_out)
                 }
             ));
         } else if worth.rows < FEW {
             notes.push(format!(
-                "{} rows are a hint and no more: ask more of those that are held out",
-                worth.rows
+                "{} a hint and no more: ask more of those that are held out",
+                if worth.rows == 1 { "1 row is".into() } else { format!("{} rows are", worth.rows) }
             ));
         }
         worth.notes.splice(0..0, notes);
